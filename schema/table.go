@@ -1,0 +1,105 @@
+package schema
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/apache/arrow-go/v18/arrow"
+)
+
+// Version is the version of the tables' shape. It grows when columns are
+// added, at the end of a table; nothing is ever renamed, retyped or removed.
+const Version = 1
+
+// Keys of the Parquet key-value metadata every object carries.
+const (
+	MetaSchemaVersion = "cvexport.schema_version"
+	MetaExportID      = "cvexport.export_id"
+	MetaTable         = "cvexport.table"
+)
+
+// Type is what a column holds.
+type Type int
+
+const (
+	String    Type = iota // UTF-8 text; ids too, because BigQuery has no UUID
+	Timestamp             // microseconds, UTC; BigQuery refuses nanoseconds
+	Double                // 64-bit float
+	Int32
+	Int64
+	StringList // list of String, three-level form
+	StructList // list of the column's Fields, three-level form
+)
+
+// Column is one column of a table.
+type Column struct {
+	Name     string
+	Type     Type
+	Nullable bool
+	Repeats  bool     // few distinct values: the writer should try a dictionary
+	Fields   []Column // of a StructList
+	Doc      string   // one sentence, shown in the README and as the SQL description
+}
+
+// Table is one table of the warehouse.
+type Table struct {
+	Name    string
+	RowPer  string // what one row stands for
+	Columns []Column
+	Key     []string // the columns that are unique within one object
+}
+
+// Path is where the table's object of one iteration lies, relative to the
+// warehouse's root, with forward slashes. Every key in the program is built here.
+func (t Table) Path(project, iteration ID) string {
+	return fmt.Sprintf("%s/project_id=%s/iteration_id=%s/data.parquet", t.Name, project, iteration)
+}
+
+// Arrow is the table's Arrow schema. Its metadata carries the schema version,
+// the table's name and the export's id.
+func (t Table) Arrow(exportID ID) *arrow.Schema {
+	metadata := arrow.NewMetadata(
+		[]string{MetaSchemaVersion, MetaTable, MetaExportID},
+		[]string{strconv.Itoa(Version), t.Name, exportID.String()},
+	)
+	return arrow.NewSchema(arrowFields(t.Columns), &metadata)
+}
+
+// Column returns the index of the named column. The name must be one of the
+// table's; that it is not is a mistake in this program.
+func (t Table) Column(name string) int {
+	for i, c := range t.Columns {
+		if c.Name == name {
+			return i
+		}
+	}
+	panic("schema: table " + t.Name + " has no column " + name)
+}
+
+func arrowFields(columns []Column) []arrow.Field {
+	fields := make([]arrow.Field, len(columns))
+	for i, c := range columns {
+		fields[i] = arrow.Field{Name: c.Name, Type: c.arrowType(), Nullable: c.Nullable}
+	}
+	return fields
+}
+
+func (c Column) arrowType() arrow.DataType {
+	switch c.Type {
+	case String:
+		return arrow.BinaryTypes.String
+	case Timestamp:
+		return arrow.FixedWidthTypes.Timestamp_us
+	case Double:
+		return arrow.PrimitiveTypes.Float64
+	case Int32:
+		return arrow.PrimitiveTypes.Int32
+	case Int64:
+		return arrow.PrimitiveTypes.Int64
+	case StringList:
+		return arrow.ListOfField(arrow.Field{Name: "element", Type: arrow.BinaryTypes.String})
+	case StructList:
+		return arrow.ListOfField(arrow.Field{Name: "element", Type: arrow.StructOf(arrowFields(c.Fields)...)})
+	}
+	panic(fmt.Sprintf("schema: column %s has unknown type %d", c.Name, c.Type))
+}

@@ -1,0 +1,201 @@
+package transform
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+const (
+	idA = "26571c15-ac69-4b76-8806-de27e33eb796"
+	idB = "22ea8bc6-cce5-48c9-b732-37b5449e32f4"
+	tag = "6a6d50a1-8987-4283-89f6-92d94a923822"
+	reg = "62675a96-062f-439e-ad6c-481386234e16"
+)
+
+var exportID = schema.ID{0x01, 0x92, 15: 7}
+
+func decode(t *testing.T, opts Options, body string, known func(schema.ID) bool) (*Records, error) {
+	t.Helper()
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	opts.ExportID, opts.Memory = exportID, mem
+	d := NewDecoder(opts)
+	records, err := d.Decode([]byte(body), known)
+	d.Release()
+	t.Cleanup(func() {
+		if records != nil {
+			records.Release()
+		}
+		mem.AssertSize(t, 0)
+	})
+	return records, err
+}
+
+func TestDecodeRows(t *testing.T) {
+	body := `[{"predictions":[{"probability":8.79471951E-13,"tagId":"` + tag + `","tagName":"Schere \u2702 \"x\""},
+		{"probability":0.901985943,"tagId":"` + strings.ToUpper(tag) + `","tagName":null,"boundingBox":{"left":0.08163983,"top":-0.5,"width":1.0,"height":0.6662499}}],
+		"id":"` + idA + `","created":"2020-02-11T16:43:08.98791","width":816,"height":612,
+		"imageUri":"https://h/i-1?sv=2017&sig=SECRET","thumbnailUri":"t-1",
+		"tags":[{"tagId":"` + tag + `","tagName":"a","created":"2020-02-11T16:43:09.1094547"}],
+		"regions":[{"regionId":"` + reg + `","tagName":"a","created":null,"tagId":"` + tag + `","left":0.1,"top":0.2,"width":0.3,"height":0.4}]},
+		{"id":"` + idB + `","tags":null,"predictions":[{"probability":1,"tagId":"` + tag + `","boundingBox":null}]}]`
+	records, err := decode(t, Options{}, body, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, tg, rg, x := idA, idB, tag, reg, exportID.String()
+	want := map[string][]row{
+		"images": {
+			{"export_id": x, "image_id": a, "image_index": int32(0), "created": "2020-02-11T16:43:08.98791Z", "width": int32(816), "height": int32(612), "image_uri": "https://h/i-1", "thumbnail_uri": "t-1"},
+			{"export_id": x, "image_id": b, "image_index": int32(1), "created": nil, "width": nil, "height": nil, "image_uri": nil, "thumbnail_uri": nil},
+		},
+		"predictions": {
+			{"export_id": x, "image_id": a, "prediction_index": int32(0), "tag_id": tg, "tag_name": `Schere ✂ "x"`, "probability": 8.79471951e-13, "box_left": nil, "box_top": nil, "box_width": nil, "box_height": nil},
+			{"export_id": x, "image_id": a, "prediction_index": int32(1), "tag_id": tg, "tag_name": nil, "probability": 0.901985943, "box_left": 0.08163983, "box_top": -0.5, "box_width": 1.0, "box_height": 0.6662499},
+			{"export_id": x, "image_id": b, "prediction_index": int32(0), "tag_id": tg, "tag_name": nil, "probability": 1.0, "box_left": nil, "box_top": nil, "box_width": nil, "box_height": nil},
+		},
+		"tags": {{"export_id": x, "image_id": a, "tag_index": int32(0), "tag_id": tg, "tag_name": "a", "created": "2020-02-11T16:43:09.109454Z"}},
+		"regions": {{"export_id": x, "image_id": a, "region_index": int32(0), "region_id": rg, "tag_id": tg, "tag_name": "a", "created": nil,
+			"box_left": 0.1, "box_top": 0.2, "box_width": 0.3, "box_height": 0.4}},
+	}
+	if diff := cmp.Diff(want, decodedRows(records)); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+}
+
+func TestDecodeKeepsSASWhenAsked(t *testing.T) {
+	records, err := decode(t, Options{KeepSAS: true}, `[{"id":"`+idA+`","imageUri":"/i?sig=x"}]`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := decodedRows(records)["images"][0]["image_uri"]; got != "/i?sig=x" {
+		t.Errorf("image_uri = %v", got)
+	}
+}
+
+func TestDecodeLeavesKnownImagesOut(t *testing.T) {
+	body := `[{"predictions":[{"probability":1,"tagId":"` + tag + `"}],"id":"` + idA + `"},{"predictions":[{"probability":0.5,"tagId":"` + tag + `"}],"id":"` + idB + `"}]`
+	a, _ := schema.ParseID(idA)
+	b, _ := schema.ParseID(idB)
+	records, err := decode(t, Options{}, body, func(id schema.ID) bool { return id == a })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]schema.ID{a, b}, records.ImageIDs()); diff != "" {
+		t.Errorf("ids (-want +got):\n%s", diff)
+	}
+	rows := decodedRows(records)
+	if len(rows["images"]) != 1 || len(rows["predictions"]) != 1 || rows["predictions"][0]["image_id"] != idB {
+		t.Errorf("rows = %v", rows)
+	}
+}
+
+func TestDecodeCountsUnknownFields(t *testing.T) {
+	records, err := decode(t, Options{}, `[{"new":{"a":[1,{}]},"id":"`+idA+`","predictions":[{"probability":1,"tagId":"`+tag+`","x":1,"boundingBox":{"left":0,"top":0,"width":1,"height":1,"z":0}}]},{"id":"`+idB+`","new":1}]`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int{"new": 2, "predictions[].x": 1, "predictions[].boundingBox.z": 1}
+	if diff := cmp.Diff(want, records.Unknown); diff != "" {
+		t.Errorf("unknown (-want +got):\n%s", diff)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	image := func(fields string) string { return `[{"id":"` + idB + `"},{"id":"` + idA + `",` + fields + `}]` }
+	prediction := func(fields string) string {
+		return image(`"predictions":[{"probability":1,"tagId":"` + tag + `"},{` + fields + `}]`)
+	}
+	for name, tc := range map[string]struct{ body, want string }{
+		"empty":              {"", "the body is empty"},
+		"html":               {"\n<html>502</html>", "byte 1: html where json should be"},
+		"no list":            {`{"code":"x"}`, "byte 0: "},
+		"cut off":            {image(`"width":816`)[:60], "the page is cut off after 60 bytes"},
+		"cut in a string":    {`[{"id":"2657`, "field id: the page is cut off after 12 bytes"},
+		"more after the end": {`[] []`, "more after the end"},
+		"bad utf-8":          {image(`"imageUri":"` + "\xff" + `"`), "byte 104: the bytes are not valid utf-8"},
+		"missing id":         {`[{"width":1}]`, "image 0, byte 2: the required field id is missing"},
+		"null id":            {`[{"id":null}]`, "the required field id is missing"},
+		"zero id":            {`[{"id":"00000000-0000-0000-0000-000000000000"}]`, "all zeros"},
+		"id leaves the path": {`[{"id":"../../../../../../../../../../../etc"}]`, "is not a uuid"},
+		"id is a number":     {`[{"id":5}]`, "want a string, got a number"},
+		"image is a number":  {`[5]`, "image 0, byte 0: want a object, got a number"},
+		"id twice":           {image(`"id":"` + idB + `"`), "image 1, byte 92, field id: the field is there twice"},
+		"list twice":         {image(`"tags":[],"tags":[]`), "field tags: the field is there twice"},
+		"width too large":    {image(`"width":2147483648`), "image 1, byte 92, field width: 2147483648 does not fit 32 bits"},
+		"width not whole":    {image(`"width":1.5`), "1.5 is not a whole number"},
+		"negative width":     {image(`"width":-1`), "cannot be negative"},
+		"width is text":      {image(`"width":"816"`), "field width: want a number, got a string"},
+		"bad time":           {image(`"created":"yesterday"`), `field created: "yesterday" is not a time`},
+		"no probability":     {prediction(`"tagId":"` + tag + `"`), "field predictions[1]: the required field probability is missing"},
+		"no tag id":          {prediction(`"probability":0.5`), "field predictions[1]: the required field tagId is missing"},
+		"infinite":           {prediction(`"tagId":"` + tag + `","probability":1e999`), "field predictions[1].probability: 1e999 does not fit a double"},
+		"not a number":       {prediction(`"probability":NaN`), "field predictions[1].probability: unexpected byte 78 'N'"},
+		"number as text":     {prediction(`"probability":"1"`), "want a number, got a string"},
+		"leading zero":       {prediction(`"probability":01`), "predictions[1].probability: unexpected byte"},
+		"box without a side": {prediction(`"tagId":"` + tag + `","probability":1,"boundingBox":{"left":0,"top":0,"width":1}`), "field predictions[1].boundingBox: the required field height is missing"},
+		"box side null":      {prediction(`"tagId":"` + tag + `","probability":1,"boundingBox":{"left":null,"top":0,"width":1,"height":1}`), "the required field left is missing"},
+		"box is a list":      {prediction(`"boundingBox":[]`), "predictions[1].boundingBox: want a object, got a array"},
+		"region without id":  {image(`"regions":[{"tagId":"` + tag + `","left":0,"top":0,"width":1,"height":1}]`), "field regions[0]: the required field regionId is missing"},
+		"predictions object": {image(`"predictions":{}`), "field predictions: want a array, got a object"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			records, err := decode(t, Options{}, tc.body, nil)
+			if err == nil {
+				t.Fatalf("decoded to %v", decodedRows(records))
+			}
+			if located := new(Error); !errors.As(err, &located) {
+				t.Errorf("%T is not an *Error", err)
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %q does not say %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// A page that fails must leave the decoder fit for the next one.
+func TestDecodeAfterFailure(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	d := NewDecoder(Options{ExportID: exportID, Memory: mem})
+	defer d.Release()
+	good := `[{"id":"` + idA + `","predictions":[{"probability":1,"tagId":"` + tag + `"}]}]`
+	for _, bad := range []string{good[:len(good)-8], `[{"predictions":[{"probability":1,"tagId":"` + tag + `"}]}]`} {
+		if _, err := d.Decode([]byte(bad), nil); err == nil {
+			t.Fatalf("%s was decoded", bad)
+		}
+		records, err := d.Decode([]byte(good), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if records.Images.NumRows() != 1 || records.Predictions.NumRows() != 1 {
+			t.Errorf("after a failure: %d images, %d predictions", records.Images.NumRows(), records.Predictions.NumRows())
+		}
+		records.Release()
+	}
+}
+
+func TestNumberImages(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	d := NewDecoder(Options{ExportID: exportID, Memory: mem})
+	defer d.Release()
+	records, err := d.Decode([]byte(`[{"id":"`+idA+`"},{"id":"`+idB+`"}]`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer records.Release()
+	if err := records.NumberImages(mem, 256); err != nil {
+		t.Fatal(err)
+	}
+	rows := decodedRows(records)["images"]
+	if rows[0]["image_index"] != int32(256) || rows[1]["image_index"] != int32(257) {
+		t.Errorf("rows = %v", rows)
+	}
+}
