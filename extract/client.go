@@ -1,0 +1,228 @@
+package extract
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"golang.org/x/time/rate"
+)
+
+// maxBody bounds what one answer may hold. A page of 256 images with the
+// service's most, 200 predictions and 300 regions each, is about 32 MiB.
+const maxBody = 128 << 20
+
+// Options configure a client. The zero value of a field means its default.
+type Options struct {
+	Endpoint   string        // see ParseEndpoint
+	Key        string        // the resource's training key
+	APIVersion string        // default 3.2
+	Rate       float64       // requests a second, all workers together; default 8, the service's limit is 10
+	Retries    int           // how often a failed request is tried again; default 6, negative: never
+	RetryDelay time.Duration // before the first retry, growing from there; default 800ms
+	Timeout    time.Duration // for one try; default 2 minutes
+	UserAgent  string        // such as cvexport/1.0.0
+}
+
+var apiVersion = regexp.MustCompile(`^3\.[2-4](-preview)?$`)
+
+func (o *Options) setDefaults() {
+	if o.APIVersion == "" {
+		o.APIVersion = "3.2"
+	}
+	o.APIVersion = strings.TrimPrefix(o.APIVersion, "v")
+	if o.Rate == 0 {
+		o.Rate = 8
+	}
+	if o.Retries == 0 {
+		o.Retries = 6
+	}
+	if o.RetryDelay == 0 {
+		o.RetryDelay = 800 * time.Millisecond
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 2 * time.Minute
+	}
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Key == "":
+		return errors.New("no training key: set VISION_TRAINING_KEY or give --key-file")
+	case strings.ContainsFunc(o.Key, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errors.New("the training key holds characters no key has: check VISION_TRAINING_KEY or --key-file")
+	case !apiVersion.MatchString(o.APIVersion):
+		return fmt.Errorf("api version %q is not one of 3.2, 3.3, 3.4-preview", o.APIVersion)
+	case !(o.Rate > 0):
+		return fmt.Errorf("rate %v is not above 0 requests a second", o.Rate)
+	}
+	return nil
+}
+
+// Client reads one Custom Vision resource. It is safe for concurrent use; all
+// users share its rate.
+type Client struct {
+	base     *url.URL // of the training API, without a slash at the end
+	version  string
+	key      string
+	pipeline runtime.Pipeline
+	throttle *throttle
+	calls    atomic.Int64
+}
+
+// NewClient checks the options and makes a client; it does not call the service.
+func NewClient(opts Options) (*Client, error) {
+	opts.setDefaults()
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	endpoint, err := ParseEndpoint(opts.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	const longestWait = 2 * time.Minute
+	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), timeout: opts.Timeout, longest: longestWait}
+	key := runtime.NewKeyCredentialPolicy(azcore.NewKeyCredential(opts.Key), "Training-key",
+		// ParseEndpoint took http on loopback only.
+		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})
+	pipeline := runtime.NewPipeline("cvexport", "", runtime.PipelineOptions{PerRetry: []policy.Policy{limit, key}}, &policy.ClientOptions{
+		Retry: policy.RetryOptions{
+			MaxRetries: int32(opts.Retries), RetryDelay: opts.RetryDelay, MaxRetryDelay: longestWait,
+			StatusCodes: []int{408, 429, 500, 502, 503, 504},
+		},
+		Telemetry: policy.TelemetryOptions{Disabled: true},
+		Transport: newTransport(opts.UserAgent),
+	})
+	return &Client{
+		base:     endpoint.JoinPath("customvision", "v"+opts.APIVersion, "training"),
+		version:  opts.APIVersion,
+		key:      opts.Key,
+		pipeline: pipeline,
+		throttle: limit,
+	}, nil
+}
+
+// Host is the service's host name, with its port if it has one.
+func (c *Client) Host() string { return c.base.Host }
+
+// APIVersion is the version of the API, such as 3.2.
+func (c *Client) APIVersion() string { return c.version }
+
+// Stats are what a client has done so far.
+type Stats struct {
+	Requests  int64         // sent, retries included
+	Retries   int64         // of those
+	Throttled int64         // answers of 429
+	Waited    time.Duration // that those made everyone wait
+}
+
+// Stats counts since the client was made.
+func (c *Client) Stats() Stats {
+	requests := c.throttle.requests.Load()
+	return Stats{
+		Requests:  requests,
+		Retries:   max(0, requests-c.calls.Load()),
+		Throttled: c.throttle.throttled.Load(),
+		Waited:    time.Duration(c.throttle.waited.Load()),
+	}
+}
+
+// get fetches the body of one successful answer. Retries, the rate and the key
+// are the pipeline's.
+func (c *Client) get(ctx context.Context, query url.Values, path ...string) ([]byte, error) {
+	u := c.base.JoinPath(path...)
+	u.RawQuery = query.Encode()
+	req, err := runtime.NewRequest(ctx, http.MethodGet, u.String())
+	if err != nil {
+		return nil, err
+	}
+	req.Raw().Header.Set("Accept", "application/json")
+	c.calls.Add(1)
+	resp, err := c.pipeline.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("no answer from %s: %w", c.Host(), err)
+	}
+	body, err := runtime.Payload(resp)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, newServiceError(resp, body, c.key)
+	}
+	return body, nil
+}
+
+func (c *Client) getJSON(ctx context.Context, into any, query url.Values, path ...string) error {
+	body, err := c.get(ctx, query, path...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("the answer is not the json it should be (%s): %w", clean(string(body[:min(len(body), 80)]), c.key), err)
+	}
+	return nil
+}
+
+// newTransport makes an HTTP client that never follows a redirect, so that the
+// key stays with the endpoint, and never reads more than maxBody.
+func newTransport(userAgent string) policy.Transporter {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64
+	return &bounded{userAgent: userAgent, client: &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+type bounded struct {
+	client    *http.Client
+	userAgent string
+}
+
+// Do sends one request.
+func (b *bounded) Do(req *http.Request) (*http.Response, error) {
+	if b.userAgent != "" {
+		req.Header.Set("User-Agent", b.userAgent)
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxBody}
+	return resp, nil
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	left int
+}
+
+// errTooLarge is not worth a retry: the next answer would be as large.
+type errTooLarge struct{}
+
+func (errTooLarge) Error() string {
+	return fmt.Sprintf("the answer is larger than %d MiB", maxBody>>20)
+}
+func (errTooLarge) NonRetriable() {}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= n; b.left < 0 {
+		return 0, errTooLarge{}
+	}
+	return n, err
+}

@@ -1,0 +1,172 @@
+package extract
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// ServiceError is an answer other than success, as the service gave it.
+type ServiceError struct {
+	Status    int    // HTTP status
+	Code      string // the service's code, such as NotFoundIteration; empty if it gave none
+	Message   string // its message, or the beginning of what came in place of one
+	RequestID string // apim-request-id, for a support request; may be empty
+}
+
+func (e *ServiceError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the service answered %d", e.Status)
+	if e.Code != "" {
+		b.WriteString(" " + e.Code)
+	} else {
+		b.WriteString(" " + http.StatusText(e.Status))
+	}
+	if e.Message != "" {
+		fmt.Fprintf(&b, ": %s", strings.TrimRight(e.Message, "."))
+	}
+	if e.RequestID != "" {
+		fmt.Fprintf(&b, " (request %s)", e.RequestID)
+	}
+	if hint := e.hint(); hint != "" {
+		b.WriteString("; " + hint)
+	}
+	return b.String()
+}
+
+// AuthRefused reports whether the key was refused, as opposed to spent.
+func (e *ServiceError) AuthRefused() bool {
+	return (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) && !e.quota()
+}
+
+func (e *ServiceError) quota() bool {
+	return strings.Contains(e.Code, "Quota") || strings.Contains(strings.ToLower(e.Message), "quota")
+}
+
+// hint says what the user can do, where there is something.
+func (e *ServiceError) hint() string {
+	switch {
+	case e.Code == "BadRequestIterationIsNotTrained":
+		return "wait until its training has ended, or choose another iteration"
+	case e.Code == "NotFoundIteration", e.Code == "NotFoundIterationPerformance":
+		return "check --iteration: the project keeps 20 iterations, and someone may have deleted it"
+	case e.Code == "NotFoundProject":
+		return "check --project, and that --endpoint is the resource the project is in"
+	case e.Code == "NotFoundTag", e.Code == "BadRequestInvalidIds":
+		return "check the ids given with --tag, --project and --iteration"
+	case e.Code == "ForbiddenDRModeEnabled":
+		return "the project is read-only for disaster recovery; try again later"
+	case e.quota():
+		return "the resource's call quota is spent: wait until it is refilled, or raise its tier"
+	case e.AuthRefused():
+		return "check VISION_TRAINING_KEY or --key-file: it must be a training key of this resource, and --endpoint its address"
+	case e.Status == http.StatusTooManyRequests:
+		return "lower --rate, or see who else calls the resource"
+	case e.Status >= 300 && e.Status < 400:
+		return "redirects are not followed, so that the key stays with the endpoint: check --endpoint"
+	case e.Status == http.StatusNotFound && e.Code == "":
+		return "check --endpoint and --api-version"
+	case e.Status >= 500:
+		return "the service is in trouble: try again later"
+	}
+	return ""
+}
+
+func newServiceError(resp *http.Response, body []byte, key string) *ServiceError {
+	e := &ServiceError{Status: resp.StatusCode, RequestID: requestID(resp.Header)}
+	// v1 capitalised its fields, which encoding/json does not mind; a gateway
+	// answers {"error":{"code","message"}}, HTML or nothing.
+	var answer struct {
+		Code, Message text
+		Error         struct{ Code, Message text }
+	}
+	if err := json.Unmarshal(body, &answer); err == nil {
+		e.Code = clean(string(answer.Code+answer.Error.Code), key)
+		e.Message = clean(string(answer.Message+answer.Error.Message), key)
+	}
+	if e.Code == "" && e.Message == "" {
+		e.Message = clean(string(body), key)
+	}
+	return e
+}
+
+// text takes a JSON string, or anything else as it is written: some gateways
+// give their code as a number.
+type text string
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	var s string
+	if json.Unmarshal(b, &s) == nil {
+		*t = text(s)
+	} else if b[0] != '{' && b[0] != '[' && string(b) != "null" {
+		*t = text(b)
+	}
+	return nil
+}
+
+func requestID(h http.Header) string {
+	for _, name := range []string{"apim-request-id", "x-ms-request-id", "x-request-id"} {
+		if id := h.Get(name); id != "" {
+			return clean(id, "")
+		}
+	}
+	return ""
+}
+
+// clean makes a stranger's text fit for one line of a log: short, printable,
+// and without the key, should someone echo it.
+func clean(s, key string) string {
+	const most = 300
+	if key != "" {
+		s = strings.ReplaceAll(s, key, "REDACTED")
+	}
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsPrint(r)
+	}), " ")
+	if runes := []rune(s); len(runes) > most {
+		s = string(runes[:most]) + " [...]"
+	}
+	return s
+}
+
+// AuthRefused reports whether err is the service refusing the key.
+func AuthRefused(err error) bool {
+	var e *ServiceError
+	return errors.As(err, &e) && e.AuthRefused()
+}
+
+// PageError is a page that could not be had or read.
+type PageError struct {
+	Project, Iteration schema.ID
+	Page               int // from 0
+	Skip               int // the first image asked for
+	Err                error
+}
+
+func (e *PageError) Error() string {
+	return fmt.Sprintf("project %s, iteration %s, page %d (images from %d): %v", e.Project, e.Iteration, e.Page, e.Skip, e.Err)
+}
+
+func (e *PageError) Unwrap() error { return e.Err }
+
+// IncompleteError is a listing that did not add up: what was read is not every
+// image once, most likely because the project changed meanwhile. Reading again
+// may help.
+type IncompleteError struct {
+	Project, Iteration schema.ID
+	Page               int // the page at which it was seen, from 0; -1 after the last
+	What               string
+}
+
+func (e *IncompleteError) Error() string {
+	page := ""
+	if e.Page >= 0 {
+		page = fmt.Sprintf(", page %d", e.Page)
+	}
+	return fmt.Sprintf("project %s, iteration %s%s: the images do not add up: %s", e.Project, e.Iteration, page, e.What)
+}

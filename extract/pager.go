@@ -1,0 +1,252 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// PageSize is how many images are asked for at once, the most the service gives.
+const PageSize = 256
+
+// maxTags is how many tag ids one request may carry.
+const maxTags = 20
+
+// pageTries is how often a page is fetched in all before what its decoder says
+// of it counts. A body that was cut by a proxy looks like a success to HTTP.
+const pageTries = 3
+
+// Listing is what to read: every image of an iteration, or those that have any
+// of the tags.
+type Listing struct {
+	Project, Iteration schema.ID
+	Tags               []schema.ID // none: every image
+	Concurrency        int         // pages in flight at most; default 4
+
+	// Planned, if set, is told before the first page of each group of tags how
+	// many images and pages it should have.
+	Planned func(images, pages int)
+}
+
+// Page is one raw page.
+type Page struct {
+	Number int // from 0
+	Skip   int // the place of its first image
+	Body   []byte
+
+	// Known reports whether an earlier group of tags already had an image. It
+	// is nil while there is none.
+	Known func(schema.ID) bool
+}
+
+// Decoded is what the caller makes of a page.
+type Decoded interface {
+	ImageIDs() []schema.ID // all images of the page, the known ones too
+	Release()              // called for pages that are never delivered
+}
+
+// Read fetches every page of a listing, at most Concurrency at once, has each
+// decoded by its worker, and delivers the results in page order, one at a time.
+// At most twice as many pages as are in flight wait for their turn, so memory
+// does not grow with the iteration. decode is called concurrently.
+//
+// It returns the number of distinct images. It succeeds only if that equals
+// the rows listed, and the service's count before and after; if something does
+// not add up, the error is an [*IncompleteError], and what was delivered must
+// be thrown away. Every error names project and iteration, and an error of a
+// page also the page.
+func Read[D Decoded](ctx context.Context, c *Client, l Listing, decode func(Page) (D, error), deliver func(D) error) (int, error) {
+	if l.Concurrency <= 0 {
+		l.Concurrency = 4
+	}
+	known := map[schema.ID]struct{}{}
+	for _, group := range tagGroups(l.Tags) {
+		r := reading[D]{client: c, Listing: l, tags: group, decode: decode, deliver: deliver}
+		if len(known) > 0 {
+			r.known = func(id schema.ID) bool { _, ok := known[id]; return ok }
+		}
+		if err := r.run(ctx); err != nil {
+			return 0, err
+		}
+		for id := range r.seen { // only now: the workers have ended
+			known[id] = struct{}{}
+		}
+	}
+	return len(known), nil
+}
+
+// Count asks how many images a listing has now, and in how many pages they
+// come. With more than 20 tags an image may be counted more than once.
+func (c *Client) Count(ctx context.Context, project, iteration schema.ID, tags []schema.ID) (images, pages int, err error) {
+	for _, group := range tagGroups(tags) {
+		n, err := c.count(ctx, project, iteration, group)
+		if err != nil {
+			return 0, 0, err
+		}
+		images, pages = images+n, pages+pagesOf(n)
+	}
+	return images, pages, nil
+}
+
+func pagesOf(images int) int { return (images + PageSize - 1) / PageSize }
+
+// tagGroups splits tags into as many as one request may carry, always in the
+// same way. No tags are one group, of every image.
+func tagGroups(tags []schema.ID) [][]schema.ID {
+	if len(tags) == 0 {
+		return [][]schema.ID{nil}
+	}
+	sorted := slices.SortedFunc(slices.Values(tags), func(a, b schema.ID) int { return slices.Compare(a[:], b[:]) })
+	return slices.Collect(slices.Chunk(slices.Compact(sorted), maxTags))
+}
+
+// reading is the reading of one group of tags.
+type reading[D Decoded] struct {
+	Listing
+	client  *Client
+	tags    []schema.ID
+	known   func(schema.ID) bool
+	decode  func(Page) (D, error)
+	deliver func(D) error
+
+	before int                    // what the service counted
+	seen   map[schema.ID]struct{} // images delivered
+}
+
+func (r *reading[D]) run(ctx context.Context) error {
+	var err error
+	if r.before, err = r.client.count(ctx, r.Project, r.Iteration, r.tags); err != nil {
+		return err
+	}
+	r.seen = make(map[schema.ID]struct{}, min(r.before, 1<<20)) // a count can lie
+	pages := pagesOf(r.before)
+	if r.Planned != nil {
+		r.Planned(r.before, pages)
+	}
+	if err := r.planned(ctx, pages); err != nil {
+		return err
+	}
+	if err := r.beyond(ctx, pages); err != nil {
+		return err
+	}
+	after, err := r.client.count(ctx, r.Project, r.Iteration, r.tags)
+	if err != nil {
+		return err
+	}
+	if after != r.before || len(r.seen) != r.before {
+		return r.incomplete(-1, "%d distinct images were listed, the service counted %d before and %d after", len(r.seen), r.before, after)
+	}
+	return nil
+}
+
+// planned reads the pages that the count calls for.
+func (r *reading[D]) planned(ctx context.Context, pages int) (err error) {
+	window := 2 * r.Concurrency
+	slots := make([]chan D, window) // page n arrives in slots[n % window]
+	for i := range slots {
+		slots[i] = make(chan D, 1)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(r.Concurrency)
+	defer func() {
+		cancel()
+		// A failing worker cancels the rest; its error says why, not theirs.
+		if workErr := workers.Wait(); workErr != nil && (err == nil || isCancel(err)) {
+			err = workErr
+		}
+		for _, slot := range slots {
+			select {
+			case page := <-slot:
+				page.Release()
+			default:
+			}
+		}
+	}()
+	next := 0
+	for n := range pages {
+		for ; next < pages && next < n+window && ctx.Err() == nil; next++ {
+			number, slot := next, slots[next%window]
+			workers.Go(func() error {
+				page, err := r.fetch(ctx, number)
+				if err == nil {
+					slot <- page
+				}
+				return err
+			})
+		}
+		select {
+		case page := <-slots[n%window]:
+			if err := r.take(page, n); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func isCancel(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// beyond asks for the page after the last one, which must be empty: a count
+// that is too low would otherwise cut the export short.
+func (r *reading[D]) beyond(ctx context.Context, number int) error {
+	page, err := r.fetch(ctx, number)
+	if err != nil {
+		return err
+	}
+	defer page.Release()
+	if n := len(page.ImageIDs()); n > 0 {
+		return r.incomplete(number, "the service counted %d images, and lists %d more behind them", r.before, n)
+	}
+	return nil
+}
+
+// take checks a page's images and hands it on.
+func (r *reading[D]) take(page D, number int) error {
+	ids := page.ImageIDs()
+	if len(ids) > PageSize {
+		page.Release()
+		return r.incomplete(number, "it lists %d images, %d were asked for", len(ids), PageSize)
+	}
+	for _, id := range ids {
+		if _, twice := r.seen[id]; twice {
+			page.Release()
+			return r.incomplete(number, "image %s is listed twice", id)
+		}
+		r.seen[id] = struct{}{}
+	}
+	return r.deliver(page)
+}
+
+func (r *reading[D]) fetch(ctx context.Context, number int) (page D, err error) {
+	raw := Page{Number: number, Skip: number * PageSize, Known: r.known}
+	for try := 1; ; try++ {
+		if raw.Body, err = r.client.page(ctx, r.Project, r.Iteration, r.tags, raw.Skip); err != nil {
+			break
+		}
+		if page, err = r.decode(raw); err == nil {
+			return page, nil
+		}
+		if try == pageTries {
+			err = fmt.Errorf("%w (fetched %d times)", err, try)
+			break
+		}
+	}
+	if isCancel(err) {
+		return page, err
+	}
+	return page, &PageError{Project: r.Project, Iteration: r.Iteration, Page: number, Skip: raw.Skip, Err: err}
+}
+
+func (r *reading[D]) incomplete(page int, format string, args ...any) error {
+	return &IncompleteError{Project: r.Project, Iteration: r.Iteration, Page: page, What: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,193 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// Completed is the status of an iteration whose training has ended well. The
+// service's status is a free string; New, Training and Failed were seen too.
+const Completed = "Completed"
+
+// Time is a time of the service, to the microsecond; see [schema.ParseTime].
+type Time struct{ time.Time }
+
+// UnmarshalText reads a time with or without a zone.
+func (t *Time) UnmarshalText(b []byte) error {
+	micros, err := schema.ParseTime(b)
+	if err != nil {
+		return err
+	}
+	t.Time = time.UnixMicro(micros).UTC()
+	return nil
+}
+
+// Project is one project of a resource.
+type Project struct {
+	ID   schema.ID `json:"id"`
+	Name string    `json:"name"`
+}
+
+// Iteration is one training of a project. A nil field is one that the service
+// gave as null or not at all.
+type Iteration struct {
+	ID                 schema.ID  `json:"id"`
+	Name               string     `json:"name"`
+	Status             string     `json:"status"`
+	Created            *Time      `json:"created"`
+	LastModified       *Time      `json:"lastModified"`
+	TrainedAt          *Time      `json:"trainedAt"`
+	DomainID           *schema.ID `json:"domainId"`
+	ClassificationType *string    `json:"classificationType"`
+	TrainingType       *string    `json:"trainingType"`
+	PublishName        *string    `json:"publishName"`
+}
+
+// Tag is one tag of a project, with the number of images that have it.
+type Tag struct {
+	ID         schema.ID `json:"id"`
+	Name       string    `json:"name"`
+	Type       *string   `json:"type"`
+	ImageCount *int32    `json:"imageCount"`
+}
+
+// Performance is the service's own judgement of an iteration at two thresholds.
+type Performance struct {
+	Precision        *float64         `json:"precision"`
+	Recall           *float64         `json:"recall"`
+	AveragePrecision *float64         `json:"averagePrecision"`
+	Tags             []TagPerformance `json:"perTagPerformance"`
+}
+
+// TagPerformance is its judgement of one tag.
+type TagPerformance struct {
+	ID                    schema.ID `json:"id"`
+	Name                  *string   `json:"name"`
+	Precision             *float64  `json:"precision"`
+	PrecisionStdDeviation *float64  `json:"precisionStdDeviation"`
+	Recall                *float64  `json:"recall"`
+	RecallStdDeviation    *float64  `json:"recallStdDeviation"`
+	AveragePrecision      *float64  `json:"averagePrecision"`
+}
+
+var errNoID = errors.New("the answer has no id")
+
+// Project reads one project (GetProject).
+func (c *Client) Project(ctx context.Context, project schema.ID) (Project, error) {
+	var p Project
+	err := c.getJSON(ctx, &p, nil, "projects", project.String())
+	if err == nil && p.ID.IsZero() {
+		err = errNoID
+	}
+	if err != nil {
+		return Project{}, fmt.Errorf("reading project %s: %w", project, err)
+	}
+	return p, nil
+}
+
+// Iterations reads a project's iterations (GetIterations).
+func (c *Client) Iterations(ctx context.Context, project schema.ID) ([]Iteration, error) {
+	var list []Iteration
+	err := c.getJSON(ctx, &list, nil, "projects", project.String(), "iterations")
+	for _, i := range list {
+		if err == nil && i.ID.IsZero() {
+			err = errNoID
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the iterations of project %s: %w", project, err)
+	}
+	return list, nil
+}
+
+// Iteration reads one iteration (GetIteration).
+func (c *Client) Iteration(ctx context.Context, project, iteration schema.ID) (Iteration, error) {
+	var i Iteration
+	err := c.getJSON(ctx, &i, nil, "projects", project.String(), "iterations", iteration.String())
+	if err == nil && i.ID.IsZero() {
+		err = errNoID
+	}
+	if err != nil {
+		return Iteration{}, fmt.Errorf("reading iteration %s of project %s: %w", iteration, project, err)
+	}
+	return i, nil
+}
+
+// Tags reads the tags an iteration was trained on (GetTags).
+func (c *Client) Tags(ctx context.Context, project, iteration schema.ID) ([]Tag, error) {
+	var list []Tag
+	err := c.getJSON(ctx, &list, url.Values{"iterationId": {iteration.String()}}, "projects", project.String(), "tags")
+	for _, t := range list {
+		if err == nil && t.ID.IsZero() {
+			err = errNoID
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the tags of project %s, iteration %s: %w", project, iteration, err)
+	}
+	return list, nil
+}
+
+// Performance reads the service's own figures (GetIterationPerformance). threshold is
+// the probability from which a prediction counts, overlap the intersection over
+// union from which a box counts as found.
+func (c *Client) Performance(ctx context.Context, project, iteration schema.ID, threshold, overlap float64) (Performance, error) {
+	var p Performance
+	query := url.Values{
+		"threshold":        {strconv.FormatFloat(threshold, 'f', -1, 64)},
+		"overlapThreshold": {strconv.FormatFloat(overlap, 'f', -1, 64)},
+	}
+	err := c.getJSON(ctx, &p, query, "projects", project.String(), "iterations", iteration.String(), "performance")
+	for _, t := range p.Tags {
+		if err == nil && t.ID.IsZero() {
+			err = errNoID
+		}
+	}
+	if err != nil {
+		return Performance{}, fmt.Errorf("reading the performance of project %s, iteration %s: %w", project, iteration, err)
+	}
+	return p, nil
+}
+
+// count asks how many images of the iteration have any of the tags; no tags
+// means every image (GetImagePerformanceCount).
+func (c *Client) count(ctx context.Context, project, iteration schema.ID, tags []schema.ID) (int, error) {
+	var n *int32
+	err := c.getJSON(ctx, &n, tagQuery(tags), "projects", project.String(), "iterations", iteration.String(), "performance", "images", "count")
+	if err == nil && (n == nil || *n < 0) {
+		err = errors.New("the answer is not a count")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("counting the images of project %s, iteration %s: %w", project, iteration, err)
+	}
+	return int(*n), nil
+}
+
+func (c *Client) page(ctx context.Context, project, iteration schema.ID, tags []schema.ID, skip int) ([]byte, error) {
+	query := tagQuery(tags)
+	query.Set("orderBy", "Oldest")
+	query.Set("take", strconv.Itoa(PageSize))
+	query.Set("skip", strconv.Itoa(skip))
+	return c.get(ctx, query, "projects", project.String(), "iterations", iteration.String(), "performance", "images")
+}
+
+func tagQuery(tags []schema.ID) url.Values {
+	query := url.Values{}
+	if len(tags) > 0 {
+		ids := ""
+		for i, tag := range tags {
+			if i > 0 {
+				ids += ","
+			}
+			ids += tag.String()
+		}
+		query.Set("tagIds", ids)
+	}
+	return query
+}

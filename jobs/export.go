@@ -1,0 +1,261 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/google/uuid"
+
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// Latest names the completed iteration that was trained last.
+const Latest = "latest"
+
+// attempts is how often an iteration is read in all when its images do not add up.
+const attempts = 3
+
+// Request is one iteration to export, and how.
+type Request struct {
+	Project   schema.ID
+	Iteration string   // an id, or Latest
+	Tags      []string // names or ids; none: every image
+
+	Concurrency          int     // pages in flight
+	ProbabilityThreshold float64 // at which the service's own figures are asked for, 0 to 1
+	OverlapThreshold     float64 // the same, for boxes
+	KeepSAS              bool    // keep the secrets in image URIs
+	Force                bool    // replace an export that has more images
+	SpoolDir             string  // for temporary files; empty: the system's
+	Version              string  // of this program
+
+	Progress Progress     // may be nil
+	Log      *slog.Logger // may be nil
+	Memory   memory.Allocator
+}
+
+// Progress is told how far an export is. It is called by one goroutine at a time.
+type Progress interface {
+	Planned(images, pages int) // a listing begins; a filter of many tags has several
+	Delivered(images int)      // one more page is in the spool
+	Restarted()                // what was delivered does not count: it begins again
+	Publishing()
+}
+
+// Result is what an export did.
+type Result struct {
+	Export   load.Export
+	Replaced *load.Export // the export it replaced, if there was one
+	Pages    int
+	Attempts int
+	Stats    extract.Stats
+	Unknown  map[string]int // fields of the service that were skipped, by path
+	Elapsed  time.Duration
+}
+
+// ErrRefused marks an export that would lose something, or of an iteration that
+// cannot be exported.
+var ErrRefused = errors.New("refused")
+
+// Export copies one iteration into the warehouse: it asks what there is, reads
+// every image into one spool file a table, and publishes these. If it fails, or
+// ctx ends, before the publishing, the warehouse is as it was.
+func Export(ctx context.Context, client *extract.Client, store load.Store, r Request) (Result, error) {
+	r.setDefaults()
+	started := time.Now()
+	plan, err := Prepare(ctx, client, store, r)
+	if err != nil {
+		return Result{}, err
+	}
+	if plan.Refusal != nil && !r.Force {
+		return Result{}, plan.Refusal
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Result{}, fmt.Errorf("making an export id: %w", err)
+	}
+	exportID := schema.ID(id)
+
+	performance, err := client.Performance(ctx, r.Project, plan.Iteration.ID, r.ProbabilityThreshold, r.OverlapThreshold)
+	if err != nil {
+		return Result{}, err
+	}
+	read, err := readImages(ctx, client, plan, r, exportID)
+	if err != nil {
+		return Result{}, err
+	}
+	defer read.close()
+	if err := plan.checkImages(int64(read.images), r.Force); err != nil {
+		return Result{}, err
+	}
+	tables, err := read.finish(tagPerformances(r.Memory, exportID, performance, plan.IterationTags))
+	if err != nil {
+		return Result{}, err
+	}
+
+	r.Progress.Publishing()
+	e := plan.export(exportID, client, performance, r, started)
+	committed, err := load.Publish(ctx, store, e, tables, plan.Prior)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{
+		Export: committed, Replaced: plan.Prior.Export(), Pages: read.pages, Attempts: read.attempts,
+		Stats: client.Stats(), Unknown: read.unknown, Elapsed: time.Since(started),
+	}, nil
+}
+
+func (r *Request) setDefaults() {
+	if r.Progress == nil {
+		r.Progress = silent{}
+	}
+	if r.Log == nil {
+		r.Log = slog.New(slog.DiscardHandler)
+	}
+	if r.Memory == nil {
+		r.Memory = memory.DefaultAllocator
+	}
+}
+
+type silent struct{}
+
+func (silent) Planned(int, int) {}
+func (silent) Delivered(int)    {}
+func (silent) Restarted()       {}
+func (silent) Publishing()      {}
+
+// Plan is what an export would read and write.
+type Plan struct {
+	Project       extract.Project
+	Iteration     extract.Iteration
+	IterationTags []extract.Tag // all of the iteration's
+	Filter        []extract.Tag // those asked for; none: every image
+	Prior         load.Prior
+	Images, Pages int   // what there is to read now; with many tags an image may be counted twice
+	Refusal       error // why it would not be done without force; nil if it would
+}
+
+// Prepare asks the service and the warehouse what there is. It changes nothing.
+func Prepare(ctx context.Context, client *extract.Client, store load.Store, r Request) (Plan, error) {
+	r.setDefaults()
+	var (
+		p   Plan
+		err error
+	)
+	if p.Project, err = client.Project(ctx, r.Project); err != nil {
+		return Plan{}, err
+	}
+	if p.Iteration, err = findIteration(ctx, client, r); err != nil {
+		return Plan{}, err
+	}
+	if p.Iteration.Status != extract.Completed {
+		return Plan{}, fmt.Errorf("iteration %s (%s) of project %s is %q, not %s, so it has no results to export: wait until its training has ended: %w",
+			p.Iteration.ID, p.Iteration.Name, r.Project, p.Iteration.Status, extract.Completed, ErrRefused)
+	}
+	if p.IterationTags, err = client.Tags(ctx, r.Project, p.Iteration.ID); err != nil {
+		return Plan{}, err
+	}
+	if p.Filter, err = chooseTags(p.IterationTags, r.Tags); err != nil {
+		return Plan{}, fmt.Errorf("project %s, iteration %s: %w", r.Project, p.Iteration.ID, err)
+	}
+	if p.Images, p.Pages, err = client.Count(ctx, r.Project, p.Iteration.ID, p.tagIDs()); err != nil {
+		return Plan{}, err
+	}
+	if p.Prior, err = load.ReadPrior(ctx, store, r.Project, p.Iteration.ID); err != nil {
+		return Plan{}, err
+	}
+	if prior := p.Prior.Export(); prior != nil && len(prior.TagFilter) == 0 && len(p.Filter) > 0 {
+		p.Refusal = fmt.Errorf("iteration %s of project %s is exported with all its %d images, and this export would keep only those with %d of its tags: leave --tag out, or replace it with --force: %w",
+			p.Iteration.ID, r.Project, prior.Images, len(p.Filter), ErrRefused)
+	}
+	if p.Refusal == nil && len(p.Filter) <= 1 { // with several groups of tags the count says too much
+		p.Refusal = p.checkImages(int64(p.Images), false)
+	}
+	return p, nil
+}
+
+func (p *Plan) tagIDs() []schema.ID {
+	var ids []schema.ID
+	for _, tag := range p.Filter {
+		ids = append(ids, tag.ID)
+	}
+	return ids
+}
+
+// checkImages refuses to replace an export by one with fewer images.
+func (p *Plan) checkImages(images int64, force bool) error {
+	prior := p.Prior.Export()
+	if prior == nil || images >= prior.Images || force {
+		return nil
+	}
+	return fmt.Errorf("iteration %s of project %s is exported with %d images, and the service now has %d: the fuller export stays; replace it with --force: %w",
+		p.Iteration.ID, p.Project.ID, prior.Images, images, ErrRefused)
+}
+
+func findIteration(ctx context.Context, client *extract.Client, r Request) (extract.Iteration, error) {
+	if r.Iteration != Latest {
+		id, err := schema.ParseID(r.Iteration)
+		if err != nil {
+			return extract.Iteration{}, fmt.Errorf("iteration: %w", err)
+		}
+		return client.Iteration(ctx, r.Project, id)
+	}
+	list, err := client.Iterations(ctx, r.Project)
+	if err != nil {
+		return extract.Iteration{}, err
+	}
+	var latest *extract.Iteration
+	for i := range list {
+		it := &list[i]
+		if it.Status == extract.Completed && it.TrainedAt != nil && (latest == nil || it.TrainedAt.After(latest.TrainedAt.Time)) {
+			latest = it
+		}
+	}
+	if latest == nil {
+		return extract.Iteration{}, fmt.Errorf("project %s has no completed iteration among its %d: train one first: %w", r.Project, len(list), ErrRefused)
+	}
+	return *latest, nil
+}
+
+// chooseTags finds the tags asked for, by id or by name.
+func chooseTags(tags []extract.Tag, asked []string) ([]extract.Tag, error) {
+	var chosen []extract.Tag
+	for _, want := range asked {
+		i, err := findTag(tags, want)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, tags[i])
+	}
+	return chosen, nil
+}
+
+func findTag(tags []extract.Tag, want string) (int, error) {
+	for i, tag := range tags {
+		if tag.Name == want {
+			return i, nil
+		}
+	}
+	if id, err := schema.ParseID(want); err == nil {
+		for i, tag := range tags {
+			if tag.ID == id {
+				return i, nil
+			}
+		}
+	}
+	names := make([]string, 0, 20)
+	for _, tag := range tags[:min(len(tags), cap(names))] {
+		names = append(names, fmt.Sprintf("%q", tag.Name))
+	}
+	return 0, fmt.Errorf("the iteration has no tag %q; it has %d, such as %v", want, len(tags), names)
+}
+
+// image_index is an int32.
+const maxImages = math.MaxInt32
