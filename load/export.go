@@ -1,0 +1,166 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"time"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// ObjectRecord is what an export says of one of its objects.
+type ObjectRecord struct {
+	Table  string
+	Key    string // below the warehouse's root
+	Rows   int64
+	Bytes  int64
+	CRC32C uint32
+}
+
+// Export is a row of the exports table: one committed export of one
+// iteration. Project and Iteration stand in the object's key only. A nil
+// pointer and a zero time are null. Times are kept to the microsecond, in UTC.
+type Export struct {
+	ExportID  schema.ID
+	Project   schema.ID
+	Iteration schema.ID
+
+	ProjectName        *string
+	IterationName      *string
+	DomainID           *string
+	ClassificationType *string
+	TrainingType       *string
+	Status             string
+	Created            time.Time
+	LastModified       time.Time
+	TrainedAt          time.Time
+	PublishName        *string
+
+	// The service's own overall figures, and the thresholds they were asked for at.
+	Precision            *float64
+	Recall               *float64
+	AveragePrecision     *float64
+	ProbabilityThreshold float64
+	OverlapThreshold     float64
+
+	// Rows of each table; [Publish] fills them in.
+	Images         int64
+	Predictions    int64
+	Tags           int64
+	Regions        int64
+	TagPerformance int64
+
+	TagFilter []string       // ids of the tags it was limited to; empty: every image
+	Objects   []ObjectRecord // [Publish] fills them in
+
+	EndpointHost    string
+	APIVersion      string
+	SchemaVersion   int32 // [Publish] fills it in
+	ExporterVersion string
+	StartedAt       time.Time
+	FinishedAt      time.Time // [Publish] fills it in
+}
+
+// columns maps the columns of the exports table to the fields of e. A column
+// is written from its field and read into it.
+func (e *Export) columns() map[string]any {
+	return map[string]any{
+		"export_id":             &e.ExportID,
+		"project_name":          &e.ProjectName,
+		"iteration_name":        &e.IterationName,
+		"domain_id":             &e.DomainID,
+		"classification_type":   &e.ClassificationType,
+		"training_type":         &e.TrainingType,
+		"status":                &e.Status,
+		"created":               &e.Created,
+		"last_modified":         &e.LastModified,
+		"trained_at":            &e.TrainedAt,
+		"publish_name":          &e.PublishName,
+		"precision":             &e.Precision,
+		"recall":                &e.Recall,
+		"average_precision":     &e.AveragePrecision,
+		"probability_threshold": &e.ProbabilityThreshold,
+		"overlap_threshold":     &e.OverlapThreshold,
+		"images":                &e.Images,
+		"predictions":           &e.Predictions,
+		"tags":                  &e.Tags,
+		"regions":               &e.Regions,
+		"tag_performance":       &e.TagPerformance,
+		"tag_filter":            &e.TagFilter,
+		"objects":               &e.Objects,
+		"endpoint_host":         &e.EndpointHost,
+		"api_version":           &e.APIVersion,
+		"schema_version":        &e.SchemaVersion,
+		"exporter_version":      &e.ExporterVersion,
+		"started_at":            &e.StartedAt,
+		"finished_at":           &e.FinishedAt,
+	}
+}
+
+// rowsOf returns the field that counts the rows of a data table, nil for a
+// table this version does not know.
+func (e *Export) rowsOf(table string) *int64 {
+	n, _ := e.columns()[table].(*int64)
+	return n
+}
+
+// ReadExport reads what the warehouse says of an iteration's last export, and
+// the object it stands in. The error wraps fs.ErrNotExist when the iteration
+// was never exported. Columns this version does not know are passed over;
+// those a record does not have are zero.
+func ReadExport(ctx context.Context, s Store, project, iteration schema.ID) (Export, Object, error) {
+	body, obj, err := fetchExport(ctx, s, schema.Exports.Path(project, iteration))
+	if err != nil {
+		return Export{}, Object{}, exportFailed(project, iteration, err)
+	}
+	e, err := decodeExport(body)
+	if err != nil {
+		return Export{}, Object{}, exportFailed(project, iteration, fmt.Errorf("%w: %w; move %s away to export the iteration again", errDamaged, err, s.URL(obj.Key)))
+	}
+	e.Project, e.Iteration = project, iteration
+	return e, obj, nil
+}
+
+func exportFailed(project, iteration schema.ID, err error) error {
+	return fmt.Errorf("read the exports record of project %s iteration %s: %w", project, iteration, err)
+}
+
+// fetchExport reads a whole exports object, and which version of it that was.
+func fetchExport(ctx context.Context, s Store, key string) ([]byte, Object, error) {
+	const (
+		tries = 3
+		most  = 64 << 20 // it is a row of a few kilobytes
+	)
+	for range tries {
+		obj, err := s.Stat(ctx, key)
+		if err != nil {
+			return nil, Object{}, err
+		}
+		if obj.Size > most {
+			return nil, Object{}, fmt.Errorf("%w: %s has %d bytes", errDamaged, key, obj.Size)
+		}
+		body, err := fetch(ctx, s, key, most)
+		if err != nil {
+			return nil, Object{}, err
+		}
+		if int64(len(body)) == obj.Size && crc32.Checksum(body, castagnoli) == obj.CRC32C {
+			return body, obj, nil
+		}
+		// It was replaced between the two calls; or it is damaged.
+	}
+	return nil, Object{}, fmt.Errorf("%w: the size or the crc32c of %s is not the one its store keeps", errDamaged, key)
+}
+
+var errDamaged = errors.New("the exports record is damaged")
+
+func fetch(ctx context.Context, s Store, key string, most int64) ([]byte, error) {
+	r, err := s.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(io.LimitReader(r, most))
+	return body, errors.Join(err, r.Close())
+}

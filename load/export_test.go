@@ -1,0 +1,244 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// fullExport has a value in every field.
+func fullExport() Export {
+	return Export{
+		ExportID: exportA, Project: projectA, Iteration: iterationA,
+		ProjectName: ptr("Werkstücke ✂"), IterationName: ptr("Iteration 7"), DomainID: ptr(nthID('d', 1)),
+		ClassificationType: ptr("Multilabel"), TrainingType: ptr("Regular"), Status: "Completed",
+		Created:      time.Date(2020, 2, 11, 16, 43, 8, 987910000, time.UTC),
+		LastModified: time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC),
+		TrainedAt:    time.Date(2028, 9, 25, 0, 0, 0, 1000, time.UTC), PublishName: ptr(""),
+		Precision: ptr(8.79471951e-13), Recall: ptr(float64(math.SmallestNonzeroFloat32)), AveragePrecision: ptr(0.0),
+		ProbabilityThreshold: 0.5, OverlapThreshold: 0.3,
+		Images: 1, Predictions: math.MaxInt64, Tags: 3, Regions: 4, TagPerformance: 5,
+		TagFilter: []string{nthID('t', 1), nthID('t', 2)},
+		Objects: []ObjectRecord{
+			{Table: "images", Key: schema.Images.Path(projectA, iterationA), Rows: 1, Bytes: 2, CRC32C: math.MaxUint32},
+			{Table: "tags", Key: schema.Tags.Path(projectA, iterationA), Rows: 0, Bytes: math.MaxInt64, CRC32C: 0},
+		},
+		EndpointHost: "westeurope.api.cognitive.microsoft.com", APIVersion: "3.2", SchemaVersion: 1, ExporterVersion: "0.1.0",
+		StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), FinishedAt: time.Date(2026, 1, 2, 3, 5, 0, 0, time.UTC),
+	}
+}
+
+func TestExportRoundTrip(t *testing.T) {
+	tests := map[string]Export{
+		"every field": fullExport(),
+		"few fields":  {ExportID: exportA, StartedAt: time.UnixMicro(0).UTC(), FinishedAt: time.UnixMicro(-1).UTC()},
+	}
+	for name, want := range tests {
+		t.Run(name, func(t *testing.T) {
+			body, err := encodeExport(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := decodeExport(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Project, got.Iteration = want.Project, want.Iteration // in the path only
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("got %+v\nwant %+v", got, want)
+			}
+			for _, r := range readers {
+				if rows := r.read(t, schema.Exports, body); len(rows) != 1 || len(rows[0]) != len(schema.Exports.Columns) {
+					t.Errorf("%s reads %v", r.name, rows)
+				}
+			}
+		})
+	}
+}
+
+// TestExportColumns: every column has a field, every field a column, and none is given twice.
+func TestExportColumns(t *testing.T) {
+	var e Export
+	fields := e.columns()
+	seen := map[any]string{}
+	for _, c := range schema.Exports.Columns {
+		field, ok := fields[c.Name]
+		if !ok {
+			t.Errorf("column %s has no field", c.Name)
+		}
+		if other := seen[field]; other != "" {
+			t.Errorf("columns %s and %s have one field", c.Name, other)
+		}
+		seen[field] = c.Name
+	}
+	const pathOnly = 2 // project and iteration
+	if got, want := reflect.TypeFor[Export]().NumField()-pathOnly, len(schema.Exports.Columns); got != want || len(fields) != want {
+		t.Errorf("%d fields and %d in the map, want one for each of %d columns", got, len(fields), want)
+	}
+	for _, table := range schema.DataTables() {
+		if e.rowsOf(table.Name) == nil {
+			t.Errorf("no field counts the rows of %s", table.Name)
+		}
+	}
+	objects := schema.Exports.Columns[schema.Exports.Column("objects")]
+	var crc int64
+	if got := new(ObjectRecord).fields(&crc); len(got) != len(objects.Fields) {
+		t.Errorf("an object has the fields %v, the column %v", got, objects.Fields)
+	}
+}
+
+// TestExportOfAnotherVersion reads records with columns missing, added and in another order.
+func TestExportOfAnotherVersion(t *testing.T) {
+	table := schema.Exports
+	kept := func(name string) schema.Column { return table.Columns[table.Column(name)] }
+	objects := kept("objects")
+	objects.Fields = append([]schema.Column{{Name: "codec", Type: schema.String}}, objects.Fields[:3]...)
+	table.Columns = []schema.Column{
+		kept("images"), objects, {Name: "cost", Type: schema.Double}, kept("export_id"),
+		{Name: "notes", Type: schema.StringList}, kept("created"),
+	}
+	created := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	rec := record(memory.DefaultAllocator, table, []row{{
+		int64(7), []any{map[string]any{"codec": "zstd", "table": "tags", "key": "k", "rows": int64(3)}}, 1.5, exportB.String(), []any{"x"}, created,
+	}})
+	defer rec.Release()
+	var body bytes.Buffer
+	tw, err := newTableWriter(&body, table, exportB, memory.DefaultAllocator, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(tw.append(rec), tw.close()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeExport(body.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Export{ExportID: exportB, Images: 7, Created: created, Objects: []ObjectRecord{{Table: "tags", Key: "k", Rows: 3}}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestDecodeExportRefuses(t *testing.T) {
+	write := func(table schema.Table, rows ...row) []byte {
+		t.Helper()
+		rec := record(memory.DefaultAllocator, table, rows)
+		defer rec.Release()
+		var body bytes.Buffer
+		tw, err := newTableWriter(&body, table, exportA, memory.DefaultAllocator, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(tw.append(rec), tw.close()); err != nil {
+			t.Fatal(err)
+		}
+		return body.Bytes()
+	}
+	one := func(name string, kind schema.Type) schema.Table {
+		return schema.Table{Name: "exports", Columns: []schema.Column{{Name: name, Type: kind}}}
+	}
+	objects := schema.Exports
+	objects.Columns = objects.Columns[objects.Column("objects") : objects.Column("objects")+1]
+	good, err := encodeExport(fullExport())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		body []byte
+		want string
+	}{
+		"nothing":         {nil, "file too small"},
+		"cut short":       {good[:len(good)/2], "parquet:"},
+		"no row":          {write(schema.Exports), "it has 0 rows, want 1"},
+		"two rows":        {write(one("status", schema.String), row{"a"}, row{"b"}), "it has 2 rows, want 1"},
+		"wrong type":      {write(one("images", schema.Double), row{1.0}), "column images: its type is float64"},
+		"no uuid":         {write(one("export_id", schema.String), row{"x"}), "column export_id"},
+		"list of numbers": {write(one("tag_filter", schema.Int64), row{int64(1)}), "column tag_filter: its type is int64"},
+		"checksum too big": {write(objects, row{[]any{map[string]any{"table": "t", "key": "k", "rows": int64(1), "bytes": int64(1), "crc32c": int64(1) << 32}}}),
+			"column objects: crc32c: 4294967296 is no 32-bit number"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if _, err := decodeExport(test.body); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+	// Whichever byte is changed, it is a record or an error, not a panic.
+	const stride = 31 // at every byte it takes too long
+	for i := 0; i < len(good); i += stride {
+		bad := bytes.Clone(good)
+		bad[i] ^= 0x55
+		_, _ = decodeExport(bad)
+	}
+}
+
+func TestExportRecordGivesMemoryBack(t *testing.T) {
+	rec, err := exportRecord(fullExport(), checkedMemory(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Release()
+	if got := rec.Column(schema.Exports.Column("objects")).(*array.List).ListValues().Len(); got != 2 {
+		t.Errorf("%d objects, want 2", got)
+	}
+}
+
+func TestReadExport(t *testing.T) {
+	ctx := context.Background()
+	s := newMemStore()
+	if _, _, err := ReadExport(ctx, s, projectA, iterationA); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("never exported: %v, want %v", err, fs.ErrNotExist)
+	}
+	want := fullExport()
+	body, err := encodeExport(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := schema.Exports.Path(projectA, iterationA)
+	put, err := s.Put(ctx, key, newBytesSource(body), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, obj, err := ReadExport(ctx, s, projectA, iterationA)
+	if err != nil || !reflect.DeepEqual(got, want) || obj != put {
+		t.Errorf("got %+v, %v, %v\nwant %+v, %v", got, obj, err, want, put)
+	}
+
+	// Replaced between the look at it and the read: the second try has both of one version.
+	other := want
+	other.Status = "Other"
+	replacement, err := encodeExport(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.beforeOpen = func(string) {
+		s.beforeOpen = nil
+		s.set(key, replacement)
+	}
+	got, obj, err = ReadExport(ctx, s, projectA, iterationA)
+	if err != nil || got.Status != "Other" || obj.Version == put.Version {
+		t.Errorf("got %+v, %v, %v, want the record it was replaced with", got, obj, err)
+	}
+
+	s.set(key, []byte("damaged"))
+	for _, p := range []string{projectA.String(), iterationA.String(), s.URL(key)} {
+		if _, _, err := ReadExport(ctx, s, projectA, iterationA); !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), p) {
+			t.Errorf("damaged: %v, want %v naming %s", err, errDamaged, p)
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/storage"
+	"google.golang.org/api/googleapi"
+	"google.golang.org/api/iterator"
+)
+
+// gcs is a folder of a Google Cloud Storage bucket. Credentials are the
+// machine's own; STORAGE_EMULATOR_HOST is followed.
+type gcs struct {
+	client *storage.Client
+	bucket string
+	root   string // without slashes at its ends; may be empty
+	chunk  int    // bytes a request of an upload
+}
+
+var _ Store = (*gcs)(nil)
+
+const (
+	gcsChunk = 16 << 20
+	// gcsTries is how often an object is uploaded when what arrived is not what
+	// was sent.
+	gcsTries = 3
+)
+
+func newGCS(ctx context.Context, bucket, root string) (*gcs, error) {
+	root = strings.Trim(root, "/")
+	if root != "" {
+		if err := checkKey(root); err != nil {
+			return nil, fmt.Errorf("warehouse gs://%s/%s: %w", bucket, root, err)
+		}
+	}
+	client, err := storage.NewClient(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("warehouse gs://%s: %w (log in with: gcloud auth application-default login)", bucket, err)
+	}
+	// Every write here has a precondition, so all of them can be retried.
+	client.SetRetry(storage.WithPolicy(storage.RetryAlways))
+	return &gcs{client: client, bucket: bucket, root: root, chunk: gcsChunk}, nil
+}
+
+func (g *gcs) handle(key string) (*storage.ObjectHandle, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	return g.client.Bucket(g.bucket).Object(path.Join(g.root, key)), nil
+}
+
+func (g *gcs) Stat(ctx context.Context, key string) (Object, error) {
+	handle, err := g.handle(key)
+	if err != nil {
+		return Object{}, err
+	}
+	attrs, err := handle.Attrs(ctx)
+	if err != nil {
+		return Object{}, g.failed("looking at", key, err)
+	}
+	return g.object(key, attrs), nil
+}
+
+func (g *gcs) object(key string, attrs *storage.ObjectAttrs) Object {
+	return Object{Key: key, Size: attrs.Size, CRC32C: attrs.CRC32C, Version: strconv.FormatInt(attrs.Generation, 10)}
+}
+
+func (g *gcs) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	handle, err := g.handle(key)
+	if err != nil {
+		return nil, err
+	}
+	r, err := handle.NewReader(ctx)
+	if err != nil {
+		return nil, g.failed("reading", key, err)
+	}
+	return r, nil
+}
+
+func (g *gcs) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		root := ""
+		if g.root != "" {
+			root = g.root + "/"
+		}
+		query := &storage.Query{Prefix: root + prefix, Projection: storage.ProjectionNoACL}
+		if err := query.SetAttrSelection([]string{"Name", "Size", "CRC32C", "Generation"}); err != nil {
+			yield(Object{}, g.failed("listing", prefix, err))
+			return
+		}
+		objects := g.client.Bucket(g.bucket).Objects(ctx, query)
+		for {
+			attrs, err := objects.Next()
+			if errors.Is(err, iterator.Done) {
+				return
+			}
+			if err != nil {
+				yield(Object{}, g.failed("listing", prefix, err))
+				return
+			}
+			if !yield(g.object(strings.TrimPrefix(attrs.Name, root), attrs), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Put uploads under a precondition on the generation. What arrived is compared
+// with what was sent, because a server may take a chunk twice when its
+// acknowledgement is lost; then the object is uploaded again over that one.
+func (g *gcs) Put(ctx context.Context, key string, src Source, old string) (Object, error) {
+	handle, err := g.handle(key)
+	if err != nil {
+		return Object{}, err
+	}
+	for try := 1; ; try++ {
+		condition := storage.Conditions{DoesNotExist: true}
+		if old != "" {
+			generation, err := strconv.ParseInt(old, 10, 64)
+			if err != nil {
+				return Object{}, g.failed("writing", key, fmt.Errorf("%q is no version of it: %w", old, ErrConflict))
+			}
+			condition = storage.Conditions{GenerationMatch: generation}
+		}
+		attrs, err := g.upload(ctx, handle.If(condition), src)
+		if isPrecondition(err) {
+			// Ours may be there all the same: its acknowledgement was lost, and
+			// the retry met it.
+			attrs, err = handle.Attrs(ctx)
+			if err == nil && (attrs.Size != src.Size() || attrs.CRC32C != src.CRC32C()) || errors.Is(err, storage.ErrObjectNotExist) {
+				err = ErrConflict
+			}
+		}
+		if err != nil {
+			return Object{}, g.failed("writing", key, err)
+		}
+		obj := g.object(key, attrs)
+		if obj.Size == src.Size() && obj.CRC32C == src.CRC32C() {
+			return obj, nil
+		}
+		if try == gcsTries {
+			return Object{}, g.failed("writing", key, fmt.Errorf("it arrived broken %d times: %d bytes, crc32c %08x; want %d, %08x", try, obj.Size, obj.CRC32C, src.Size(), src.CRC32C()))
+		}
+		old = obj.Version
+	}
+}
+
+// upload sends the whole source. A failed upload is cancelled, never closed:
+// closing a writer commits what it has.
+func (g *gcs) upload(ctx context.Context, handle *storage.ObjectHandle, src Source) (*storage.ObjectAttrs, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := handle.NewWriter(ctx)
+	w.ChunkSize = g.chunk
+	w.ChunkRetryDeadline = 2 * time.Minute
+	w.ContentType = "application/vnd.apache.parquet"
+	w.CRC32C, w.SendCRC32C = src.CRC32C(), true
+	if err := copySource(ctx, w, src); err != nil {
+		cancel()
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return w.Attrs(), nil
+}
+
+func isPrecondition(err error) bool {
+	var e *googleapi.Error
+	return errors.As(err, &e) && e.Code == http.StatusPreconditionFailed
+}
+
+// failed names the object, and says what the user can do where there is something.
+func (g *gcs) failed(doing, key string, err error) error {
+	hint := ""
+	var e *googleapi.Error
+	switch {
+	case errors.Is(err, storage.ErrBucketNotExist):
+		hint = "; make the bucket, or check --warehouse"
+	case errors.Is(err, storage.ErrObjectNotExist):
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	case errors.As(err, &e) && (e.Code == http.StatusForbidden || e.Code == http.StatusUnauthorized):
+		hint = "; grant the credentials in use roles/storage.objectUser on the bucket"
+	}
+	return fmt.Errorf("%s %s: %w%s", doing, g.URL(key), err, hint)
+}
+
+func (g *gcs) URL(key string) string {
+	return strings.TrimSuffix("gs://"+path.Join(g.bucket, g.root, key), "/")
+}
+
+func (g *gcs) Close() error { return g.client.Close() }

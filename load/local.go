@@ -1,0 +1,279 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// local is a folder of this machine. An object is a file; it comes to its name
+// by a rename, so that a reader never sees a part of it.
+type local struct{ root string }
+
+var _ Store = (*local)(nil)
+
+// What lies in the folder besides objects. Neither name ends in .parquet:
+// DuckDB reads hidden files too.
+const (
+	lockName  = ".cvexport.lock" // held while an object is replaced; the system lets go of it if the holder dies
+	tempStart = ".tmp-"
+)
+
+func newLocal(path string) (*local, error) {
+	root, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("warehouse %s: %w", path, err)
+	}
+	if info, err := os.Stat(root); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("warehouse %s is a file, not a folder", root)
+	}
+	return &local{root: root}, nil
+}
+
+func (l *local) path(key string) (string, error) {
+	if err := checkKey(key); err != nil {
+		return "", err
+	}
+	return filepath.Join(l.root, filepath.FromSlash(key)), nil
+}
+
+// Stat reads the file to make its checksum: a file system keeps none.
+func (l *local) Stat(ctx context.Context, key string) (Object, error) {
+	path, err := l.path(key)
+	if err != nil {
+		return Object{}, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return Object{}, fmt.Errorf("looking at %s: %w", key, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return Object{}, fmt.Errorf("looking at %s: %w", key, err)
+	}
+	hash := crc32.New(castagnoli)
+	if _, err := io.Copy(hash, &contextReader{ctx, f}); err != nil {
+		return Object{}, fmt.Errorf("reading %s: %w", key, err)
+	}
+	obj := objectOf(key, info)
+	obj.CRC32C = hash.Sum32()
+	return obj, nil
+}
+
+// objectOf takes size and modification time for the version: Put makes sure
+// that the time grows.
+func objectOf(key string, info fs.FileInfo) Object {
+	return Object{Key: key, Size: info.Size(), Version: fmt.Sprintf("%d-%d", info.ModTime().UnixNano(), info.Size())}
+}
+
+func (l *local) Open(_ context.Context, key string) (io.ReadCloser, error) {
+	path, err := l.path(key)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	return f, nil
+}
+
+func (l *local) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		err := filepath.WalkDir(l.root, func(path string, entry fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && path == l.root {
+				return nil // nothing was exported yet
+			}
+			if err := errors.Join(err, ctx.Err()); err != nil {
+				return err
+			}
+			relative, err := filepath.Rel(l.root, path)
+			if err != nil {
+				return err
+			}
+			key := filepath.ToSlash(relative)
+			if entry.IsDir() {
+				if key != "." && !strings.HasPrefix(key+"/", prefix) && !strings.HasPrefix(prefix, key+"/") {
+					return filepath.SkipDir
+				}
+				return nil
+			}
+			if !strings.HasPrefix(key, prefix) || key == lockName || strings.HasPrefix(entry.Name(), tempStart) {
+				return nil
+			}
+			info, err := entry.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if !yield(objectOf(key, info), nil) {
+				return filepath.SkipAll
+			}
+			return nil
+		})
+		if err != nil {
+			yield(Object{}, fmt.Errorf("listing %s: %w", filepath.Join(l.root, prefix), err))
+		}
+	}
+}
+
+func (l *local) URL(key string) string { return filepath.Join(l.root, filepath.FromSlash(key)) }
+
+func (l *local) Close() error { return nil }
+
+func (l *local) Put(ctx context.Context, key string, src Source, old string) (Object, error) {
+	path, err := l.path(key)
+	if err != nil {
+		return Object{}, err
+	}
+	obj, err := l.put(ctx, key, path, src, old)
+	if err != nil {
+		return Object{}, fmt.Errorf("writing %s: %w", path, err)
+	}
+	return obj, nil
+}
+
+func (l *local) put(ctx context.Context, key, path string, src Source, old string) (_ Object, err error) {
+	folder := filepath.Dir(path)
+	if err := makeFolder(folder); err != nil {
+		return Object{}, err
+	}
+	lock := flock.New(filepath.Join(l.root, lockName))
+	const retry = 10 * time.Millisecond
+	if _, err := lock.TryLockContext(ctx, retry); err != nil {
+		return Object{}, fmt.Errorf("waiting for another writer of the warehouse: %w", err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+
+	// Whatever is half written here is from a writer that died with the lock.
+	if err := removeTemps(folder); err != nil {
+		return Object{}, err
+	}
+	before, err := current(path)
+	if err != nil {
+		return Object{}, err
+	}
+	if version(before) != old {
+		return Object{}, ErrConflict
+	}
+	temp, err := copyToTemp(ctx, folder, src, before)
+	if err != nil {
+		return Object{}, err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return Object{}, errors.Join(err, os.Remove(temp))
+	}
+	// From here the new object is visible, and stays.
+	if err := syncFolder(folder); err != nil {
+		return Object{}, err
+	}
+	after, err := os.Stat(path)
+	if err != nil {
+		return Object{}, err
+	}
+	obj := objectOf(key, after)
+	obj.CRC32C = src.CRC32C()
+	return obj, nil
+}
+
+// current is the file now at path, nil if there is none.
+func current(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return info, err
+}
+
+func version(info fs.FileInfo) string {
+	if info == nil {
+		return ""
+	}
+	return objectOf("", info).Version
+}
+
+// copyToTemp writes the source to a temporary file beside its place, checks it
+// and brings it to disk.
+func copyToTemp(ctx context.Context, folder string, src Source, before fs.FileInfo) (name string, err error) {
+	f, err := os.CreateTemp(folder, tempStart+"*")
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			if closeErr := f.Close(); !errors.Is(closeErr, fs.ErrClosed) {
+				err = errors.Join(err, closeErr)
+			}
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	if err := copySource(ctx, f, src); err != nil {
+		return "", err
+	}
+	const readable = 0o644 // CreateTemp's files are the owner's alone, a warehouse is to be read
+	if err := f.Chmod(readable); err != nil {
+		return "", err
+	}
+	if err := f.Sync(); err != nil {
+		return "", err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if err := f.Close(); err != nil {
+		return "", err
+	}
+	if before != nil && !info.ModTime().After(before.ModTime()) { // a coarse clock, or one set back
+		later := before.ModTime().Add(time.Microsecond)
+		if err := os.Chtimes(f.Name(), later, later); err != nil {
+			return "", err
+		}
+	}
+	return f.Name(), nil
+}
+
+func removeTemps(folder string) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), tempStart) {
+			if err := os.Remove(filepath.Join(folder, entry.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// makeFolder makes a folder and those above it, and brings each to disk.
+func makeFolder(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(path)
+	if parent != path {
+		if err := makeFolder(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(parent)
+}

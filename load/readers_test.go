@@ -1,0 +1,223 @@
+package load
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+	"github.com/xitongsys/parquet-go-source/buffer"
+	"github.com/xitongsys/parquet-go/reader"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// readers read a Parquet file back, each with code of its own.
+var readers = []struct {
+	name string
+	read func(t *testing.T, table schema.Table, body []byte) [][]string
+}{
+	{"duckdb", readDuckDB},
+	{"arrow15", readArrow15},
+	{"xitongsys", readXitongsys},
+}
+
+func openDuckDB(t *testing.T) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func writeFile(t *testing.T, body []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "data.parquet")
+	if err := os.WriteFile(path, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func readDuckDB(t *testing.T, table schema.Table, body []byte) [][]string {
+	t.Helper()
+	return exactRows(queryDuckDB(t, fmt.Sprintf("select * from read_parquet('%s')", writeFile(t, body)), len(table.Columns)))
+}
+
+func queryDuckDB(t *testing.T, query string, columns int) []row {
+	t.Helper()
+	rs, err := openDuckDB(t).Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rs.Close()
+	var rows []row
+	for rs.Next() {
+		r := make(row, columns)
+		into := make([]any, columns)
+		for i := range r {
+			into[i] = &r[i]
+		}
+		if err := rs.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		for i := range r {
+			r[i] = fromDuckDB(r[i])
+		}
+		rows = append(rows, r)
+	}
+	if err := rs.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func fromDuckDB(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = fromDuckDB(v[i])
+		}
+	case duckdb.OrderedMap:
+		m := map[string]any{}
+		for i, k := range v.Keys() {
+			m[fmt.Sprint(k)] = fromDuckDB(v.Values()[i])
+		}
+		return m
+	}
+	return v
+}
+
+// buildArrow15 builds the program that reads with Arrow 15, once.
+var buildArrow15 = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "arrow15-*")
+	if err != nil {
+		return "", err
+	}
+	arrow15Dir = dir
+	program := filepath.Join(dir, "arrow15.exe")
+	if out, err := exec.Command("go", "build", "-o", program, "./internal/arrow15").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build internal/arrow15: %w\n%s", err, out)
+	}
+	return program, nil
+})
+
+var arrow15Dir string // what buildArrow15 made
+
+func readArrow15(t *testing.T, _ schema.Table, body []byte) [][]string {
+	t.Helper()
+	program, err := buildArrow15()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, writeFile(t, body))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, &stderr)
+	}
+	var rows [][]string
+	if err := json.Unmarshal(out, &rows); err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func readXitongsys(t *testing.T, table schema.Table, body []byte) [][]string {
+	t.Helper()
+	file := buffer.NewBufferFileFromBytes(body)
+	pr, err := reader.NewParquetReader(file, nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := pr.ReadByNumber(int(pr.GetNumRows()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pr.ReadStop()
+	if int64(len(whole)) != pr.GetNumRows() {
+		t.Fatalf("read row by row: %d rows, want %d", len(whole), pr.GetNumRows())
+	}
+
+	pr, err = reader.NewParquetColumnReader(buffer.NewBufferFileFromBytes(body), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pr.ReadStop()
+	rows := make([]row, pr.GetNumRows())
+	leaf := int64(0)
+	column := func() (values []any, repetition, definition []int32) {
+		values, repetition, definition, err := pr.ReadColumnByIndex(leaf, pr.GetNumRows())
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf++
+		return values, repetition, definition
+	}
+	for _, c := range table.Columns {
+		switch c.Type {
+		case schema.StringList:
+			values, repetition, definition := column()
+			n := -1
+			for k, v := range values {
+				if repetition[k] == 0 {
+					n++
+					rows[n] = append(rows[n], []any{})
+				}
+				if definition[k] > 0 {
+					at := len(rows[n]) - 1
+					rows[n][at] = append(rows[n][at].([]any), v)
+				}
+			}
+		case schema.StructList:
+			for f, part := range c.Fields {
+				values, repetition, definition := column()
+				n, e := -1, 0
+				for k, v := range values {
+					if repetition[k] == 0 {
+						n++
+						e = 0
+						if f == 0 {
+							rows[n] = append(rows[n], []any{})
+						}
+					}
+					if definition[k] == 0 {
+						continue
+					}
+					at := len(rows[n]) - 1
+					if f == 0 {
+						rows[n][at] = append(rows[n][at].([]any), map[string]any{})
+					}
+					rows[n][at].([]any)[e].(map[string]any)[part.Name] = v
+					e++
+				}
+			}
+		default:
+			values, _, _ := column()
+			if len(values) != len(rows) {
+				t.Fatalf("column %s has %d values, want %d", c.Name, len(values), len(rows))
+			}
+			for n, v := range values {
+				if micros, ok := v.(int64); ok && c.Type == schema.Timestamp {
+					v = time.UnixMicro(micros).UTC()
+				}
+				rows[n] = append(rows[n], v)
+			}
+		}
+	}
+	return exactRows(rows)
+}

@@ -1,0 +1,187 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// Spool collects the rows of one table in a local Parquet file that nobody
+// else sees, until it is whole. It is for one goroutine.
+type Spool struct {
+	table    schema.Table
+	exportID schema.ID
+	dir      string
+	file     *tempFile // nil once the spool was finished or aborted
+	writer   *tableWriter
+}
+
+// NewSpool begins a file for the table in the folder dir, which must not be
+// inside a warehouse. The file has no name (on Windows, a name that does not
+// end in .parquet), so that a killed program leaves nothing behind.
+// Memory is taken from mem.
+func NewSpool(dir string, t schema.Table, exportID schema.ID, mem memory.Allocator) (*Spool, error) {
+	return newSpool(dir, t, exportID, mem, RowGroupRows)
+}
+
+func newSpool(dir string, t schema.Table, exportID schema.ID, mem memory.Allocator, rowGroupRows int64) (*Spool, error) {
+	s := &Spool{table: t, exportID: exportID, dir: dir}
+	file, err := newTempFile(dir, "cvexport-"+t.Name+"-*.spool")
+	if err != nil {
+		return nil, s.failed("begin", err)
+	}
+	if s.writer, err = newTableWriter(file, t, exportID, mem, rowGroupRows); err != nil {
+		return nil, errors.Join(s.failed("begin", err), file.Close())
+	}
+	s.file = file
+	return s, nil
+}
+
+// Append writes the rows of rec, which must have exactly the columns of the
+// table, and does not keep it. After an error the spool can only be aborted.
+func (s *Spool) Append(rec arrow.RecordBatch) error {
+	if s.file == nil {
+		return s.failed("write", errClosed)
+	}
+	if err := s.writer.append(rec); err != nil {
+		return s.failed("write", err)
+	}
+	return nil
+}
+
+// Finish completes the file, opens it again and compares its rows with those
+// appended. The spool is over then, also when Finish fails; the file belongs
+// to the Table returned.
+func (s *Spool) Finish() (*Table, error) {
+	if s.file == nil {
+		return nil, s.failed("finish", errClosed)
+	}
+	file := s.file
+	s.file = nil
+	t := &Table{table: s.table, exportID: s.exportID, file: file}
+	err := s.writer.close()
+	if err == nil {
+		t.rows, t.size, t.crc = s.writer.rows, s.writer.sink.size, s.writer.sink.crc
+		err = t.check()
+	}
+	if err != nil {
+		return nil, errors.Join(s.failed("finish", err), file.Close())
+	}
+	return t, nil
+}
+
+// Abort drops the file. It may always be called; after Finish it does nothing.
+func (s *Spool) Abort() error {
+	if s.file == nil {
+		return nil
+	}
+	file := s.file
+	s.file = nil
+	s.writer.discard()
+	return file.Close()
+}
+
+var errClosed = errors.New("the spool was finished or aborted")
+
+func (s *Spool) failed(what string, err error) error {
+	return fmt.Errorf("%s the spool file of table %s in %s: %w", what, s.table.Name, s.dir, err)
+}
+
+// Table is the finished Parquet file of one table, not yet published. It is
+// the [Source] of its object.
+type Table struct {
+	table    schema.Table
+	exportID schema.ID
+	file     *tempFile
+	rows     int64
+	size     int64
+	crc      uint32
+}
+
+var _ Source = (*Table)(nil)
+
+// Schema returns the table it is the file of.
+func (t *Table) Schema() schema.Table { return t.table }
+
+// Rows returns the number of rows.
+func (t *Table) Rows() int64 { return t.rows }
+
+// Size returns the file's size in bytes.
+func (t *Table) Size() int64 { return t.size }
+
+// CRC32C returns the file's checksum, summed while it was written.
+func (t *Table) CRC32C() uint32 { return t.crc }
+
+// ReadAt reads from the file.
+func (t *Table) ReadAt(p []byte, off int64) (int, error) { return t.file.ReadAt(p, off) }
+
+// Close removes the file. Closing it again does nothing.
+func (t *Table) Close() error { return t.file.Close() }
+
+// check opens the file as a reader would.
+func (t *Table) check() error {
+	info, err := t.file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != t.size {
+		return fmt.Errorf("%d bytes were written, the file has %d", t.size, info.Size())
+	}
+	fr, err := openParquet(t, t.size)
+	if err != nil {
+		return fmt.Errorf("read it back: %w", err)
+	}
+	rows, err := countRows(fr)
+	if err != nil {
+		return fmt.Errorf("read it back: %w", err)
+	}
+	if rows != t.rows {
+		return fmt.Errorf("%d rows were written, the file has %d", t.rows, rows)
+	}
+	if id := metadataValue(fr, schema.MetaExportID); id != t.exportID.String() {
+		return fmt.Errorf("export %s was written, the file says %q", t.exportID, id)
+	}
+	return nil
+}
+
+// tempFile is a file that goes away with the program. Where an open file can
+// be unlinked it has no name from the start, so that even kill -9 leaves none.
+type tempFile struct {
+	*os.File
+	named  bool
+	closed bool
+}
+
+func newTempFile(dir, pattern string) (*tempFile, error) {
+	f, err := os.CreateTemp(dir, pattern)
+	if err != nil {
+		return nil, err
+	}
+	t := &tempFile{File: f, named: true}
+	if runtime.GOOS != "windows" {
+		if err := os.Remove(f.Name()); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		t.named = false
+	}
+	return t, nil
+}
+
+// Close closes and removes the file. Closing it again does nothing.
+func (t *tempFile) Close() error {
+	if t.closed {
+		return nil
+	}
+	t.closed = true
+	err := t.File.Close()
+	if t.named {
+		err = errors.Join(err, os.Remove(t.Name()))
+	}
+	return err
+}

@@ -1,0 +1,125 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"iter"
+	"net/url"
+	"path/filepath"
+	"strings"
+)
+
+// Object is what a store says of one object.
+type Object struct {
+	Key     string // below the warehouse's root, with forward slashes
+	Size    int64
+	CRC32C  uint32 // Castagnoli
+	Version string // opaque; changes with every write
+}
+
+// Source is what [Store.Put] uploads. It may be read several times.
+type Source interface {
+	io.ReaderAt
+	Size() int64
+	CRC32C() uint32
+}
+
+// castagnoli is the polynomial of every checksum here, the one GCS keeps.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// ErrConflict is that an object is not the version it was expected to be:
+// somebody else wrote it meanwhile.
+var ErrConflict = errors.New("the object was changed by somebody else")
+
+// Store is where a warehouse lies. Its methods are safe for concurrent use and
+// may be retried. Every error names the object.
+type Store interface {
+	// Stat describes an object. The error wraps fs.ErrNotExist if there is none.
+	// A store that keeps no checksum reads the object to make one.
+	Stat(ctx context.Context, key string) (Object, error)
+
+	// Put writes an object in one atomic step: readers see the old one or the
+	// new one, whole. old is the version it must have now, empty if it must not
+	// exist; otherwise the error wraps ErrConflict. After any error but a lost
+	// connection the object is as it was; content that does not have the
+	// source's size and checksum is never made visible.
+	Put(ctx context.Context, key string, src Source, old string) (Object, error)
+
+	// Open reads a whole object. The error wraps fs.ErrNotExist if there is none.
+	Open(ctx context.Context, key string) (io.ReadCloser, error)
+
+	// List yields the objects whose keys begin with prefix, by key. CRC32C is
+	// zero where the store does not keep it.
+	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
+
+	// URL is what DuckDB or BigQuery calls an object, or any prefix of a key.
+	URL(key string) string
+
+	Close() error
+}
+
+// OpenStore opens the warehouse at a local path, a file:// or a gs:// URL.
+// A folder is made when the first object is put into it.
+func OpenStore(ctx context.Context, address string) (Store, error) {
+	if address == "" {
+		return nil, errors.New("no warehouse: give a folder, file:///folder or gs://bucket/folder")
+	}
+	scheme, rest, isURL := strings.Cut(address, "://")
+	if !isURL {
+		return newLocal(address)
+	}
+	switch scheme {
+	case "file":
+		u, err := url.Parse(address)
+		if err != nil || (u.Host != "" && u.Host != "localhost") || u.Path == "" {
+			return nil, fmt.Errorf("warehouse %q: want file:///folder, with three slashes", address)
+		}
+		return newLocal(filepath.FromSlash(u.Path))
+	case "gs":
+		bucket, root, _ := strings.Cut(rest, "/")
+		if bucket == "" {
+			return nil, fmt.Errorf("warehouse %q: want gs://bucket or gs://bucket/folder", address)
+		}
+		return newGCS(ctx, bucket, root)
+	case "s3", "azblob":
+		return nil, fmt.Errorf("warehouse on %s:// is not supported yet: use a folder or gs://", scheme)
+	}
+	return nil, fmt.Errorf("warehouse %s://: unknown kind of url: use a folder, file:// or gs://", scheme)
+}
+
+// checkKey refuses what would leave the warehouse. Keys are built from checked
+// ids; this is the second lock.
+func checkKey(key string) error {
+	for part := range strings.SplitSeq(key, "/") {
+		if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "\\\x00") {
+			return fmt.Errorf("object key %q is not a plain relative path", key)
+		}
+	}
+	return nil
+}
+
+// copySource copies a whole source and checks that it is what it says it is.
+func copySource(ctx context.Context, w io.Writer, src Source) error {
+	hash := crc32.New(castagnoli)
+	n, err := io.Copy(io.MultiWriter(w, hash), &contextReader{ctx, io.NewSectionReader(src, 0, src.Size())})
+	if err == nil && (n != src.Size() || hash.Sum32() != src.CRC32C()) {
+		err = fmt.Errorf("what was read to be written is damaged: %d bytes, crc32c %08x; want %d, %08x", n, hash.Sum32(), src.Size(), src.CRC32C())
+	}
+	return err
+}
+
+// contextReader ends a copy when its context does.
+type contextReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r *contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}

@@ -1,0 +1,265 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// exportIDOf returns the export a Parquet file says it is of, "" if it says none.
+func exportIDOf(file Source) (id string) {
+	// That the file cannot be read is what the caller is about to report.
+	_ = guard(func() error {
+		fr, err := openParquet(file, file.Size())
+		if err == nil {
+			id = metadataValue(fr, schema.MetaExportID)
+		}
+		return err
+	})
+	return id
+}
+
+// rows checks what a file holds: its metadata, its columns, and every row's
+// export, key and image. Only a cancelled ctx is an error.
+func (c *exportCheck) rows(ctx context.Context, t schema.Table, key string, file Source, want int64) error {
+	r := rowCheck{exportCheck: c, table: t, key: key}
+	err := guard(func() error {
+		fr, err := openParquet(file, file.Size())
+		if err != nil {
+			return err
+		}
+		return r.run(ctx, fr, want)
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		r.found("it cannot be read: %v", err)
+		if t.Name == schema.Images.Name {
+			c.images = nil // not all are known
+		}
+	}
+	return nil
+}
+
+// rowCheck checks the rows of one file.
+type rowCheck struct {
+	*exportCheck
+	table schema.Table
+	key   string
+
+	row      int64 // rows read so far
+	seen     map[schema.ID]*places
+	problems []*problem
+}
+
+// problem is one kind of thing wrong with the rows, told once for them all.
+type problem struct {
+	text  string
+	rows  int64
+	first string
+}
+
+func (r *rowCheck) found(format string, args ...any) {
+	r.exportCheck.found(r.table.Name, r.key, format, args...)
+}
+
+// count notes that the row at r.row+i has the problem.
+func (r *rowCheck) count(text string, i int, format string, args ...any) {
+	for _, p := range r.problems {
+		if p.text == text {
+			p.rows++
+			return
+		}
+	}
+	r.problems = append(r.problems, &problem{text, 1, fmt.Sprintf("row %d: ", r.row+int64(i)) + fmt.Sprintf(format, args...)})
+}
+
+func (r *rowCheck) run(ctx context.Context, fr *pqarrow.FileReader, want int64) error {
+	for _, m := range []struct{ key, want string }{
+		{schema.MetaTable, r.table.Name},
+		{schema.MetaExportID, r.export.ExportID.String()},
+		{schema.MetaSchemaVersion, strconv.Itoa(int(r.export.SchemaVersion))},
+	} {
+		if got := metadataValue(fr, m.key); got != m.want {
+			r.found("its metadata says %s is %q, want %q", m.key, got, m.want)
+		}
+	}
+	if !r.columns(fr) {
+		return nil
+	}
+	n, err := countRows(fr)
+	if err != nil {
+		return err
+	}
+	if n != want {
+		r.found("it has %d rows, the exports record says %d", n, want)
+	}
+	if err := r.scan(ctx, fr); err != nil {
+		return err
+	}
+	for _, p := range r.problems {
+		r.found("%d rows %s; the first is %s", p.rows, p.text, p.first)
+	}
+	if r.row != n {
+		r.found("%d rows could be read, it says it has %d", r.row, n)
+	}
+	r.report.Rows += r.row
+	return nil
+}
+
+// columns compares the file's columns with the table's. Columns are only ever
+// added at the end, so an older file has fewer and a newer one has more.
+func (r *rowCheck) columns(fr *pqarrow.FileReader) bool {
+	have, err := fr.Schema()
+	if err != nil {
+		r.found("its columns cannot be read: %v", err)
+		return false
+	}
+	want := r.table.Arrow(r.export.ExportID)
+	fits := have.NumFields() == want.NumFields() ||
+		have.NumFields() < want.NumFields() && r.export.SchemaVersion < schema.Version ||
+		have.NumFields() > want.NumFields() && r.export.SchemaVersion > schema.Version
+	for i := range min(have.NumFields(), want.NumFields()) {
+		h, w := have.Field(i), want.Field(i)
+		fits = fits && h.Name == w.Name && h.Nullable == w.Nullable && arrow.TypeEqual(h.Type, w.Type)
+	}
+	if !fits {
+		r.found("its columns are not the table's: %s; want %s", columnList(have), columnList(want))
+	}
+	return fits
+}
+
+// scan reads the columns that identify a row: the export, the image, the key.
+func (r *rowCheck) scan(ctx context.Context, fr *pqarrow.FileReader) error {
+	leaves := map[string]bool{"export_id": true, "image_id": true}
+	for _, k := range r.table.Key {
+		leaves[k] = true
+	}
+	var indices []int
+	columns := fr.ParquetReader().MetaData().Schema
+	for i := range columns.NumColumns() {
+		if leaves[columns.Column(i).Path()] {
+			indices = append(indices, i)
+		}
+	}
+	if r.table.Name == schema.Images.Name {
+		r.images = map[schema.ID]struct{}{}
+	}
+	r.seen = map[schema.ID]*places{}
+	if fr.ParquetReader().NumRowGroups() == 0 {
+		return nil
+	}
+	rr, err := fr.GetRecordReader(ctx, indices, nil)
+	if err != nil {
+		return err
+	}
+	defer rr.Release()
+	for rr.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		rec := rr.RecordBatch()
+		if err := r.record(rec); err != nil {
+			return err
+		}
+		r.row += rec.NumRows()
+	}
+	return rr.Err()
+}
+
+// record checks the rows of a record. A key is an id, alone or with an index.
+func (r *rowCheck) record(rec arrow.RecordBatch) error {
+	exports, err := columnOf[*array.String](rec, "export_id")
+	if err != nil {
+		return err
+	}
+	ids, err := columnOf[*array.String](rec, r.table.Key[0])
+	if err != nil {
+		return err
+	}
+	var indexes *array.Int32
+	if len(r.table.Key) == 2 {
+		if indexes, err = columnOf[*array.Int32](rec, r.table.Key[1]); err != nil {
+			return err
+		}
+	}
+	refers := r.table.Key[0] == "image_id" && r.table.Name != schema.Images.Name && r.images != nil
+	want := r.export.ExportID.String()
+	for i := range int(rec.NumRows()) {
+		if got := exports.Value(i); got != want {
+			r.count("are of another export", i, "%q, not %s", got, want)
+		}
+		id, err := schema.ParseID(ids.Value(i))
+		if err != nil {
+			r.count("have no "+r.table.Key[0], i, "%v", err)
+			continue
+		}
+		if r.table.Name == schema.Images.Name {
+			r.images[id] = struct{}{}
+		}
+		if refers {
+			if _, known := r.images[id]; !known {
+				r.count("name an image that images does not list", i, "%s", id)
+			}
+		}
+		index := int32(0)
+		if indexes != nil {
+			index = indexes.Value(i)
+		}
+		p := r.seen[id]
+		if p == nil {
+			p = new(places)
+			r.seen[id] = p
+		}
+		if fresh, fits := p.add(index); !fits {
+			r.count("have an impossible "+r.table.Key[1], i, "%d", index)
+		} else if !fresh {
+			r.count("repeat a key", i, "%s %d", id, index)
+		}
+	}
+	return nil
+}
+
+func columnOf[T arrow.Array](rec arrow.RecordBatch, name string) (T, error) {
+	column := rec.Column(rec.Schema().FieldIndices(name)[0])
+	typed, ok := column.(T)
+	if !ok {
+		return typed, fmt.Errorf("column %s: its type is %s", name, column.DataType())
+	}
+	return typed, nil
+}
+
+// places is a set of the indexes of one image's rows. They count from 0, so a
+// bit each is enough, and the rows of millions of predictions fit in memory.
+type places struct {
+	low  uint64
+	high []uint64
+}
+
+// add puts i in the set. It is fresh unless it was there; what does not fit
+// is no index of a row.
+func (p *places) add(i int32) (fresh, fits bool) {
+	const most = 1 << 20
+	if i < 0 || i >= most {
+		return false, false
+	}
+	word := &p.low
+	if i >= 64 {
+		at := int(i/64) - 1
+		for len(p.high) <= at {
+			p.high = append(p.high, 0)
+		}
+		word = &p.high[at]
+	}
+	bit := uint64(1) << (i % 64)
+	fresh = *word&bit == 0
+	*word |= bit
+	return fresh, true
+}
