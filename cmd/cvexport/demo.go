@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/simulated"
+	"github.com/cvexport/cvexport/jobs"
+)
+
+// demoCommand is the tour: simulate, export, query.
+type demoCommand struct {
+	common
+	images int
+}
+
+func newDemo() *cobra.Command {
+	c := &demoCommand{}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "The tour: simulate, export, query",
+		Long: `Demo starts the simulated service on loopback, exports two iterations of it into
+the warehouse, and asks the Parquet files a few questions with cvreport, which
+must lie beside cvexport or on the PATH. It needs no account and no network.`,
+		Example: `  cvexport demo
+  cvexport demo --warehouse /tmp/tour --images 20000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+	}
+	c.addWarehouse(cmd)
+	cmd.Flags().IntVar(&c.images, "images", 2000, "images an iteration")
+	return cmd
+}
+
+// demoQueries are the questions, each with its SQL.
+var demoQueries = []struct{ question, sql string }{
+	{"How many rows has each table?", `
+SELECT e.iteration_name AS iteration, o.table, o.rows, o.bytes
+FROM exports e, unnest(e.objects) AS u(o) ORDER BY ALL`},
+	{"Which tags is the model of the last iteration worst at?", `
+SELECT tag_name AS tag, image_count AS images, round(precision, 3) AS precision,
+       round(recall, 3) AS recall, round(average_precision, 3) AS average_precision
+FROM tag_performance
+WHERE iteration_id = (SELECT iteration_id FROM exports ORDER BY trained_at DESC LIMIT 1)
+ORDER BY average_precision, tag LIMIT 5`},
+	{"Which images did it get wrong, and was surest of?", `
+WITH latest AS (SELECT iteration_id FROM exports ORDER BY trained_at DESC LIMIT 1),
+best AS (
+  SELECT image_id, tag_id, tag_name, probability FROM predictions SEMI JOIN latest USING (iteration_id)
+  QUALIFY row_number() OVER (PARTITION BY image_id ORDER BY probability DESC, prediction_index) = 1),
+labels AS (
+  SELECT image_id, list(tag_id) AS tag_ids, string_agg(tag_name, ', ' ORDER BY tag_index) AS labelled
+  FROM tags SEMI JOIN latest USING (iteration_id) GROUP BY image_id)
+SELECT image_id AS image, tag_name AS predicted, round(probability, 4) AS probability, coalesce(labelled, 'nothing') AS labelled
+FROM best LEFT JOIN labels USING (image_id)
+WHERE NOT coalesce(list_contains(tag_ids, tag_id), false)
+ORDER BY best.probability DESC, image LIMIT 5`},
+}
+
+func (c *demoCommand) run(cmd *cobra.Command) (err error) {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	ctx, out := cmd.Context(), cmd.OutOrStdout()
+	const key = "simulated"
+	service, err := simulated.New(simulated.Config{Seed: 1, Kind: simulated.Multilabel, Images: c.images, Iterations: 2, Key: key})
+	if err != nil {
+		return usage("--images: %w", err)
+	}
+	server, err := serveSimulated(ctx, "127.0.0.1:0", service)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+	fmt.Fprintf(out, "The simulated service is at %s.\n\n", server.url)
+
+	if err := c.export(cmd, service, server.url, key); err != nil {
+		return err
+	}
+	report, err := findReport()
+	if err != nil {
+		return err
+	}
+	for _, q := range demoQueries {
+		fmt.Fprintf(out, "\n%s\n", q.question)
+		if err := query(ctx, report, c.warehouse, q.sql, out, cmd.ErrOrStderr()); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(out, "\nAsk your own: %s query --warehouse %s \"SELECT ...\"\n", report, c.warehouse)
+	return nil
+}
+
+func (c *demoCommand) export(cmd *cobra.Command, service *simulated.Service, url, key string) (err error) {
+	store, err := c.store(cmd)
+	if err != nil {
+		return err
+	}
+	defer closeStore(store, &err)
+	for _, project := range service.Projects() {
+		for _, iteration := range project.Iterations {
+			client, err := extract.NewClient(extract.Options{Endpoint: url, Key: key, Rate: 1000})
+			if err != nil {
+				return err
+			}
+			progress := newProgress(cmd.ErrOrStderr(), &c.common)
+			result, err := jobs.Export(cmd.Context(), client, store, jobs.Request{
+				Project: project.ID, Iteration: iteration.ID.String(), Concurrency: 4,
+				ProbabilityThreshold: 0.5, OverlapThreshold: 0.3, SpoolDir: c.spoolDir, Version: programVersion(),
+				Force:    true, // an earlier tour may have had more images
+				Progress: progress, Log: progress.log,
+			})
+			progress.close()
+			if err != nil {
+				return err
+			}
+			if err := printResult(cmd.OutOrStdout(), c.output, result, store); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout())
+		}
+	}
+	return nil
+}
+
+// findReport finds cvreport, which has DuckDB inside and is a program of its
+// own so that this one stays a single static binary.
+func findReport() (string, error) {
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), "cvreport")
+		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() {
+			return beside, nil
+		}
+	}
+	path, err := exec.LookPath("cvreport")
+	if err != nil {
+		return "", fmt.Errorf("the warehouse is written, but cvreport, which asks it the questions, is neither beside cvexport nor on the PATH (build it with: make build): %w", err)
+	}
+	return path, nil
+}
+
+func query(ctx context.Context, report, warehouse, sql string, stdout, stderr io.Writer) error {
+	cmd := exec.CommandContext(ctx, report, "query", "--warehouse", warehouse, sql)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("asking the warehouse: %w", err)
+	}
+	return nil
+}

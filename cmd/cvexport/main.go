@@ -1,0 +1,92 @@
+// Command cvexport copies what Azure Custom Vision knows about every evaluated
+// image of a trained iteration into Parquet tables on object storage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/cvexport/cvexport/extract"
+)
+
+// The exit codes, which the README documents.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitAuth        = 4
+	exitInterrupted = 130
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run runs one command line. The first interrupt stops it in order; a second
+// one ends it at once, which the warehouse survives as well.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		message := err.Error()
+		if ctx.Err() != nil {
+			message = "interrupted: " + message
+		}
+		fmt.Fprintln(stderr, "cvexport:", message)
+		var usage *usageError
+		if errors.As(err, &usage) && usage.command != "" {
+			fmt.Fprintf(stderr, "Run '%s --help' for examples.\n", usage.command)
+		}
+	}
+	return exitCode(ctx, err)
+}
+
+// exitCode is the one place that decides it.
+func exitCode(ctx context.Context, err error) int {
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case errors.As(err, &usage):
+		return exitUsage
+	case extract.AuthRefused(err):
+		return exitAuth
+	}
+	return exitFailed
+}
+
+// usageError is a mistake in the command line or the configuration.
+type usageError struct {
+	command string // whose help would explain it; may be empty
+	err     error
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error { return &usageError{err: fmt.Errorf(format, args...)} }
+
+// looksLikeUsage finds what the flag parser reports without a type of its own.
+func looksLikeUsage(err error) bool {
+	for _, start := range []string{"unknown command", "unknown flag", "required flag", "accepts ", "requires at least"} {
+		if strings.HasPrefix(err.Error(), start) {
+			return true
+		}
+	}
+	return false
+}

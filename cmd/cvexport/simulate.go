@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cvexport/cvexport/internal/simulated"
+)
+
+// simulateCommand serves the simulated service.
+type simulateCommand struct {
+	listen string
+	kind   string
+	faults []string
+	config simulated.Config
+}
+
+func newSimulate() *cobra.Command {
+	c := &simulateCommand{}
+	cmd := &cobra.Command{
+		Use:   "simulate",
+		Short: "Serve the simulated service on loopback",
+		Long: `Simulate serves the part of the Custom Vision Training API that an export reads,
+on this machine only, with made-up images that depend on the seed alone. It is
+for trying things out and for tests; faults can be switched on.`,
+		Example: `  cvexport simulate
+  cvexport simulate --kind detection --images 10000 --iterations 5
+  cvexport simulate --rate 10 --latency 300ms
+  cvexport simulate --fault reset:page=3,times=1 --fault slow:page=5,delay=3s`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.listen, "listen", "127.0.0.1:8770", "address to serve on, on this machine; port 0 takes a free one")
+	f.Uint64Var(&c.config.Seed, "seed", 1, "what everything is made from")
+	f.StringVar(&c.kind, "kind", string(simulated.Multilabel), "multiclass, multilabel or detection")
+	f.IntVar(&c.config.Images, "images", 1000, "images an iteration")
+	f.IntVar(&c.config.Tags, "tags", 0, "tags of a project (default fits the kind)")
+	f.IntVar(&c.config.Predictions, "predictions", 0, "predicted boxes an image, for detection (default fits the kind)")
+	f.IntVar(&c.config.Regions, "regions", 0, "labelled boxes an image, for detection (default fits the kind)")
+	f.IntVar(&c.config.Projects, "projects", 1, "projects of the resource")
+	f.IntVar(&c.config.Iterations, "iterations", 2, "completed iterations a project")
+	f.StringVar(&c.config.Key, "key", "simulated", "training key to ask for; this one is no secret")
+	f.Float64Var(&c.config.Rate, "rate", 0, "requests a second before it answers 429 (default no limit)")
+	f.DurationVar(&c.config.Latency, "latency", 0, "how long every answer takes")
+	f.StringArrayVar(&c.faults, "fault", nil, "fault to switch on, as KIND:page=N,times=N; may be given several times")
+	return cmd
+}
+
+func (c *simulateCommand) run(cmd *cobra.Command) error {
+	c.config.Kind = simulated.Kind(c.kind)
+	service, err := simulated.New(c.config)
+	if err != nil {
+		return &usageError{command: cmd.CommandPath(), err: err}
+	}
+	for _, text := range c.faults {
+		fault, err := simulated.ParseFault(text)
+		if err != nil {
+			return &usageError{command: cmd.CommandPath(), err: fmt.Errorf("--fault: %w", err)}
+		}
+		service.Fault(fault)
+	}
+	server, err := serveSimulated(cmd.Context(), c.listen, service)
+	if err != nil {
+		return err
+	}
+	printBanner(cmd.OutOrStdout(), server.url, c.config.Key, service)
+	<-cmd.Context().Done()
+	return server.stop()
+}
+
+// simulatedServer is a simulated service that is being served.
+type simulatedServer struct {
+	url    string
+	server *http.Server
+	ended  chan error
+}
+
+// serveSimulated serves on a loopback address: the simulated service is nothing
+// for a network.
+func serveSimulated(ctx context.Context, address string, handler http.Handler) (*simulatedServer, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, usage("--listen %q is not host:port: %w", address, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, usage("--listen %q is not on this machine: use 127.0.0.1 or localhost", address)
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("serving the simulated service: %w", err)
+	}
+	s := &simulatedServer{
+		url:    "http://" + listener.Addr().String(),
+		server: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second},
+		ended:  make(chan error, 1),
+	}
+	go func() { s.ended <- s.server.Serve(listener) }()
+	return s, nil
+}
+
+func (s *simulatedServer) stop() error {
+	closeErr := s.server.Close()
+	if err := <-s.ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return closeErr
+}
+
+func printBanner(w io.Writer, url, key string, service *simulated.Service) {
+	fmt.Fprintf(w, "export VISION_TRAINING_ENDPOINT=%s VISION_TRAINING_KEY=%s\n", url, key)
+	for _, p := range service.Projects() {
+		fmt.Fprintf(w, "# project %s (%s)\n", p.ID, p.Name)
+		for _, i := range p.Iterations {
+			fmt.Fprintf(w, "#   iteration %s (%s, %s, %d images)\n", i.ID, i.Name, i.Status, i.Images)
+		}
+		fmt.Fprintf(w, "cvexport export --project %s --iteration latest\n", p.ID)
+	}
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/cvexport/cvexport/jobs"
+	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// storeURL is what the summaries need of a store.
+type storeURL interface{ URL(key string) string }
+
+// summary is the result of an export, for people and for programs.
+type summary struct {
+	Project     schema.ID        `json:"project_id"`
+	ProjectName string           `json:"project_name"`
+	Iteration   schema.ID        `json:"iteration_id"`
+	Name        string           `json:"iteration_name"`
+	ExportID    schema.ID        `json:"export_id"`
+	Replaced    *replaced        `json:"replaced,omitempty"`
+	Filter      []string         `json:"tag_filter,omitempty"`
+	Rows        map[string]int64 `json:"rows"`
+	Objects     []object         `json:"objects"`
+	Pages       int              `json:"pages"`
+	Attempts    int              `json:"attempts"`
+	Requests    int64            `json:"requests"`
+	Retries     int64            `json:"retries"`
+	Throttled   int64            `json:"throttled"`
+	WaitedSecs  float64          `json:"throttled_seconds"`
+	Unknown     map[string]int   `json:"unknown_fields,omitempty"`
+	Seconds     float64          `json:"seconds"`
+	Query       string           `json:"query"`
+}
+
+type object struct {
+	Table string `json:"table"`
+	URL   string `json:"url"`
+	Rows  int64  `json:"rows"`
+	Bytes int64  `json:"bytes"`
+}
+
+type replaced struct {
+	ExportID schema.ID `json:"export_id"`
+	Images   int64     `json:"images"`
+	Finished time.Time `json:"finished_at"`
+	Filtered bool      `json:"filtered"`
+}
+
+func summarize(r jobs.Result, store storeURL) summary {
+	e := r.Export
+	s := summary{
+		Project: e.Project, Iteration: e.Iteration, ExportID: e.ExportID,
+		ProjectName: text(e.ProjectName), Name: text(e.IterationName),
+		Replaced: replacedBy(r.Replaced), Filter: e.TagFilter, Rows: map[string]int64{},
+		Pages: r.Pages, Attempts: r.Attempts,
+		Requests: r.Stats.Requests, Retries: r.Stats.Retries, Throttled: r.Stats.Throttled, WaitedSecs: r.Stats.Waited.Seconds(),
+		Unknown: r.Unknown, Seconds: r.Elapsed.Seconds(), Query: duckDBLine(store),
+	}
+	for _, o := range e.Objects {
+		s.Rows[o.Table] = o.Rows
+		s.Objects = append(s.Objects, object{Table: o.Table, URL: store.URL(o.Key), Rows: o.Rows, Bytes: o.Bytes})
+	}
+	return s
+}
+
+func replacedBy(e *load.Export) *replaced {
+	if e == nil {
+		return nil
+	}
+	return &replaced{ExportID: e.ExportID, Images: e.Images, Finished: e.FinishedAt, Filtered: len(e.TagFilter) > 0}
+}
+
+// duckDBLine is a command to copy that asks the warehouse a first question.
+func duckDBLine(store storeURL) string {
+	// The key's placeholder is cut off again: only the store knows how its URLs begin.
+	const marker = "predictions"
+	glob := strings.ReplaceAll(store.URL(marker), "'", "''") + "/**/*.parquet"
+	return fmt.Sprintf(`duckdb -c "SELECT tag_name, count(*) AS predictions, round(avg(probability), 3) AS mean FROM read_parquet('%s', hive_partitioning = true, union_by_name = true) GROUP BY ALL ORDER BY ALL"`, glob)
+}
+
+func printResult(w io.Writer, format string, r jobs.Result, store storeURL) error {
+	s := summarize(r, store)
+	if format == "json" {
+		return printJSON(w, s)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Exported iteration %s (%s) of project %s (%s) in %s.\n", s.Name, s.Iteration, s.ProjectName, s.Project, r.Elapsed.Round(time.Millisecond))
+	images := r.Export.Images
+	if len(s.Filter) > 0 {
+		fmt.Fprintf(&b, "It is all there: %s images that have any of %d tags, as many as the service counts, each once.\n\n", grouped(images), len(s.Filter))
+	} else {
+		fmt.Fprintf(&b, "It is all there: %s images, as many as the service counts, each once.\n\n", grouped(images))
+	}
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "table\trows\tbytes\t")
+	for _, o := range s.Objects {
+		fmt.Fprintf(t, "%s\t%s\t%s\t\n", o.Table, grouped(o.Rows), grouped(o.Bytes))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(&b, "\n%s in %s, %s retried; %s throttled", plural(int64(s.Pages), "page"), plural(s.Requests, "request"), grouped(s.Retries), grouped(s.Throttled))
+	if s.Throttled > 0 {
+		fmt.Fprintf(&b, " (%s of waiting)", r.Stats.Waited.Round(time.Second))
+	}
+	fmt.Fprintln(&b, ".")
+	if s.Attempts > 1 {
+		fmt.Fprintf(&b, "The images changed while they were read: it took %d attempts.\n", s.Attempts)
+	}
+	if len(s.Unknown) > 0 {
+		fmt.Fprintf(&b, "Skipped %s this version does not know: %v.\n", plural(int64(len(s.Unknown)), "field"), s.Unknown)
+	}
+	if s.Replaced != nil {
+		kind := ""
+		if s.Replaced.Filtered {
+			kind = ", limited to some tags"
+		}
+		fmt.Fprintf(&b, "It replaced export %s of %s (%s%s).\n", s.Replaced.ExportID, s.Replaced.Finished.Format(time.RFC3339), plural(s.Replaced.Images, "image"), kind)
+	}
+	fmt.Fprintf(&b, "It lies in %s as export %s. Ask it something:\n  %s\n", store.URL(""), s.ExportID, s.Query)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// plan is what an export would do.
+type plan struct {
+	Project   schema.ID `json:"project_id"`
+	Iteration schema.ID `json:"iteration_id"`
+	Name      string    `json:"iteration_name"`
+	Tags      []string  `json:"tag_filter,omitempty"`
+	Replaces  *replaced `json:"replaces,omitempty"`
+	Refused   string    `json:"refused,omitempty"`
+	Writes    []string  `json:"writes"`
+	Images    int       `json:"images"`
+	Pages     int       `json:"pages"`
+}
+
+func printPlan(w io.Writer, format string, p jobs.Plan, store storeURL, force bool) error {
+	out := plan{
+		Project: p.Project.ID, Iteration: p.Iteration.ID, Name: p.Iteration.Name,
+		Replaces: replacedBy(p.Prior.Export()), Images: p.Images, Pages: p.Pages,
+	}
+	for _, tag := range p.Filter {
+		out.Tags = append(out.Tags, tag.Name)
+	}
+	if p.Refusal != nil && !force {
+		out.Refused = p.Refusal.Error()
+	}
+	for _, t := range schema.Tables() {
+		out.Writes = append(out.Writes, store.URL(t.Path(p.Project.ID, p.Iteration.ID)))
+	}
+	if format == "json" {
+		return printJSON(w, out)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Would read iteration %s (%s) of project %s (%s):\n  %s in %s",
+		p.Iteration.Name, p.Iteration.ID, p.Project.Name, p.Project.ID, plural(int64(p.Images), "image"), plural(int64(p.Pages), "page"))
+	if len(out.Tags) > 0 {
+		fmt.Fprintf(&b, ", only those tagged %s", strings.Join(out.Tags, " or "))
+	}
+	fmt.Fprintln(&b, "\nand write:")
+	for _, url := range out.Writes {
+		fmt.Fprintln(&b, " ", url)
+	}
+	if out.Replaces != nil {
+		fmt.Fprintf(&b, "It would replace export %s of %s (%s).\n", out.Replaces.ExportID, out.Replaces.Finished.Format(time.RFC3339), plural(out.Replaces.Images, "image"))
+	}
+	if out.Refused != "" {
+		fmt.Fprintf(&b, "It would be refused: %s.\n", out.Refused)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return grouped(n) + " " + noun + "s"
+}
+
+// grouped writes 1234567 as 1,234,567.
+func grouped(n int64) string {
+	digits := fmt.Sprint(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}

@@ -1,0 +1,85 @@
+// Package simulated is a Custom Vision service that is made up: the read
+// operations of the Training API over HTTP, with images that depend on a seed
+// alone and faults that can be switched on. It is for tests and the demo. Its
+// bytes look like the real service's: float32 text, times without a zone,
+// absent fields, access tokens in URIs.
+package simulated
+
+import (
+	"fmt"
+	"time"
+)
+
+// Kind is what a project's model does.
+type Kind string
+
+// The kinds of project.
+const (
+	Multiclass Kind = "multiclass" // one tag an image
+	Multilabel Kind = "multilabel" // any number of tags an image
+	Detection  Kind = "detection"  // boxes
+)
+
+// Config says how much there is. A zero field means its default.
+type Config struct {
+	Seed        uint64
+	Kind        Kind // default Multilabel
+	Projects    int  // default 1
+	Iterations  int  // completed ones a project, default 1; -1 means none
+	Training    int  // iterations that still train
+	Failed      int  // iterations whose training failed
+	Images      int  // evaluated images an iteration; 0 is none
+	Tags        int  // default 8, 5 for detection; a classifier predicts every tag
+	Predictions int  // boxes an image, for detection; default 6
+	Regions     int  // labelled boxes an image at most, for detection; default 3
+	Key         string
+	Rate        float64 // requests a second before it answers 429; 0: no limit
+	RetryAfter  bool    // whether a 429 has the header, besides its text
+	Latency     time.Duration
+}
+
+func (c *Config) setDefaults() {
+	set := func(field *int, value int) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	if c.Kind == "" {
+		c.Kind = Multilabel
+	}
+	if c.Key == "" {
+		c.Key = "simulated"
+	}
+	set(&c.Projects, 1)
+	set(&c.Iterations, 1)
+	set(&c.Predictions, 6)
+	set(&c.Regions, 3)
+	if c.Kind == Detection {
+		set(&c.Tags, 5)
+	}
+	set(&c.Tags, 8)
+	c.Iterations = max(c.Iterations, 0)
+}
+
+func (c *Config) validate() error {
+	switch c.Kind {
+	case Multiclass, Multilabel, Detection:
+	default:
+		return fmt.Errorf("kind %q is none of multiclass, multilabel, detection", c.Kind)
+	}
+	for _, f := range []struct {
+		name        string
+		value, most int
+	}{
+		{"images", c.Images, 10_000_000}, {"tags", c.Tags, 500}, {"predictions", c.Predictions, 200}, {"regions", c.Regions, 300},
+		{"projects", c.Projects, 100}, {"iterations", c.Iterations + c.Training + c.Failed, 20},
+	} {
+		if f.value < 0 || f.value > f.most {
+			return fmt.Errorf("%d %s: want 0 to %d", f.value, f.name, f.most)
+		}
+	}
+	if c.Rate < 0 || c.Latency < 0 {
+		return fmt.Errorf("rate %v and latency %v cannot be negative", c.Rate, c.Latency)
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package simulated
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// Float is what a reader gets of a float32: its text as a double.
+func Float(f float32) float64 {
+	v, err := strconv.ParseFloat(string(appendFloat(nil, f)), 64)
+	if err != nil {
+		panic(err) // appendFloat writes numbers
+	}
+	return v
+}
+
+// appendFloat writes a float32 as .NET does: seven digits if they are enough
+// to read it back, else nine; upper-case exponents below 1e-5; ".0" behind
+// whole numbers.
+func appendFloat(b []byte, f float32) []byte {
+	var buf [24]byte
+	text := strconv.AppendFloat(buf[:0], float64(f), 'e', 6, 32)
+	if back, err := strconv.ParseFloat(string(text), 32); err != nil || float32(back) != f {
+		text = strconv.AppendFloat(buf[:0], float64(f), 'e', 8, 32)
+	}
+	e := len(text) - 1
+	for text[e] != 'e' {
+		e--
+	}
+	exponent, err := strconv.Atoi(string(text[e+1:]))
+	if err != nil {
+		panic(err)
+	}
+	mantissa := text[:e]
+	for mantissa[len(mantissa)-1] == '0' {
+		mantissa = mantissa[:len(mantissa)-1]
+	}
+	if mantissa[len(mantissa)-1] == '.' {
+		mantissa = mantissa[:len(mantissa)-1]
+	}
+	if exponent < -5 || exponent > 6 {
+		b = append(b, mantissa...)
+		return fmt.Appendf(b, "E%+03d", exponent)
+	}
+	start := len(b)
+	b = strconv.AppendFloat(b, float64(f), 'f', digitsAfterPoint(mantissa, exponent), 32)
+	for _, c := range b[start:] {
+		if c == '.' {
+			return b
+		}
+	}
+	return append(b, ".0"...)
+}
+
+func digitsAfterPoint(mantissa []byte, exponent int) int {
+	digits := 0
+	for _, c := range mantissa {
+		if '0' <= c && c <= '9' {
+			digits++
+		}
+	}
+	return max(0, digits-1-exponent)
+}
+
+// appendTicks writes a time as images have it: no zone, and 3 to 7 digits of a
+// second without the zeros at their end.
+func appendTicks(b []byte, ticks int64) []byte {
+	t := time.Unix(0, ticks*100).UTC()
+	b = t.AppendFormat(b, "2006-01-02T15:04:05.0000000")
+	for digits := 7; digits > 3 && b[len(b)-1] == '0'; digits-- {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+func appendString(b []byte, s string) []byte {
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // every string can be quoted
+	}
+	return append(b, quoted...)
+}
+
+func appendID(b []byte, field string, id schema.ID) []byte {
+	b = append(b, '"')
+	b = append(b, field...)
+	b = append(b, `":"`...)
+	b = id.Append(b)
+	return append(b, '"')
+}
+
+// appendImage writes one image of a page. call makes the access tokens differ,
+// as they do at every call.
+func (s *Service) appendImage(b []byte, p int, img Image, call int64) []byte {
+	b = append(b, '{')
+	if len(img.Predictions) > 0 {
+		b = append(b, `"predictions":[`...)
+		for i, prediction := range img.Predictions {
+			b = comma(b, i)
+			b = appendFloat(append(b, `{"probability":`...), prediction.Probability)
+			b = appendID(append(b, ','), "tagId", prediction.Tag.ID)
+			b = appendString(append(b, `,"tagName":`...), prediction.Tag.Name)
+			if prediction.Box != nil {
+				b = append(b, `,"boundingBox":{`...)
+				b = append(appendBox(b, *prediction.Box), '}')
+			}
+			b = append(b, '}')
+		}
+		b = append(b, `],`...)
+	}
+	b = appendID(b, "id", img.ID)
+	b = append(appendTicks(append(b, `,"created":"`...), img.Created), '"')
+	b = fmt.Appendf(b, `,"width":%d,"height":%d`, img.Width, img.Height)
+	b = s.appendURI(append(b, `,"imageUri":`...), p, 'i', img.ID, call)
+	b = s.appendURI(append(b, `,"thumbnailUri":`...), p, 't', img.ID, call)
+	if len(img.Tags) > 0 {
+		b = append(b, `,"tags":[`...)
+		for i, label := range img.Tags {
+			b = appendID(append(comma(b, i), '{'), "tagId", label.Tag.ID)
+			b = appendString(append(b, `,"tagName":`...), label.Tag.Name)
+			b = append(appendTicks(append(b, `,"created":"`...), label.Created), `"}`...)
+		}
+		b = append(b, ']')
+	}
+	if len(img.Regions) > 0 {
+		b = append(b, `,"regions":[`...)
+		for i, region := range img.Regions {
+			b = appendID(append(comma(b, i), '{'), "regionId", region.ID)
+			b = appendString(append(b, `,"tagName":`...), region.Tag.Name)
+			b = append(appendTicks(append(b, `,"created":"`...), region.Created), `",`...)
+			b = append(appendID(b, "tagId", region.Tag.ID), ',')
+			b = append(appendBox(b, region.Box), '}')
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}')
+}
+
+func comma(b []byte, i int) []byte {
+	if i > 0 {
+		return append(b, ',')
+	}
+	return b
+}
+
+func appendBox(b []byte, box Box) []byte {
+	for i, side := range [...]string{"left", "top", "width", "height"} {
+		b = comma(b, i)
+		b = fmt.Appendf(b, `"%s":`, side)
+		b = appendFloat(b, box[i])
+	}
+	return b
+}
+
+// URI is where an image is said to lie, without its access token.
+func (s *Service) URI(project int, kind byte, id schema.ID) string {
+	return fmt.Sprintf("https://simulated.blob.core.windows.net/i-%x/%c-%x", s.projects[project].ID[:], kind, id[:])
+}
+
+func (s *Service) appendURI(b []byte, p int, kind byte, id schema.ID, call int64) []byte {
+	expires := epoch.Add(time.Duration(call) * time.Second).Format("2006-01-02T15%3A04%3A05Z")
+	return fmt.Appendf(b, `"%s?sv=2017-04-17&sr=b&sig=SIMULATED%d%%3D&se=%s&sp=r"`, s.URI(p, kind, id), call, expires)
+}

@@ -1,0 +1,175 @@
+package simulated
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxTake and maxTagIDs are the service's limits.
+const (
+	maxTake   = 256
+	maxTagIDs = 20
+)
+
+// listed are the images that an iteration lists now and that have any of the
+// tags, oldest first. No tags means all of them.
+func (s *Service) listed(p, k int, tagIDs []string) []int {
+	s.mu.Lock()
+	from, to := s.removed, s.projects[p].Iterations[k].Images+s.added
+	s.mu.Unlock()
+	var list []int
+	for i := from; i < to; i++ {
+		if len(tagIDs) == 0 || slices.ContainsFunc(s.labels(p, i), func(t int) bool {
+			return slices.Contains(tagIDs, s.projects[p].Tags[t].ID.String())
+		}) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// tagIDs reads the filter; false means that it was refused.
+func tagIDs(w http.ResponseWriter, r *http.Request) ([]string, bool) {
+	text := r.URL.Query().Get("tagIds")
+	if text == "" {
+		return nil, true
+	}
+	ids := strings.Split(text, ",")
+	if len(ids) > maxTagIDs {
+		refuse(w, http.StatusBadRequest, "BadRequestInvalidIds", fmt.Sprintf("The number of tag ids is limited to %d", maxTagIDs))
+		return nil, false
+	}
+	return ids, true
+}
+
+func (s *Service) getCount(w http.ResponseWriter, r *http.Request, p, k int) {
+	ids, ok := tagIDs(w, r)
+	if !ok {
+		return
+	}
+	n := len(s.listed(p, k, ids))
+	if f := s.takeFault(AnyPage, WrongCount); f != nil {
+		n = max(0, n+f.By)
+	}
+	write(w, http.StatusOK, strconv.Itoa(n))
+}
+
+func (s *Service) getPage(w http.ResponseWriter, r *http.Request, p, k int) {
+	ids, ok := tagIDs(w, r)
+	if !ok {
+		return
+	}
+	take, skip := 50, 0
+	for name, into := range map[string]*int{"take": &take, "skip": &skip} {
+		if text := r.URL.Query().Get(name); text != "" {
+			v, err := strconv.Atoi(text)
+			if err != nil || v < 0 || (name == "take" && v > maxTake) {
+				refuse(w, http.StatusBadRequest, "BadRequestExceededBatchSize", "Invalid "+name)
+				return
+			}
+			*into = v
+		}
+	}
+	page := skip / maxTake
+	if s.failPage(w, r, page) {
+		return
+	}
+	list := s.listed(p, k, ids)
+	if r.URL.Query().Get("orderBy") != "Oldest" {
+		slices.Reverse(list)
+	}
+	chosen := list[min(skip, len(list)):min(skip+take, len(list))]
+	switch {
+	case len(chosen) == 0 && s.takeFault(page, Endless) != nil:
+		chosen = []int{s.projects[p].Iterations[k].Images + skip}
+	case skip > 0 && len(chosen) > 0 && s.takeFault(page, Duplicate) != nil:
+		chosen = append([]int{list[skip-1]}, chosen[1:]...)
+	}
+	s.writePage(w, p, k, page, chosen)
+}
+
+// failPage is for faults that come in place of the page.
+func (s *Service) failPage(w http.ResponseWriter, r *http.Request, page int) bool {
+	f := s.takeFault(page, Slow, Error500, Busy, Throttle, HTML, HTML200)
+	if f == nil {
+		return false
+	}
+	switch f.Kind {
+	case Slow:
+		select {
+		case <-time.After(f.Delay):
+			return false
+		case <-r.Context().Done():
+		}
+	case Error500:
+		refuse(w, http.StatusInternalServerError, "ErrorUnknown", "Unknown error")
+	case Busy:
+		w.WriteHeader(http.StatusServiceUnavailable)
+	case Throttle:
+		s.throttled(w)
+	case HTML, HTML200:
+		w.Header().Set("Content-Type", "text/html")
+		if f.Kind == HTML {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		fmt.Fprint(w, "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>")
+	}
+	return true
+}
+
+// writePage writes the page, and does to it what its faults ask for.
+func (s *Service) writePage(w http.ResponseWriter, p, k, page int, images []int) {
+	s.mu.Lock()
+	call := int64(len(s.requests))
+	s.mu.Unlock()
+	body := s.appendImages(make([]byte, 0, len(images)*1024), p, k, images, call)
+	switch f := s.takeFault(page, Reset, Truncated, MissingID, BadNumber, UnknownField); {
+	case f == nil:
+	case f.Kind == Reset:
+		reset(w, body)
+		return
+	case f.Kind == Truncated:
+		body = body[:len(body)/2]
+	case f.Kind == MissingID:
+		i := bytes.Index(body, []byte(`"id":"`))
+		body = slices.Delete(body, i, i+len(`"id":"",`)+36)
+	case f.Kind == BadNumber:
+		body = bytes.Replace(body, []byte(`"width":`), []byte(`"width":99999999`), 1)
+	case f.Kind == UnknownField:
+		body = bytes.Replace(body, []byte(`"width":`), []byte(`"brandNew":{"a":[1,null]},"width":`), 1)
+	}
+	if s.takeFault(page, Added) != nil {
+		s.mu.Lock()
+		s.added++
+		s.mu.Unlock()
+	}
+	if s.takeFault(page, Removed) != nil {
+		s.mu.Lock()
+		s.removed++
+		s.mu.Unlock()
+	}
+	write(w, http.StatusOK, string(body))
+}
+
+func (s *Service) appendImages(b []byte, p, k int, images []int, call int64) []byte {
+	b = append(b, '[')
+	for n, i := range images {
+		b = s.appendImage(comma(b, n), p, s.Image(p, k, i), call)
+	}
+	return append(b, ']')
+}
+
+// AppendPage appends the body of one page to b, oldest images first, as it is
+// served. It is for benchmarks; project and iteration are places in Projects.
+func (s *Service) AppendPage(b []byte, project, iteration, skip, take int) []byte {
+	images := make([]int, 0, take)
+	for i := skip; i < min(skip+take, s.projects[project].Iterations[iteration].Images); i++ {
+		images = append(images, i)
+	}
+	return s.appendImages(b, project, iteration, images, int64(skip))
+}

@@ -1,0 +1,156 @@
+package simulated
+
+import (
+	"sort"
+)
+
+// figures are a tag's or an iteration's precision, recall and average precision.
+type figures struct {
+	truePositives, falsePositives, labels int
+	averagePrecision                      float64
+}
+
+func (f figures) precision() float64 { return ratio(f.truePositives, f.truePositives+f.falsePositives) }
+func (f figures) recall() float64    { return ratio(f.truePositives, f.labels) }
+
+func ratio(a, b int) float64 {
+	if b == 0 {
+		return 0
+	}
+	return float64(a) / float64(b)
+}
+
+// verdict is one prediction of a tag: how sure, and whether it was right.
+type verdict struct {
+	probability float64
+	right       bool
+}
+
+// measure judges an iteration. A prediction counts from the threshold on. A
+// classifier is right if the image has the tag. A detector follows PASCAL VOC
+// 2012: each box, likeliest first, is compared with the region of its tag that
+// it overlaps most, and is right if that overlap is enough and the region is
+// not taken yet. Average precision takes all points of the curve, from all
+// predictions.
+func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figures, overall figures) {
+	tags := s.projects[p].Tags
+	perTag = make([]figures, len(tags))
+	verdicts := make([][]verdict, len(tags))
+	place := map[Tag]int{}
+	for t, tag := range tags {
+		place[tag] = t
+	}
+	for i := range s.projects[p].Iterations[k].Images {
+		img := s.Image(p, k, i)
+		if s.config.Kind == Detection {
+			for _, region := range img.Regions {
+				perTag[place[region.Tag]].labels++
+			}
+		} else {
+			for _, label := range img.Tags {
+				perTag[place[label.Tag]].labels++
+			}
+		}
+		for t, v := range judge(img, place, overlap) {
+			verdicts[t] = append(verdicts[t], v...)
+		}
+	}
+	for t := range tags {
+		f := &perTag[t]
+		for _, v := range verdicts[t] {
+			if v.probability >= threshold && v.right {
+				f.truePositives++
+			} else if v.probability >= threshold {
+				f.falsePositives++
+			}
+		}
+		f.averagePrecision = averagePrecision(verdicts[t], f.labels)
+		overall.truePositives += f.truePositives
+		overall.falsePositives += f.falsePositives
+		overall.labels += f.labels
+		overall.averagePrecision += f.averagePrecision / float64(len(tags))
+	}
+	return perTag, overall
+}
+
+// judge gives the verdicts of one image by tag.
+func judge(img Image, place map[Tag]int, overlap float64) map[int][]verdict {
+	order := make([]int, len(img.Predictions))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(a, b int) bool {
+		return img.Predictions[order[a]].Probability > img.Predictions[order[b]].Probability
+	})
+	labelled := map[Tag]bool{}
+	for _, label := range img.Tags {
+		labelled[label.Tag] = true
+	}
+	taken := make([]bool, len(img.Regions))
+	out := map[int][]verdict{}
+	for _, i := range order {
+		prediction := img.Predictions[i]
+		right := labelled[prediction.Tag]
+		if prediction.Box != nil {
+			best, most := -1, -1.0
+			for j, region := range img.Regions {
+				if region.Tag == prediction.Tag {
+					if v := intersectionOverUnion(*prediction.Box, region.Box); v > most {
+						best, most = j, v
+					}
+				}
+			}
+			right = best >= 0 && most >= overlap && !taken[best]
+			if right {
+				taken[best] = true
+			}
+		}
+		t := place[prediction.Tag]
+		out[t] = append(out[t], verdict{Float(prediction.Probability), right})
+	}
+	return out
+}
+
+func intersectionOverUnion(a, b Box) float64 {
+	side := func(i int) float64 {
+		from := max(Float(a[i]), Float(b[i]))
+		to := min(Float(a[i])+Float(a[i+2]), Float(b[i])+Float(b[i+2]))
+		return max(0, to-from)
+	}
+	both := side(0) * side(1)
+	if both == 0 {
+		return 0
+	}
+	return both / (Float(a[2])*Float(a[3]) + Float(b[2])*Float(b[3]) - both)
+}
+
+// averagePrecision is the area below the curve of precision over recall, where
+// precision is the best one at that recall or beyond (VOC 2012). Predictions
+// of equal probability make one point.
+func averagePrecision(verdicts []verdict, labels int) float64 {
+	if labels == 0 {
+		return 0
+	}
+	sort.SliceStable(verdicts, func(a, b int) bool { return verdicts[a].probability > verdicts[b].probability })
+	type point struct{ precision, recall float64 }
+	var curve []point
+	right := 0
+	for i, v := range verdicts {
+		if v.right {
+			right++
+		}
+		if i+1 == len(verdicts) || verdicts[i+1].probability != v.probability {
+			curve = append(curve, point{ratio(right, i+1), ratio(right, labels)})
+		}
+	}
+	area, best := 0.0, 0.0
+	for i := len(curve) - 1; i >= 0; i-- {
+		best = max(best, curve[i].precision)
+		before := 0.0
+		if i > 0 {
+			before = curve[i-1].recall
+		}
+		area += best * (curve[i].recall - before)
+	}
+	return area
+}

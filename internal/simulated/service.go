@@ -1,0 +1,315 @@
+package simulated
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// Service is the simulated service. It is an http.Handler.
+type Service struct {
+	config   Config
+	projects []Project
+	limiter  *rate.Limiter // nil: no limit
+	mux      *http.ServeMux
+
+	mu       sync.Mutex
+	faults   []*Fault
+	requests []Request
+	removed  int // images taken off the front
+	added    int // images put at the end
+	measured map[string]Performance
+}
+
+// Request is what was asked for.
+type Request struct {
+	Path, Query string
+	Page        int // from 0 if it asked for a page, else -1
+}
+
+// New makes a service. Zero fields of the configuration mean their defaults.
+func New(config Config) (*Service, error) {
+	config.setDefaults()
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	s := &Service{config: config, mux: http.NewServeMux(), measured: map[string]Performance{}}
+	if config.Rate > 0 {
+		s.limiter = rate.NewLimiter(rate.Limit(config.Rate), int(math.Ceil(config.Rate)))
+	}
+	s.build()
+	for _, version := range []string{"v3.2", "v3.3"} {
+		root := "GET /customvision/" + version + "/training/projects"
+		s.mux.HandleFunc(root, s.getProjects)
+		s.mux.HandleFunc(root+"/{project}", s.withProject(s.getProject))
+		s.mux.HandleFunc(root+"/{project}/tags", s.withProject(s.getTags))
+		s.mux.HandleFunc(root+"/{project}/iterations", s.withProject(s.getIterations))
+		s.mux.HandleFunc(root+"/{project}/iterations/{iteration}", s.withIteration(s.getIteration))
+		s.mux.HandleFunc(root+"/{project}/iterations/{iteration}/performance", s.withTrained(s.getPerformance))
+		s.mux.HandleFunc(root+"/{project}/iterations/{iteration}/performance/images/count", s.withTrained(s.getCount))
+		s.mux.HandleFunc(root+"/{project}/iterations/{iteration}/performance/images", s.withTrained(s.getPage))
+	}
+	return s, nil
+}
+
+// Projects are the projects with their iterations, in order of training.
+func (s *Service) Projects() []Project { return s.projects }
+
+// Requests are what was asked for so far.
+func (s *Service) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+// ServeHTTP answers one request.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	request := Request{Path: r.URL.Path, Query: r.URL.RawQuery, Page: -1}
+	if strings.HasSuffix(r.URL.Path, "/performance/images") {
+		if skip, err := strconv.Atoi(r.URL.Query().Get("skip")); err == nil {
+			request.Page = skip / maxTake
+		}
+	}
+	s.mu.Lock()
+	s.requests = append(s.requests, request)
+	call := len(s.requests)
+	s.mu.Unlock()
+	w.Header().Set("apim-request-id", newID(s.random(uint64(call), 0)).String())
+
+	if s.config.Latency > 0 {
+		select {
+		case <-time.After(s.config.Latency):
+		case <-r.Context().Done():
+			return
+		}
+	}
+	switch {
+	case r.Header.Get("Training-key") != s.config.Key:
+		write(w, http.StatusUnauthorized, `{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource."}}`)
+	case s.limiter != nil && !s.limiter.Allow():
+		s.throttled(w)
+	default:
+		s.mux.ServeHTTP(w, r)
+	}
+}
+
+func (s *Service) throttled(w http.ResponseWriter) {
+	if s.config.RetryAfter {
+		w.Header().Set("Retry-After", "1")
+	}
+	write(w, http.StatusTooManyRequests, `{"error":{"code":"429","message":"Requests to the Custom Vision Training API have exceeded rate limit of your current CustomVision S0 pricing tier. Please retry after 1 second."}}`)
+}
+
+func write(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprint(w, body) // a client that has gone has no use for the error
+}
+
+func refuse(w http.ResponseWriter, status int, code, message string) {
+	write(w, status, fmt.Sprintf(`{"code":%q,"message":%q}`, code, message))
+}
+
+// answer writes a value as JSON; the values here can all be written.
+func answer(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	write(w, http.StatusOK, string(body))
+}
+
+func (s *Service) withProject(next func(http.ResponseWriter, *http.Request, int)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for p, project := range s.projects {
+			if r.PathValue("project") == project.ID.String() {
+				next(w, r, p)
+				return
+			}
+		}
+		refuse(w, http.StatusNotFound, "NotFoundProject", "Invalid project id")
+	}
+}
+
+func (s *Service) withIteration(next func(http.ResponseWriter, *http.Request, int, int)) http.HandlerFunc {
+	return s.withProject(func(w http.ResponseWriter, r *http.Request, p int) {
+		for k, iteration := range s.projects[p].Iterations {
+			if r.PathValue("iteration") == iteration.ID.String() {
+				next(w, r, p, k)
+				return
+			}
+		}
+		refuse(w, http.StatusNotFound, "NotFoundIteration", "Invalid iteration id")
+	})
+}
+
+func (s *Service) withTrained(next func(http.ResponseWriter, *http.Request, int, int)) http.HandlerFunc {
+	return s.withIteration(func(w http.ResponseWriter, r *http.Request, p, k int) {
+		if s.projects[p].Iterations[k].Status != "Completed" {
+			refuse(w, http.StatusBadRequest, "BadRequestIterationIsNotTrained", "The iteration is not trained.")
+			return
+		}
+		next(w, r, p, k)
+	})
+}
+
+func zulu(t time.Time) string { return t.Format("2006-01-02T15:04:05.999Z") }
+
+func (s *Service) project(p int) map[string]any {
+	project := s.projects[p]
+	return map[string]any{
+		"id": project.ID, "name": project.Name, "description": "",
+		"settings": map[string]any{"domainId": domainID, "classificationType": s.classificationType(), "useNegativeSet": true},
+		"created":  zulu(epoch), "lastModified": zulu(epoch.Add(time.Hour)), "thumbnailUri": nil, "drModeEnabled": false, "status": "Succeeded",
+	}
+}
+
+const domainID = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
+
+func (s *Service) classificationType() any {
+	switch s.config.Kind {
+	case Multiclass:
+		return "Multiclass"
+	case Multilabel:
+		return "Multilabel"
+	}
+	return nil
+}
+
+func (s *Service) getProjects(w http.ResponseWriter, _ *http.Request) {
+	list := []any{}
+	for p := range s.projects {
+		list = append(list, s.project(p))
+	}
+	answer(w, list)
+}
+
+func (s *Service) getProject(w http.ResponseWriter, _ *http.Request, p int) { answer(w, s.project(p)) }
+
+func (s *Service) getTags(w http.ResponseWriter, _ *http.Request, p int) {
+	counts := make([]int, s.config.Tags)
+	for i := range s.config.Images {
+		for _, t := range s.labels(p, i) {
+			counts[t]++
+		}
+	}
+	list := []any{}
+	for t, tag := range s.projects[p].Tags {
+		list = append(list, map[string]any{"id": tag.ID, "name": tag.Name, "description": nil, "type": "Regular", "imageCount": counts[t] * 5})
+	}
+	answer(w, list)
+}
+
+func (s *Service) iteration(p, k int) map[string]any {
+	it := s.projects[p].Iterations[k]
+	out := map[string]any{
+		"id": it.ID, "name": it.Name, "status": it.Status, "created": zulu(it.Made), "lastModified": zulu(it.Made.Add(17 * time.Minute)),
+		"projectId": s.projects[p].ID, "exportable": false, "exportableTo": nil, "domainId": nil, "classificationType": nil,
+		"trainingType": "Regular", "reservedBudgetInHours": 0, "trainingTimeInMinutes": 0, "publishName": nil, "originalPublishResourceId": nil,
+	}
+	if it.Status == "Completed" {
+		out["trainedAt"] = zulu(it.Made.Add(16*time.Minute + 433*time.Millisecond))
+		out["exportableTo"] = []string{}
+		out["domainId"] = domainID
+		out["classificationType"] = s.classificationType()
+	}
+	return out
+}
+
+func (s *Service) getIterations(w http.ResponseWriter, _ *http.Request, p int) {
+	list := []any{}
+	for k := range s.projects[p].Iterations {
+		list = append(list, s.iteration(p, k))
+	}
+	answer(w, list)
+}
+
+func (s *Service) getIteration(w http.ResponseWriter, _ *http.Request, p, k int) {
+	answer(w, s.iteration(p, k))
+}
+
+// single writes a double as the service writes its float32 figures.
+type single float64
+
+func (f single) MarshalJSON() ([]byte, error) { return appendFloat(nil, float32(f)), nil }
+
+// TagPerformance is the service's judgement of one tag.
+type TagPerformance struct {
+	ID                    schema.ID `json:"id"`
+	Name                  string    `json:"name"`
+	Precision             single    `json:"precision"`
+	PrecisionStdDeviation single    `json:"precisionStdDeviation"`
+	Recall                single    `json:"recall"`
+	RecallStdDeviation    single    `json:"recallStdDeviation"`
+	AveragePrecision      single    `json:"averagePrecision"`
+}
+
+// Performance is its judgement of an iteration.
+type Performance struct {
+	Tags                  []TagPerformance `json:"perTagPerformance"`
+	Precision             single           `json:"precision"`
+	PrecisionStdDeviation single           `json:"precisionStdDeviation"`
+	Recall                single           `json:"recall"`
+	RecallStdDeviation    single           `json:"recallStdDeviation"`
+	AveragePrecision      single           `json:"averagePrecision"`
+}
+
+func (s *Service) getPerformance(w http.ResponseWriter, r *http.Request, p, k int) {
+	threshold, overlap := 0.5, 0.3
+	for name, into := range map[string]*float64{"threshold": &threshold, "overlapThreshold": &overlap} {
+		if text := r.URL.Query().Get(name); text != "" {
+			v, err := strconv.ParseFloat(text, 64)
+			if err != nil || !(v >= 0 && v <= 1) {
+				refuse(w, http.StatusBadRequest, "BadRequest", "Invalid "+name)
+				return
+			}
+			*into = v
+		}
+	}
+	answer(w, s.performance(p, k, threshold, overlap))
+}
+
+func (s *Service) performance(p, k int, threshold, overlap float64) Performance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := fmt.Sprint(p, k, threshold, overlap)
+	if done, ok := s.measured[key]; ok {
+		return done
+	}
+	perTag, overall := s.measure(p, k, threshold, overlap)
+	out := Performance{
+		Tags: []TagPerformance{}, Precision: single(overall.precision()), Recall: single(overall.recall()),
+		AveragePrecision: single(overall.averagePrecision),
+	}
+	for t, f := range perTag {
+		tag := s.projects[p].Tags[t]
+		out.Tags = append(out.Tags, TagPerformance{ID: tag.ID, Name: tag.Name,
+			Precision: single(f.precision()), Recall: single(f.recall()), AveragePrecision: single(f.averagePrecision)})
+	}
+	s.measured[key] = out
+	return out
+}
+
+func reset(w http.ResponseWriter, body []byte) {
+	conn, buffer, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		panic(err) // the servers here can be hijacked
+	}
+	fmt.Fprintf(buffer, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:len(body)/2])
+	buffer.Flush()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	conn.Close()
+}

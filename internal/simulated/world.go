@@ -1,0 +1,234 @@
+package simulated
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sort"
+	"time"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// Project is one project of the service.
+type Project struct {
+	ID         schema.ID
+	Name       string
+	Tags       []Tag
+	Iterations []Iteration
+}
+
+// Tag is one tag of a project.
+type Tag struct {
+	ID   schema.ID
+	Name string
+}
+
+// Iteration is one iteration of a project.
+type Iteration struct {
+	ID     schema.ID
+	Name   string
+	Status string // Completed, Training or Failed
+	Images int    // 0 unless Completed
+	Made   time.Time
+}
+
+// Image is the truth of one image, as the service would tell it. Its floats
+// are what a reader of their text must get.
+type Image struct {
+	ID            schema.ID
+	Created       int64 // ticks of 100 ns since 1970, UTC
+	Width, Height int
+	Predictions   []Prediction
+	Tags          []Label
+	Regions       []Region
+}
+
+// Prediction is what the model said; Box is nil for a classifier.
+type Prediction struct {
+	Tag         Tag
+	Probability float32
+	Box         *Box
+}
+
+// Label is a tag on an image.
+type Label struct {
+	Tag     Tag
+	Created int64
+}
+
+// Region is a labelled box.
+type Region struct {
+	ID      schema.ID
+	Tag     Tag
+	Created int64
+	Box     Box
+}
+
+// Box is left, top, width and height, in fractions of the image.
+type Box [4]float32
+
+// Streams of randomness: one a thing, so that no thing depends on how many
+// others were asked for.
+const (
+	streamProject = iota + 1
+	streamIteration
+	streamTag
+	streamImage
+	streamLabel
+	streamModel
+	streamRegion
+)
+
+func (s *Service) random(stream uint64, parts ...int) *rand.Rand {
+	hi, lo := s.config.Seed*0x9E3779B97F4A7C15+stream, stream
+	for _, p := range parts {
+		lo = (lo ^ uint64(p)) * 0xBF58476D1CE4E5B9
+		lo ^= lo >> 29
+	}
+	return rand.New(rand.NewPCG(hi, lo))
+}
+
+func newID(r *rand.Rand) (id schema.ID) {
+	for i := range 2 {
+		v := r.Uint64()
+		for j := range 8 {
+			id[8*i+j] = byte(v >> (8 * j))
+		}
+	}
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id
+}
+
+var names = []string{"scissors", "fork", "Löffel", "спутник", "猫", "paper \"A4\"", "stone, flat", "rope"}
+
+var epoch = time.Date(2026, 2, 11, 16, 38, 19, 950_000_000, time.UTC)
+
+func (s *Service) build() {
+	c := s.config
+	for p := range c.Projects {
+		project := Project{ID: newID(s.random(streamProject, p)), Name: fmt.Sprintf("%s %d", c.Kind, p+1)}
+		for t := range c.Tags {
+			name := fmt.Sprintf("tag %d", t+1)
+			if t < len(names) {
+				name = names[t]
+			}
+			project.Tags = append(project.Tags, Tag{ID: newID(s.random(streamTag, p, t)), Name: name})
+		}
+		for i := range c.Iterations + c.Failed + c.Training {
+			it := Iteration{ID: newID(s.random(streamIteration, p, i)), Name: fmt.Sprintf("Iteration %d", i+1), Status: "Completed", Images: c.Images}
+			if i >= c.Iterations {
+				it.Status, it.Images = "Failed", 0
+			}
+			if i >= c.Iterations+c.Failed {
+				it.Status = "Training"
+			}
+			it.Made = epoch.Add(time.Duration(p*100+i) * 25 * time.Hour)
+			project.Iterations = append(project.Iterations, it)
+		}
+		s.projects = append(s.projects, project)
+	}
+}
+
+// labels are the tags of image i. They do not depend on the iteration.
+func (s *Service) labels(p, i int) []int {
+	r := s.random(streamLabel, p, i)
+	tags := s.config.Tags
+	if tags == 0 || r.IntN(50) == 0 {
+		return nil // an image nobody has tagged
+	}
+	n := 1
+	if s.config.Kind == Multilabel {
+		n = min(1+r.IntN(3), tags)
+	}
+	if s.config.Kind == Detection {
+		n = min(1+r.IntN(max(1, s.config.Regions)), tags, s.config.Regions)
+	}
+	chosen := r.Perm(tags)[:n]
+	sort.Ints(chosen)
+	return chosen
+}
+
+// Image returns image i of the project's iteration, as they stand in Projects,
+// oldest first.
+func (s *Service) Image(project, iteration, i int) Image {
+	r := s.random(streamImage, project, i)
+	img := Image{
+		ID: newID(r),
+		// Three images share a time, as a batch that was uploaded at once.
+		Created: (epoch.UnixNano()/100 - 40*24*3600*1e7) + int64(i/3)*71_234_567,
+		Width:   320 + 16*r.IntN(100), Height: 240 + 16*r.IntN(100),
+	}
+	tags := s.projects[project].Tags
+	labels := s.labels(project, i)
+	for n, t := range labels {
+		img.Tags = append(img.Tags, Label{Tag: tags[t], Created: img.Created + int64(n+1)*1_121_580})
+	}
+	model := s.random(streamModel, project, iteration, i)
+	if s.config.Kind == Detection {
+		s.detect(&img, project, i, labels, iteration, model)
+	} else {
+		s.classify(&img, tags, labels, iteration, model)
+	}
+	return img
+}
+
+// skill is how well iteration k does on tag t: later iterations do better, and
+// some tags stay hard.
+func skill(k, t int) float64 { return 2.6 + 0.35*float64(k) - 0.45*float64(t%5) }
+
+// classify gives every tag a probability, the likeliest first.
+func (s *Service) classify(img *Image, tags []Tag, labels []int, k int, r *rand.Rand) {
+	logits := make([]float64, len(tags))
+	for t := range tags {
+		logits[t] = -skill(k, t) + 1.6*r.NormFloat64()
+	}
+	for _, t := range labels {
+		logits[t] += 2 * skill(k, t)
+	}
+	sum := 0.0
+	for _, l := range logits {
+		sum += math.Exp(2 * l)
+	}
+	for t, l := range logits {
+		p := 1 / (1 + math.Exp(-2*l))
+		if s.config.Kind == Multiclass {
+			p = math.Exp(2*l) / sum
+		}
+		if r.IntN(40) == 0 {
+			p *= 1e-9 // the service's smallest figures have exponents
+		}
+		img.Predictions = append(img.Predictions, Prediction{Tag: tags[t], Probability: float32(p)})
+	}
+	sort.SliceStable(img.Predictions, func(a, b int) bool { return img.Predictions[a].Probability > img.Predictions[b].Probability })
+}
+
+// detect draws regions, and boxes that find most of them, among boxes that find
+// nothing. They are not sorted.
+func (s *Service) detect(img *Image, p, i int, labels []int, k int, r *rand.Rand) {
+	tags := s.projects[p].Tags
+	draw := s.random(streamRegion, p, i)
+	for _, t := range labels {
+		box := randomBox(draw)
+		img.Regions = append(img.Regions, Region{ID: newID(draw), Tag: tags[t], Created: img.Created + 2_343_210, Box: box})
+		if len(img.Predictions) < s.config.Predictions && r.Float64() < 1/(1+math.Exp(-skill(k, t))) {
+			found := box
+			for side := range found {
+				found[side] = max(0, found[side]*(1+float32(0.08*r.NormFloat64())))
+			}
+			img.Predictions = append(img.Predictions, Prediction{Tag: tags[t], Probability: 1 - float32(0.5*math.Pow(r.Float64(), 1.5)), Box: &found})
+		}
+	}
+	for len(tags) > 0 && len(img.Predictions) < s.config.Predictions {
+		box := randomBox(r)
+		img.Predictions = append(img.Predictions, Prediction{Tag: tags[r.IntN(len(tags))], Probability: float32(math.Pow(r.Float64(), 4)), Box: &box})
+	}
+	r.Shuffle(len(img.Predictions), func(a, b int) {
+		img.Predictions[a], img.Predictions[b] = img.Predictions[b], img.Predictions[a]
+	})
+}
+
+func randomBox(r *rand.Rand) Box {
+	left, top := 0.6*r.Float32(), 0.6*r.Float32()
+	return Box{left, top, 0.1 + 0.3*r.Float32(), 0.1 + 0.3*r.Float32()}
+}
