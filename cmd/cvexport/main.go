@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/cvexport/cvexport/extract"
@@ -80,13 +79,3 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 func usage(format string, args ...any) error { return &usageError{err: fmt.Errorf(format, args...)} }
-
-// looksLikeUsage finds what the flag parser reports without a type of its own.
-func looksLikeUsage(err error) bool {
-	for _, start := range []string{"unknown command", "unknown flag", "required flag", "accepts ", "requires at least"} {
-		if strings.HasPrefix(err.Error(), start) {
-			return true
-		}
-	}
-	return false
-}

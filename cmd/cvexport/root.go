@@ -58,6 +58,8 @@ them, also when the service has forgotten them.`,
 		Version:       programVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		// Runnable, or an unknown command would print the help and succeed.
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{command: cmd.CommandPath(), err: err}

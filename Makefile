@@ -1,0 +1,49 @@
+# Everything a developer runs. Go 1.26 and a C compiler are needed (DuckDB, which the
+# tests and cvreport have inside, is C++); everything else comes by name, pinned.
+
+FUZZTIME ?= 30s
+BENCHCOUNT ?= 6
+STATICCHECK = go tool -modfile=tools/go.mod staticcheck
+BENCHSTAT = go tool -modfile=tools/go.mod benchstat
+
+.PHONY: help build test lint race fuzz bench demo clean cc
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
+	CGO_ENABLED=0 go build -trimpath -o bin/cvexport ./cmd/cvexport
+	CGO_ENABLED=1 go build -trimpath -o bin/cvreport ./cmd/cvreport
+
+test: lint race ## what has to pass: lint, the static build, all tests with the race detector
+
+lint: cc ## gofmt, vet, staticcheck, go.sum, and builds for other systems
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go mod verify
+	go vet ./...
+	$(STATICCHECK) ./...
+	CGO_ENABLED=0 go build -o /dev/null ./cmd/cvexport
+	CGO_ENABLED=0 GOOS=darwin go vet ./load
+	CGO_ENABLED=0 GOOS=windows go vet ./cmd/cvexport
+
+race: cc
+	CGO_ENABLED=1 go test -race -timeout 15m ./...
+
+fuzz: cc ## every fuzz target for FUZZTIME each
+	@for f in $$(grep -rhoE '^func Fuzz[A-Za-z]+' --include='*_test.go' . | cut -d' ' -f2 | sort -u); do \
+		dir=$$(dirname $$(grep -rlE "^func $$f\(" --include='*_test.go' . | head -1)); \
+		echo "$$f in $$dir"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$dir || exit 1; done
+
+bench: cc ## the benchmarks, with medians and spread; nothing else should run meanwhile
+	mkdir -p bin
+	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./transform ./load ./jobs | tee bin/bench.txt
+	$(BENCHSTAT) bin/bench.txt
+
+demo: build ## the tour: simulate a service, export it to ./warehouse, query it
+	bin/cvexport demo
+
+clean: ## remove what was built and the demo's warehouse
+	rm -rf bin warehouse
+
+cc:
+	@command -v $${CC:-cc} >/dev/null || { echo "a C compiler is needed (Debian: apt-get install gcc g++ make)"; exit 1; }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cvexport/cvexport/internal/simulated"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	testscript.Main(m, map[string]func(){"cvexport": main})
+}
+
+// asCommand makes the test binary be the command itself, for tests that kill it.
+const asCommand = "CVEXPORT_TEST_AS_COMMAND"
+
+// TestScripts runs the command as users do: testdata/script/*.txtar.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"service": startService,
+			"exits":   exits,
+		},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			return nil
+		},
+	})
+}
+
+// exits runs a command and checks its exit code: "exits 2 cvexport export".
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	code := 0
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+// startService starts a simulated service for a script, and tells where it is
+// in the environment: "service images=600 kind=detection fault=reset:page=1".
+func startService(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("unsupported: ! service")
+	}
+	config := simulated.Config{Seed: 1, Images: 300}
+	var faults []simulated.Fault
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		number := func() int {
+			n, err := strconv.Atoi(value)
+			ts.Check(err)
+			return n
+		}
+		switch name {
+		case "seed":
+			config.Seed = uint64(number())
+		case "images":
+			config.Images = number()
+		case "iterations":
+			config.Iterations = number()
+		case "training":
+			config.Training = number()
+		case "kind":
+			config.Kind = simulated.Kind(value)
+		case "fault":
+			fault, err := simulated.ParseFault(value)
+			ts.Check(err)
+			faults = append(faults, fault)
+		default:
+			ts.Fatalf("unknown option %s", name)
+		}
+	}
+	service, err := simulated.New(config)
+	ts.Check(err)
+	for _, f := range faults {
+		service.Fault(f)
+	}
+	server := httptest.NewServer(service)
+	ts.Defer(server.Close)
+	ts.Setenv("VISION_TRAINING_ENDPOINT", server.URL)
+	ts.Setenv("VISION_TRAINING_KEY", "simulated")
+	project := service.Projects()[0]
+	ts.Setenv("PROJECT", project.ID.String())
+	for i, it := range project.Iterations {
+		ts.Setenv("ITERATION"+strconv.Itoa(i+1), it.ID.String())
+	}
+}

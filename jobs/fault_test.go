@@ -1,0 +1,144 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/simulated"
+)
+
+// Each fault either heals, and then every row is right, or fails with a message
+// that names the page, and then the warehouse is as it was.
+func TestFaults(t *testing.T) {
+	const images = 600 // pages 0, 1 and 2
+	for name, tc := range map[string]struct {
+		fault    simulated.Fault
+		want     string // in the error; empty: it heals
+		images   int64  // default images
+		attempts int    // default 1
+	}{
+		"slow page":                  {fault: simulated.Fault{Kind: simulated.Slow, Page: 1, Times: 1, Delay: 100 * time.Millisecond}},
+		"error once":                 {fault: simulated.Fault{Kind: simulated.Error500, Page: 1, Times: 1}},
+		"error for good":             {fault: simulated.Fault{Kind: simulated.Error500, Page: 1}, want: "page 1 (images from 256): the service answered 500 ErrorUnknown: Unknown error"},
+		"busy twice":                 {fault: simulated.Fault{Kind: simulated.Busy, Page: 1, Times: 2}},
+		"busy for good":              {fault: simulated.Fault{Kind: simulated.Busy, Page: 1}, want: "page 1 (images from 256): the service answered 503"},
+		"throttled once":             {fault: simulated.Fault{Kind: simulated.Throttle, Page: 1, Times: 1}},
+		"html error once":            {fault: simulated.Fault{Kind: simulated.HTML, Page: 1, Times: 1}},
+		"html error for good":        {fault: simulated.Fault{Kind: simulated.HTML, Page: 1}, want: "page 1 (images from 256): the service answered 502"},
+		"html in place of json once": {fault: simulated.Fault{Kind: simulated.HTML200, Page: 1, Times: 1}},
+		"html in place of json":      {fault: simulated.Fault{Kind: simulated.HTML200, Page: 1}, want: "page 1 (images from 256): byte 0: html where json should be"},
+		"reset once":                 {fault: simulated.Fault{Kind: simulated.Reset, Page: 1, Times: 1}},
+		"reset for good":             {fault: simulated.Fault{Kind: simulated.Reset, Page: 1}, want: "page 1 (images from 256): no answer"},
+		"cut off once":               {fault: simulated.Fault{Kind: simulated.Truncated, Page: 1, Times: 1}},
+		"cut off for good":           {fault: simulated.Fault{Kind: simulated.Truncated, Page: 1}, want: "page 1 (images from 256): image "},
+		"missing id":                 {fault: simulated.Fault{Kind: simulated.MissingID, Page: 1}, want: "page 1 (images from 256): image 0, byte"},
+		"number that does not fit":   {fault: simulated.Fault{Kind: simulated.BadNumber, Page: 2}, want: "page 2 (images from 512): image 0, byte"},
+		"unknown field":              {fault: simulated.Fault{Kind: simulated.UnknownField, Page: 1}},
+		"duplicate once":             {fault: simulated.Fault{Kind: simulated.Duplicate, Page: 1, Times: 1}, attempts: 2},
+		"duplicate for good":         {fault: simulated.Fault{Kind: simulated.Duplicate, Page: 1}, want: "page 1: the images do not add up: image "},
+		"count too high once":        {fault: simulated.Fault{Kind: simulated.WrongCount, Page: simulated.AnyPage, Times: 2}, attempts: 2},
+		"count too high for good":    {fault: simulated.Fault{Kind: simulated.WrongCount, Page: simulated.AnyPage}, want: "600 distinct images were listed, the service counted 601 before and 601 after"},
+		"count a page too low":       {fault: simulated.Fault{Kind: simulated.WrongCount, Page: simulated.AnyPage, By: -200}, want: "page 2: the images do not add up: the service counted 400 images, and lists 88 more"},
+		"image added while paging":   {fault: simulated.Fault{Kind: simulated.Added, Page: 1, Times: 1}, attempts: 2, images: images + 1},
+		"image removed while paging": {fault: simulated.Fault{Kind: simulated.Removed, Page: 1, Times: 1}, attempts: 2, images: images - 1},
+		"pages behind the last":      {fault: simulated.Fault{Kind: simulated.Endless, Page: simulated.AnyPage}, want: "page 3: the images do not add up: the service counted 600 images, and lists 1 more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, simulated.Config{Seed: 7, Kind: simulated.Multilabel, Images: images})
+			if tc.want != "" { // with an export that must not be touched
+				if _, err := b.export(t, b.request()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := b.snapshot(t)
+			b.service.Fault(tc.fault)
+			r := b.request()
+			r.Concurrency = 1 // so that faults meet pages in their order
+			r.Force = true    // a count that lies is not to be refused, but found out
+			result, err := b.export(t, r)
+			if tc.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.want) {
+					t.Errorf("error %q does not say %q", err, tc.want)
+				} else if project := b.request().Project.String(); !strings.Contains(err.Error(), project) {
+					t.Errorf("error %q does not name project %s", err, project)
+				}
+				if !maps.Equal(before, b.snapshot(t)) {
+					t.Error("the warehouse is not as it was")
+				}
+				b.verify(t)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantImages, wantAttempts := int64(images), 1
+			if tc.images != 0 {
+				wantImages = tc.images
+			}
+			if tc.attempts != 0 {
+				wantAttempts = tc.attempts
+			}
+			if result.Export.Images != wantImages || result.Attempts != wantAttempts {
+				t.Errorf("%d images in %d attempts, want %d in %d", result.Export.Images, result.Attempts, wantImages, wantAttempts)
+			}
+			first := 0
+			if tc.fault.Kind == simulated.Removed {
+				first = 1
+			}
+			compareRows(t, b, 0, 0, first, int(wantImages))
+			b.verify(t)
+			if tc.fault.Kind == simulated.UnknownField && result.Unknown["brandNew"] != 1 {
+				t.Errorf("unknown fields = %v", result.Unknown)
+			}
+		})
+	}
+}
+
+func TestWrongKeyIsAuthRefused(t *testing.T) {
+	b := newBench(t, simulated.Config{Images: 10, Key: "another"})
+	if _, err := b.export(t, b.request()); !extract.AuthRefused(err) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// canceller interrupts an export at one of its steps.
+type canceller struct {
+	silent
+	cancel    context.CancelFunc
+	delivered int // pages until it does; -1: when publishing begins
+}
+
+func (c *canceller) Delivered(int) {
+	if c.delivered--; c.delivered == 0 {
+		c.cancel()
+	}
+}
+
+func (c *canceller) Publishing() {
+	if c.delivered < 0 {
+		c.cancel()
+	}
+}
+
+func TestInterruptLeavesTheWarehouse(t *testing.T) {
+	for _, pages := range []int{1, 2, 3, -1} {
+		b := newBench(t, simulated.Config{Images: 600})
+		before := b.snapshot(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		r := b.request()
+		r.Progress = &canceller{cancel: cancel, delivered: pages}
+		if _, err := b.exportContext(t, ctx, r); !errors.Is(err, context.Canceled) {
+			t.Errorf("interrupted after %d pages: error = %v", pages, err)
+		}
+		cancel()
+		if !maps.Equal(before, b.snapshot(t)) {
+			t.Errorf("interrupted after %d pages: the warehouse is not as it was", pages)
+		}
+	}
+}
