@@ -93,9 +93,9 @@ func printResult(w io.Writer, format string, r jobs.Result, store storeURL) erro
 	fmt.Fprintf(&b, "Exported iteration %s (%s) of project %s (%s) in %s.\n", s.Name, s.Iteration, s.ProjectName, s.Project, r.Elapsed.Round(time.Millisecond))
 	images := r.Export.Images
 	if len(s.Filter) > 0 {
-		fmt.Fprintf(&b, "It is all there: %s images that have any of %d tags, as many as the service counts, each once.\n\n", grouped(images), len(s.Filter))
+		fmt.Fprintf(&b, "It is all there: %s that have any of %s, as many as the service counts, each once.\n\n", plural(images, "image"), plural(int64(len(s.Filter)), "tag"))
 	} else {
-		fmt.Fprintf(&b, "It is all there: %s images, as many as the service counts, each once.\n\n", grouped(images))
+		fmt.Fprintf(&b, "It is all there: %s, as many as the service counts, each once.\n\n", plural(images, "image"))
 	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "table\trows\tbytes\t")

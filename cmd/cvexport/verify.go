@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/schema"
 )
 
 // verifyCommand re-reads every committed object.
@@ -55,7 +56,7 @@ func (c *verifyCommand) run(cmd *cobra.Command) (err error) {
 
 func printReport(w io.Writer, format string, r load.Report, store storeURL) error {
 	if format == "json" {
-		return printJSON(w, r)
+		return printJSON(w, newVerification(r))
 	}
 	var b strings.Builder
 	for _, f := range r.Findings {
@@ -68,6 +69,38 @@ func printReport(w io.Writer, format string, r load.Report, store storeURL) erro
 	}
 	fmt.Fprintf(&b, "%s, %s, %s, %s in %s.\n", plural(int64(r.Iterations), "iteration"), plural(int64(r.Objects), "object"),
 		plural(r.Rows, "row"), plural(r.Bytes, "byte"), store.URL(""))
+	if n := len(r.Uncommitted); n > 0 {
+		fmt.Fprintf(&b, "%s of iterations whose first export is running or was interrupted; export these again.\n", plural(int64(n), "object"))
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// verification is the report for programs.
+type verification struct {
+	Iterations  int       `json:"iterations"`
+	Objects     int       `json:"objects"`
+	Rows        int64     `json:"rows"`
+	Bytes       int64     `json:"bytes"`
+	Findings    []finding `json:"findings"`
+	Uncommitted []string  `json:"uncommitted"`
+}
+
+type finding struct {
+	Project   schema.ID `json:"project_id"`
+	Iteration schema.ID `json:"iteration_id"`
+	Table     string    `json:"table"`
+	Key       string    `json:"key"`
+	Problem   string    `json:"problem"`
+}
+
+func newVerification(r load.Report) verification {
+	v := verification{
+		Iterations: r.Iterations, Objects: r.Objects, Rows: r.Rows, Bytes: r.Bytes,
+		Findings: []finding{}, Uncommitted: append([]string{}, r.Uncommitted...),
+	}
+	for _, f := range r.Findings {
+		v.Findings = append(v.Findings, finding(f))
+	}
+	return v
 }
