@@ -24,7 +24,6 @@ type bench struct {
 	client  *extract.Client
 	store   load.Store
 	root    string
-	memory  *memory.CheckedAllocator
 }
 
 func newBench(t testing.TB, config simulated.Config) *bench {
