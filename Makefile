@@ -23,8 +23,8 @@ lint: cc ## gofmt, vet, staticcheck, go.sum, and builds for other systems
 	go vet ./...
 	$(STATICCHECK) ./...
 	CGO_ENABLED=0 go build -o /dev/null ./cmd/cvexport
-	CGO_ENABLED=0 GOOS=darwin go vet ./load
-	CGO_ENABLED=0 GOOS=windows go vet ./cmd/cvexport
+	CGO_ENABLED=0 GOOS=darwin go build -o /dev/null ./cmd/cvexport
+	CGO_ENABLED=0 GOOS=windows go build -o /dev/null ./cmd/cvexport
 
 race: cc
 	CGO_ENABLED=1 go test -race -timeout 15m ./...
