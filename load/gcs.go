@@ -133,11 +133,12 @@ func (g *gcs) Put(ctx context.Context, key string, src Source, old string) (Obje
 			condition = storage.Conditions{GenerationMatch: generation}
 		}
 		attrs, err := g.upload(ctx, handle.If(condition), src)
-		if isPrecondition(err) {
-			// Ours may be there all the same: its acknowledgement was lost, and
-			// the retry met it.
-			attrs, err = handle.Attrs(ctx)
-			if err == nil && (attrs.Size != src.Size() || attrs.CRC32C != src.CRC32C()) || errors.Is(err, storage.ErrObjectNotExist) {
+		if err != nil && ctx.Err() == nil {
+			// Ours may be there all the same: only its acknowledgement was lost,
+			// and the retry met the object or a session that was over.
+			if there, statErr := handle.Attrs(ctx); statErr == nil && sameContent(there, src) && g.object(key, there).Version != old {
+				attrs, err = there, nil
+			} else if isPrecondition(err) {
 				err = ErrConflict
 			}
 		}
@@ -145,7 +146,7 @@ func (g *gcs) Put(ctx context.Context, key string, src Source, old string) (Obje
 			return Object{}, g.failed("writing", key, err)
 		}
 		obj := g.object(key, attrs)
-		if obj.Size == src.Size() && obj.CRC32C == src.CRC32C() {
+		if sameContent(attrs, src) {
 			return obj, nil
 		}
 		if try == gcsTries {
@@ -173,6 +174,10 @@ func (g *gcs) upload(ctx context.Context, handle *storage.ObjectHandle, src Sour
 		return nil, err
 	}
 	return w.Attrs(), nil
+}
+
+func sameContent(attrs *storage.ObjectAttrs, src Source) bool {
+	return attrs.Size == src.Size() && attrs.CRC32C == src.CRC32C()
 }
 
 func isPrecondition(err error) bool {
