@@ -32,7 +32,7 @@ race: cc
 fuzz: cc ## every fuzz target for FUZZTIME each
 	@for f in $$(grep -rhoE '^func Fuzz[A-Za-z]+' --include='*_test.go' . | cut -d' ' -f2 | sort -u); do \
 		dir=$$(dirname $$(grep -rlE "^func $$f\(" --include='*_test.go' . | head -1)); \
-		echo "$$f in $$dir"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$dir || exit 1; done
+		echo "$$f in $$dir"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s $$dir || exit 1; done
 
 bench: cc ## the benchmarks, with medians and spread; nothing else should run meanwhile
 	mkdir -p bin
