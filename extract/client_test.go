@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -204,6 +205,29 @@ func TestNewClientRefuses(t *testing.T) {
 		change(&opts)
 		if _, err := NewClient(opts); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error = %v, want %q", err, want)
+		}
+	}
+}
+
+// Every code that the API documents reaches the user as it came.
+func TestEveryErrorCodeReachesTheUser(t *testing.T) {
+	list, err := os.ReadFile("testdata/error_codes.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := strings.Fields(string(list))
+	if len(codes) < 100 {
+		t.Fatalf("%d codes", len(codes))
+	}
+	for _, code := range codes {
+		client := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("apim-request-id", "req-7")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"code":%q,"message":"what went wrong"}`, code)
+		})
+		_, err := client.Tags(t.Context(), projectID, iterationID)
+		if want := "the service answered 400 " + code + ": what went wrong (request req-7)"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q does not say %q", err, want)
 		}
 	}
 }

@@ -1,8 +1,12 @@
 package load
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -12,67 +16,116 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// predictionPage is a record of one page: images x 40 predictions of 40 tags.
-func predictionPage(images int) arrow.RecordBatch {
-	const tags = 40
-	random := rand.New(rand.NewPCG(1, 1))
+// predictionPage is a record of one page: 256 images x 40 predictions of 40
+// tags. Pages differ by their number.
+func predictionPage(number int) arrow.RecordBatch {
+	const images, tags = 256, 40
+	random := rand.New(rand.NewPCG(1, uint64(number)))
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema.Predictions.Arrow(schema.ID{1}))
 	defer b.Release()
 	text := func(c string) *array.StringBuilder {
 		return b.Field(schema.Predictions.Column(c)).(*array.StringBuilder)
 	}
-	number := func(c string) *array.Float64Builder {
+	double := func(c string) *array.Float64Builder {
 		return b.Field(schema.Predictions.Column(c)).(*array.Float64Builder)
 	}
 	for range images {
-		image := schema.ID{byte(random.Uint32()), byte(random.Uint32()), byte(random.Uint32()), byte(random.Uint32())}
+		var image schema.ID
+		for i := range image {
+			image[i] = byte(random.Uint32())
+		}
 		for t := range tags {
 			text("export_id").Append(schema.ID{1}.String())
 			text("image_id").Append(image.String())
 			b.Field(schema.Predictions.Column("prediction_index")).(*array.Int32Builder).Append(int32(t))
 			text("tag_id").Append(schema.ID{byte(t)}.String())
 			text("tag_name").Append(fmt.Sprintf("tag %d", t))
-			number("probability").Append(float64(float32(random.Float64())))
-			for _, side := range []string{"box_left", "box_top", "box_width", "box_height"} {
-				number(side).Append(float64(float32(random.Float64())))
+			for _, c := range []string{"probability", "box_left", "box_top", "box_width", "box_height"} {
+				double(c).Append(float64(random.Float32()))
 			}
 		}
 	}
 	return b.NewRecordBatch()
 }
 
-// BenchmarkSpool writes a million predictions, a page at a time, into row
-// groups of several sizes: rows a second, and the bytes a row takes.
+// rowGroupSizes are DuckDB's own, two between, and BigQuery's liking.
+var rowGroupSizes = []int64{122_880, 250_000, RowGroupRows, 1_000_000}
+
+// spoolPages writes a million predictions, a page at a time.
+func spoolPages(b *testing.B, pages []arrow.RecordBatch, rowGroup int64) *Table {
+	b.Helper()
+	spool, err := newSpool(b.TempDir(), schema.Predictions, schema.ID{1}, memory.DefaultAllocator, rowGroup)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, page := range pages {
+		if err := spool.Append(page); err != nil {
+			b.Fatal(err)
+		}
+	}
+	table, err := spool.Finish()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return table
+}
+
+func predictionPages(b *testing.B) []arrow.RecordBatch {
+	pages := make([]arrow.RecordBatch, 100)
+	for i := range pages {
+		pages[i] = predictionPage(i)
+		b.Cleanup(pages[i].Release)
+	}
+	return pages
+}
+
+// BenchmarkSpool: rows written a second, and the bytes a row takes.
 func BenchmarkSpool(b *testing.B) {
-	const pages, images = 100, 256
-	page := predictionPage(images)
-	defer page.Release()
-	for _, rows := range []int64{122_880, 250_000, RowGroupRows, 1_000_000} {
-		b.Run(fmt.Sprintf("rowgroup=%d", rows), func(b *testing.B) {
+	pages := predictionPages(b)
+	for _, rowGroup := range rowGroupSizes {
+		b.Run(fmt.Sprintf("rowgroup=%d", rowGroup), func(b *testing.B) {
 			b.ReportAllocs()
-			var bytes int64
+			var rows, bytes int64
 			for b.Loop() {
-				spool, err := newSpool(b.TempDir(), schema.Predictions, schema.ID{1}, memory.DefaultAllocator, rows)
-				if err != nil {
-					b.Fatal(err)
-				}
-				for range pages {
-					if err := spool.Append(page); err != nil {
-						b.Fatal(err)
-					}
-				}
-				table, err := spool.Finish()
-				if err != nil {
-					b.Fatal(err)
-				}
-				bytes = table.Size()
+				table := spoolPages(b, pages, rowGroup)
+				rows, bytes = table.Rows(), table.Size()
 				if err := table.Close(); err != nil {
 					b.Fatal(err)
 				}
 			}
-			total := float64(pages) * float64(page.NumRows())
-			b.ReportMetric(total*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
-			b.ReportMetric(float64(bytes)/total, "B/row")
+			b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+			b.ReportMetric(float64(bytes)/float64(rows), "B/row")
+		})
+	}
+}
+
+// BenchmarkScan is DuckDB reading such a file: an aggregate over all rows.
+func BenchmarkScan(b *testing.B) {
+	pages := predictionPages(b)
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	for _, rowGroup := range rowGroupSizes {
+		b.Run(fmt.Sprintf("rowgroup=%d", rowGroup), func(b *testing.B) {
+			table := spoolPages(b, pages, rowGroup)
+			defer table.Close()
+			path := filepath.Join(b.TempDir(), "data.parquet")
+			f, err := os.Create(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := errors.Join(copySource(b.Context(), f, table), f.Close()); err != nil {
+				b.Fatal(err)
+			}
+			query := fmt.Sprintf("SELECT count(DISTINCT tag_name) FROM (SELECT tag_name, avg(probability) FROM read_parquet('%s') WHERE box_width > 0.1 GROUP BY ALL)", path)
+			for b.Loop() {
+				var tags int
+				if err := db.QueryRowContext(b.Context(), query).Scan(&tags); err != nil || tags != 40 {
+					b.Fatal(tags, err)
+				}
+			}
 		})
 	}
 }

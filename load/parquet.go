@@ -19,8 +19,11 @@ import (
 // RowGroupRows is how many rows a row group holds, whatever the size of the
 // records appended. BigQuery wants row groups of at least 16 MiB, DuckDB at
 // least 122,880 rows to keep its threads busy; the tables are narrow, so the
-// first asks for more. It bounds memory too: a spool holds one row group,
-// compressed.
+// first asks for more. Measured on a million predictions (BenchmarkSpool,
+// BenchmarkScan, medians of 6 on two cores), a file is of the same size and
+// written as fast at any of 122,880, 250,000, 500,000 and 1,000,000 rows, and
+// DuckDB scans it in 15.8, 17.4, 17.0 and 26.5 ms: the last has less than a row
+// group a core. It bounds memory too: a spool holds one row group, compressed.
 const RowGroupRows = 500_000
 
 // zstdLevel is zstd's own default: what a higher level saves is little next
