@@ -31,11 +31,21 @@ const logEvery = 10 * time.Second
 
 func newProgress(stderr io.Writer, c *common) *progress {
 	p := &progress{log: c.logger(stderr), logged: time.Now()}
-	if f, ok := stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) && !c.quiet && c.logFormat == "text" {
+	if isTerminal(stderr) && !c.quiet && c.logFormat == "text" {
 		p.bars = mpb.New(mpb.WithOutput(stderr), mpb.WithAutoRefresh())
 		p.log = c.logger(p.bars) // lines go above the bar
 	}
 	return p
+}
+
+// isTerminal reports whether a bar can be drawn; some terminals have no size.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	return err == nil && width > 0
 }
 
 func (p *progress) Planned(images, pages int) {
