@@ -190,7 +190,7 @@ func (g *gcs) failed(doing, key string, err error) error {
 	hint := ""
 	var e *googleapi.Error
 	switch {
-	case errors.Is(err, storage.ErrBucketNotExist):
+	case errors.Is(err, storage.ErrBucketNotExist), doing == "writing" && errors.As(err, &e) && e.Code == http.StatusNotFound:
 		hint = "; make the bucket, or check --warehouse"
 	case errors.Is(err, storage.ErrObjectNotExist):
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)

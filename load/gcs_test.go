@@ -164,7 +164,7 @@ func TestGCSLostAnswerAndSomebodyElse(t *testing.T) {
 
 func TestGCSErrorsSayWhatToDo(t *testing.T) {
 	s, _ := newTestGCS(t, "no-such-bucket")
-	if _, err := s.Put(t.Context(), localKey, randomSource(10, 1), ""); err == nil || !strings.Contains(err.Error(), "gs://no-such-bucket/a/warehouse/tags/a/data.parquet") {
+	if _, err := s.Put(t.Context(), localKey, randomSource(10, 1), ""); err == nil || !strings.Contains(err.Error(), "gs://no-such-bucket/a/warehouse/tags/a/data.parquet") || !strings.Contains(err.Error(), "make the bucket") {
 		t.Errorf("error = %v", err)
 	}
 	for _, err := range s.List(t.Context(), "") {

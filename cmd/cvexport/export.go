@@ -81,9 +81,6 @@ func (c *exportCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	for path, count := range result.Unknown {
-		progress.log.Warn("the service sent a field this version does not know; it was skipped", "field", path, "times", count)
-	}
 	return printResult(cmd.OutOrStdout(), c.output, result, store)
 }
 
