@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -166,16 +167,24 @@ func TestSignalsLeaveTheWarehouse(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
 		for asked := false; !asked; { // until page 1 is asked for, which will not answer
+			select {
+			case err := <-ended:
+				t.Fatalf("it ended before it was interrupted: %v; %s", err, &stderr)
+			default:
+			}
 			for _, r := range service.Requests()[seen:] {
 				asked = asked || r.Page == 1
 			}
+			runtime.Gosched()
 		}
 		if err := cmd.Process.Signal(signal); err != nil {
 			t.Fatal(err)
 		}
 		var exit *exec.ExitError
-		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+		if err := <-ended; !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
 			t.Errorf("%s: %v, want exit code %d; %s", signal, err, exitInterrupted, &stderr)
 		}
 		if !strings.Contains(stderr.String(), "interrupted") {
