@@ -175,6 +175,10 @@ func Prepare(ctx context.Context, client *extract.Client, store load.Store, r Re
 		p.Refusal = fmt.Errorf("iteration %s of project %s is exported with all its %d images, and this export would keep only those with %d of its tags: leave --tag out, or replace it with --force: %w",
 			p.Iteration.ID, r.Project, prior.Images, len(p.Filter), ErrRefused)
 	}
+	if err := p.Prior.Damaged(); err != nil {
+		p.Refusal = fmt.Errorf("what is exported of iteration %s of project %s is not known, and could be more than there is now: %w; replace it with --force: %w",
+			p.Iteration.ID, r.Project, err, ErrRefused)
+	}
 	if p.Refusal == nil && len(p.Filter) <= 1 { // with several groups of tags the count says too much
 		p.Refusal = p.checkImages(int64(p.Images), false)
 	}

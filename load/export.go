@@ -118,7 +118,7 @@ func ReadExport(ctx context.Context, s Store, project, iteration schema.ID) (Exp
 	}
 	e, err := decodeExport(body)
 	if err != nil {
-		return Export{}, Object{}, exportFailed(project, iteration, fmt.Errorf("%w: %w; move %s away to export the iteration again", errDamaged, err, s.URL(obj.Key)))
+		return Export{}, Object{}, exportFailed(project, iteration, fmt.Errorf("%w: %s: %w", errDamaged, s.URL(obj.Key), err))
 	}
 	e.Project, e.Iteration = project, iteration
 	return e, obj, nil
@@ -146,7 +146,16 @@ func fetchExport(ctx context.Context, s Store, key string) ([]byte, Object, erro
 		if err != nil {
 			return nil, Object{}, err
 		}
-		if int64(len(body)) == obj.Size && crc32.Checksum(body, castagnoli) == obj.CRC32C {
+		crc := crc32.Checksum(body, castagnoli)
+		again, err := obj, error(nil)
+		if !obj.Summed { // then only its version tells that it stayed the same
+			again, err = s.Stat(ctx, key)
+			obj.CRC32C, obj.Summed = crc, true
+		}
+		if err != nil {
+			return nil, Object{}, err
+		}
+		if int64(len(body)) == obj.Size && crc == obj.CRC32C && again.Version == obj.Version {
 			return body, obj, nil
 		}
 		// It was replaced between the two calls; or it is damaged.

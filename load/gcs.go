@@ -72,7 +72,7 @@ func (g *gcs) Stat(ctx context.Context, key string) (Object, error) {
 }
 
 func (g *gcs) object(key string, attrs *storage.ObjectAttrs) Object {
-	return Object{Key: key, Size: attrs.Size, CRC32C: attrs.CRC32C, Version: strconv.FormatInt(attrs.Generation, 10)}
+	return Object{Key: key, Size: attrs.Size, CRC32C: attrs.CRC32C, Summed: true, Version: strconv.FormatInt(attrs.Generation, 10)}
 }
 
 func (g *gcs) Open(ctx context.Context, key string) (io.ReadCloser, error) {

@@ -85,7 +85,7 @@ func TestLocalFailedCopyLeavesNothing(t *testing.T) {
 	if _, err := s.Put(t.Context(), localKey, failing{randomSource(100, 2), broken}, obj.Version); !errors.Is(err, broken) {
 		t.Errorf("error = %v", err)
 	}
-	if now, err := s.Stat(t.Context(), localKey); err != nil || now != obj {
+	if now, err := s.Stat(t.Context(), localKey); err != nil || now.Version != obj.Version {
 		t.Errorf("it is %+v, %v; was %+v", now, err, obj)
 	}
 	entries, err := os.ReadDir(filepath.Dir(path))

@@ -20,6 +20,8 @@ type memStore struct {
 	puts    []string // the keys put, in order
 	writes  int
 
+	unsummed bool // it keeps no checksums
+
 	afterStat  func(key string)
 	beforePut  func(key string) error
 	afterPut   func()
@@ -42,12 +44,16 @@ func (s *memStore) set(key string, body []byte) {
 	s.objects[key] = memObject{body, s.writes}
 }
 
-func (s *memStore) object(key string) Object {
+func (s *memStore) object(key string) (obj Object) {
 	o, ok := s.objects[key]
 	if !ok {
 		return Object{}
 	}
-	return Object{Key: key, Size: int64(len(o.body)), CRC32C: crc32.Checksum(o.body, castagnoli), Version: fmt.Sprint(o.version)}
+	obj = Object{Key: key, Size: int64(len(o.body)), Version: fmt.Sprint(o.version)}
+	if !s.unsummed {
+		obj.CRC32C, obj.Summed = crc32.Checksum(o.body, castagnoli), true
+	}
+	return obj
 }
 
 func missing(op, key string) error { return &fs.PathError{Op: op, Path: key, Err: fs.ErrNotExist} }
@@ -82,10 +88,12 @@ func (s *memStore) Put(_ context.Context, key string, src Source, old string) (O
 	}
 	s.set(key, body)
 	s.puts = append(s.puts, key)
+	obj := s.object(key)
+	obj.CRC32C, obj.Summed = src.CRC32C(), true
 	if s.afterPut != nil {
 		s.afterPut()
 	}
-	return s.object(key), nil
+	return obj, nil
 }
 
 func (s *memStore) Open(ctx context.Context, key string) (io.ReadCloser, error) {

@@ -17,78 +17,56 @@ import (
 type Prior struct {
 	project   schema.ID
 	iteration schema.ID
-	objects   map[string]Object // by key; a key without an object is not in it
+	versions  map[string]string // of the objects, by key; a key without an object is not in it
 	export    *Export
+	damaged   error
 }
 
 // ReadPrior looks at all objects of an iteration. That it has none is no error.
 func ReadPrior(ctx context.Context, s Store, project, iteration schema.ID) (Prior, error) {
-	p := Prior{project: project, iteration: iteration, objects: map[string]Object{}}
+	p := Prior{project: project, iteration: iteration, versions: map[string]string{}}
+	for _, t := range schema.Tables() {
+		key := t.Path(project, iteration)
+		obj, err := s.Stat(ctx, key)
+		switch {
+		case err == nil:
+			p.versions[key] = obj.Version
+		case !errors.Is(err, fs.ErrNotExist):
+			return Prior{}, fmt.Errorf("look at table %s of project %s iteration %s: %w", t.Name, project, iteration, err)
+		}
+	}
 	e, obj, err := ReadExport(ctx, s, project, iteration)
 	switch {
 	case err == nil:
 		p.export = &e
-		p.objects[obj.Key] = obj
+		p.versions[obj.Key] = obj.Version
+	case errors.Is(err, errDamaged):
+		p.damaged = err
 	case !errors.Is(err, fs.ErrNotExist):
 		return Prior{}, err
-	}
-	for _, t := range schema.DataTables() {
-		if err := p.look(ctx, s, t.Name, t.Path(project, iteration)); err != nil {
-			return Prior{}, err
-		}
-	}
-	if p.export != nil {
-		for _, o := range p.export.Objects { // a later version's tables
-			if err := p.look(ctx, s, o.Table, o.Key); err != nil {
-				return Prior{}, err
-			}
-		}
 	}
 	return p, nil
 }
 
-func (p Prior) look(ctx context.Context, s Store, table, key string) error {
-	if _, known := p.objects[key]; known {
-		return nil
-	}
-	obj, err := s.Stat(ctx, key)
-	switch {
-	case err == nil:
-		p.objects[key] = obj
-	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("look at table %s of project %s iteration %s: %w", table, p.project, p.iteration, err)
-	}
-	return nil
-}
-
-// Export returns the iteration's exports record, nil when it was never exported.
+// Export returns the iteration's exports record, nil when it was never
+// exported or its record is damaged.
 func (p Prior) Export() *Export { return p.export }
 
-// Committed reports whether the iteration counts as exported: all objects that
-// its exports record lists are there, with that size and checksum. One that is
-// not is to be exported again.
-func (p Prior) Committed() bool {
-	if p.export == nil || len(p.export.Objects) == 0 {
-		return false
-	}
-	for _, o := range p.export.Objects {
-		obj, ok := p.objects[o.Key]
-		if !ok || obj.Size != o.Bytes || obj.CRC32C != o.CRC32C {
-			return false
-		}
-	}
-	return true
-}
+// Damaged says why the iteration's exports record cannot be read, nil if it can
+// or there is none.
+func (p Prior) Damaged() error { return p.damaged }
 
 // Publish puts the tables of an export into the warehouse, which is all six
 // objects of the iteration: the data tables in the order of the schema, then
 // the exports record, which commits them. It returns e as it was committed.
 //
-// The error wraps [ErrConflict] when somebody else wrote one of the objects
-// since prior was read. All are looked at before the first is written; a
-// conflict found later than that, a failure or a cancelled ctx leaves each
-// object whole, old or new, and the iteration not [Prior.Committed]: it is to
-// be exported again. The tables stay open.
+// Of several exports of one iteration at once, one commits. Who put the images
+// last owns the iteration: they are put first, over what prior saw, and only
+// while they are still its own does an export put anything else. The error of
+// the others wraps [ErrConflict]. All objects are looked at before the first is
+// written. A failure or a cancelled ctx leaves each object whole, old or new,
+// and the iteration not whole ([Held]): it is to be exported again. The tables
+// stay open.
 func Publish(ctx context.Context, s Store, e Export, tables []*Table, prior Prior) (Export, error) {
 	p := publication{store: s, export: e, prior: prior}
 	if err := p.run(ctx, tables); err != nil {
@@ -101,6 +79,7 @@ type publication struct {
 	store  Store
 	export Export
 	prior  Prior
+	claim  string // the version of our images, once they are put
 }
 
 func (p *publication) run(ctx context.Context, tables []*Table) error {
@@ -170,34 +149,71 @@ func (p *publication) unchanged(ctx context.Context) error {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("table %s: %w", t.Name, err)
 		}
-		if obj.Version != p.prior.objects[key].Version {
+		if obj.Version != p.prior.versions[key] {
 			return conflict(t, fmt.Errorf("%s has changed: %w", key, ErrConflict))
 		}
 	}
 	return nil
 }
 
+// put writes one object. The images must be what they were before; any other
+// object is written over whatever is there, for as long as the images are ours:
+// who began later and put them meanwhile comes by here as well.
 func (p *publication) put(ctx context.Context, t schema.Table, src Source) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("table %s: not written: %w", t.Name, err)
-	}
 	key := t.Path(p.export.Project, p.export.Iteration)
-	obj, err := p.store.Put(ctx, key, src, p.prior.objects[key].Version)
-	if errors.Is(err, ErrConflict) {
-		return conflict(t, err)
+	const tries = 10 // each one lost is another export that wrote the object and then stopped
+	for try := 1; ; try++ {
+		old := p.prior.versions[key]
+		if p.claim != "" {
+			var err error
+			if old, err = p.version(ctx, key); err == nil {
+				err = p.owned(ctx)
+			}
+			if err != nil {
+				return fmt.Errorf("table %s: not written: %w", t.Name, err)
+			}
+		} else if err := ctx.Err(); err != nil {
+			return fmt.Errorf("table %s: not written: %w", t.Name, err)
+		}
+		obj, err := p.store.Put(ctx, key, src, old)
+		switch {
+		case errors.Is(err, ErrConflict) && p.claim != "" && try < tries:
+			continue
+		case errors.Is(err, ErrConflict):
+			return conflict(t, err)
+		case err != nil:
+			return fmt.Errorf("table %s: %w", t.Name, err)
+		case obj.Size != src.Size() || obj.CRC32C != src.CRC32C():
+			return fmt.Errorf("table %s: %s was written, but is not what was sent: %d bytes, crc32c %08x; want %d, %08x",
+				t.Name, key, obj.Size, obj.CRC32C, src.Size(), src.CRC32C())
+		}
+		if p.claim == "" {
+			p.claim = obj.Version
+		}
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("table %s: %w", t.Name, err)
+}
+
+// version is the object's now, empty if there is none.
+func (p *publication) version(ctx context.Context, key string) (string, error) {
+	obj, err := p.store.Stat(ctx, key)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
 	}
-	if obj.Size != src.Size() || obj.CRC32C != src.CRC32C() {
-		return fmt.Errorf("table %s: %s was written, but is not what was sent: %d bytes, crc32c %08x; want %d, %08x",
-			t.Name, key, obj.Size, obj.CRC32C, src.Size(), src.CRC32C())
+	return obj.Version, nil
+}
+
+// owned is nil as long as nobody else has put the images.
+func (p *publication) owned(ctx context.Context) error {
+	now, err := p.version(ctx, schema.Images.Path(p.export.Project, p.export.Iteration))
+	if err == nil && now != p.claim {
+		err = conflict(schema.Images, fmt.Errorf("they were written again: %w", ErrConflict))
 	}
-	return nil
+	return err
 }
 
 func conflict(t schema.Table, err error) error {
-	return fmt.Errorf("table %s: %w; another export of this iteration is running or has just ended: export it again if that one fails", t.Name, err)
+	return fmt.Errorf("table %s: %w; another export of this iteration runs or has just ended, and this one stops for it: export it again if that one fails", t.Name, err)
 }
 
 // bytesSource is a [Source] in memory.

@@ -16,8 +16,9 @@ import (
 type Object struct {
 	Key     string // below the warehouse's root, with forward slashes
 	Size    int64
+	Summed  bool   // whether CRC32C is known
 	CRC32C  uint32 // Castagnoli
-	Version string // opaque; changes with every write
+	Version string // opaque; changes whenever the content does
 }
 
 // Source is what [Store.Put] uploads. It may be read several times.
@@ -38,7 +39,7 @@ var ErrConflict = errors.New("the object was changed by somebody else")
 // may be retried. Every error names the object.
 type Store interface {
 	// Stat describes an object. The error wraps fs.ErrNotExist if there is none.
-	// A store that keeps no checksum reads the object to make one.
+	// It is summed where the store keeps a checksum.
 	Stat(ctx context.Context, key string) (Object, error)
 
 	// Put writes an object in one atomic step: readers see the old one or the
@@ -51,8 +52,8 @@ type Store interface {
 	// Open reads a whole object. The error wraps fs.ErrNotExist if there is none.
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 
-	// List yields the objects whose keys begin with prefix, by key. CRC32C is
-	// zero where the store does not keep it.
+	// List yields the objects whose keys begin with prefix, by key. They are
+	// summed where the store lists its checksums.
 	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
 
 	// URL is what DuckDB or BigQuery calls an object, or any prefix of a key.
@@ -99,6 +100,25 @@ func checkKey(key string) error {
 		}
 	}
 	return nil
+}
+
+// sum makes sure that an object is summed, by reading it where its store keeps
+// no checksum.
+func sum(ctx context.Context, s Store, obj Object) (Object, error) {
+	if obj.Summed {
+		return obj, nil
+	}
+	r, err := s.Open(ctx, obj.Key)
+	if err != nil {
+		return Object{}, err
+	}
+	hash := crc32.New(castagnoli)
+	n, err := io.Copy(hash, &contextReader{ctx, r})
+	if err := errors.Join(err, r.Close()); err != nil {
+		return Object{}, fmt.Errorf("reading %s: %w", obj.Key, err)
+	}
+	obj.Size, obj.CRC32C, obj.Summed = n, hash.Sum32(), true
+	return obj, nil
 }
 
 // copySource copies a whole source and checks that it is what it says it is.

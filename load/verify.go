@@ -215,7 +215,7 @@ func (c *exportCheck) object(ctx context.Context, o ObjectRecord) (err error) {
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	if file.size != o.Bytes || file.crc != o.CRC32C {
-		if id := exportIDOf(file); id != "" && id != c.export.ExportID.String() {
+		if id := exportIDOf(file, file.size); id != "" && id != c.export.ExportID.String() {
 			c.found(o.Table, o.Key, "it is of export %s, not of %s, which is committed: another export is running or was interrupted; export the iteration again", id, c.export.ExportID)
 		} else {
 			c.found(o.Table, o.Key, "it is damaged: %d bytes, crc32c %08x; the exports record says %d, %08x; export the iteration again", file.size, file.crc, o.Bytes, o.CRC32C)

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"io"
 	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -13,10 +14,10 @@ import (
 )
 
 // exportIDOf returns the export a Parquet file says it is of, "" if it says none.
-func exportIDOf(file Source) (id string) {
+func exportIDOf(file io.ReaderAt, size int64) (id string) {
 	// That the file cannot be read is what the caller is about to report.
 	_ = guard(func() error {
-		fr, err := openParquet(file, file.Size())
+		fr, err := openParquet(file, size)
 		if err == nil {
 			id = metadataValue(fr, schema.MetaExportID)
 		}

@@ -1,0 +1,106 @@
+package load
+
+import (
+	"context"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// whole reports whether iteration A of project A counts as exported.
+func whole(t *testing.T, s Store) bool {
+	t.Helper()
+	held, err := ReadHeld(context.Background(), s, projectA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range held {
+		if h.Iteration == iterationA {
+			return h.Whole
+		}
+	}
+	return false
+}
+
+// An iteration counts only if every object its record lists is there as listed.
+func TestHeldWhole(t *testing.T) {
+	damage := map[string]func(s *memStore, key string){
+		"gone":   func(s *memStore, key string) { delete(s.objects, key) },
+		"longer": func(s *memStore, key string) { s.set(key, append(slices.Clone(s.objects[key].body), 0)) },
+		"changed": func(s *memStore, key string) {
+			body := slices.Clone(s.objects[key].body)
+			body[20] ^= 1
+			s.set(key, body)
+		},
+	}
+	for name, do := range damage {
+		for _, unsummed := range []bool{false, true} {
+			for _, table := range schema.DataTables() {
+				t.Run(name+"/"+table.Name, func(t *testing.T) {
+					s := newMemStore()
+					s.unsummed = unsummed
+					publish(t, s, exportA, projectA, iterationA, 1)
+					if !whole(t, s) {
+						t.Fatal("not whole to begin with")
+					}
+					do(s, table.Path(projectA, iterationA))
+					if whole(t, s) {
+						t.Error("it is taken for whole")
+					}
+				})
+			}
+		}
+	}
+}
+
+// A folder keeps no checksums: there, whose an object is stands in the object.
+func TestHeldLocal(t *testing.T) {
+	s, err := OpenStore(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, s, exportA, projectA, iterationA, 1)
+	if !whole(t, s) {
+		t.Error("not whole to begin with")
+	}
+	key := schema.Tags.Path(projectA, iterationA)
+	ours, err := os.ReadFile(s.URL(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, s, exportB, projectA, iterationA, 1) // of the same size
+	if !whole(t, s) {
+		t.Error("not whole after a replacement")
+	}
+	if err := os.WriteFile(s.URL(key), ours, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if whole(t, s) {
+		t.Error("an object of another export is taken for this one's")
+	}
+}
+
+func TestHeldDamagedRecord(t *testing.T) {
+	s := newMemStore()
+	publish(t, s, exportA, projectA, iterationA, 1)
+	publish(t, s, exportB, projectA, projectA, 1)
+	s.set(schema.Exports.Path(projectA, iterationA), []byte("not parquet"))
+	held, err := ReadHeld(t.Context(), s, projectA)
+	if err != nil || len(held) != 2 {
+		t.Fatalf("%+v, %v", held, err)
+	}
+	for _, h := range held {
+		if damaged := h.Iteration == iterationA; (h.Damaged != nil) != damaged || h.Whole == damaged || (h.Export == nil) != damaged {
+			t.Errorf("%+v", h)
+		}
+	}
+	prior, err := ReadPrior(t.Context(), s, projectA, iterationA)
+	if err != nil || prior.Damaged() == nil || prior.Export() != nil {
+		t.Errorf("damaged %v, export %v, %v", prior.Damaged(), prior.Export(), err)
+	}
+	if projects, err := HeldProjects(t.Context(), s); err != nil || !slices.Equal(projects, []schema.ID{projectA}) {
+		t.Errorf("projects %v, %v", projects, err)
+	}
+}
