@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 	"golang.org/x/time/rate"
 )
 
@@ -33,6 +35,8 @@ type Options struct {
 	RetryDelay time.Duration // before the first retry, growing from there; default 800ms
 	Timeout    time.Duration // for one try; default 2 minutes
 	UserAgent  string        // such as cvexport/1.0.0
+	Log        *slog.Logger  // of each request; may be nil
+	Tracing    tracing.Provider
 }
 
 var apiVersion = regexp.MustCompile(`^3\.[2-4](-preview)?$`)
@@ -53,6 +57,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 2 * time.Minute
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 }
 
@@ -96,13 +103,17 @@ func NewClient(opts Options) (*Client, error) {
 	key := runtime.NewKeyCredentialPolicy(azcore.NewKeyCredential(opts.Key), "Training-key",
 		// ParseEndpoint took http on loopback only.
 		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})
-	pipeline := runtime.NewPipeline("cvexport", "", runtime.PipelineOptions{PerRetry: []policy.Policy{limit, key}}, &policy.ClientOptions{
+	pipeline := runtime.NewPipeline("cvexport", "", runtime.PipelineOptions{
+		PerRetry: []policy.Policy{limit, requestLog{opts.Log}, key},
+		Tracing:  runtime.TracingOptions{Namespace: "CustomVision"},
+	}, &policy.ClientOptions{
 		Retry: policy.RetryOptions{
 			MaxRetries: int32(opts.Retries), RetryDelay: opts.RetryDelay, MaxRetryDelay: longestWait,
 			StatusCodes: []int{408, 429, 500, 502, 503, 504},
 		},
-		Telemetry: policy.TelemetryOptions{Disabled: true},
-		Transport: newTransport(opts.UserAgent),
+		Telemetry:       policy.TelemetryOptions{Disabled: true},
+		TracingProvider: opts.Tracing,
+		Transport:       newTransport(opts.UserAgent),
 	})
 	return &Client{
 		base:     endpoint.JoinPath("customvision", "v"+opts.APIVersion, "training"),
@@ -127,6 +138,16 @@ type Stats struct {
 	Waited    time.Duration // that those made everyone wait
 }
 
+// Sub is what was done since an earlier count.
+func (s Stats) Sub(before Stats) Stats {
+	return Stats{
+		Requests:  s.Requests - before.Requests,
+		Retries:   s.Retries - before.Retries,
+		Throttled: s.Throttled - before.Throttled,
+		Waited:    s.Waited - before.Waited,
+	}
+}
+
 // Stats counts since the client was made.
 func (c *Client) Stats() Stats {
 	requests := c.throttle.requests.Load()
@@ -143,6 +164,7 @@ func (c *Client) Stats() Stats {
 func (c *Client) get(ctx context.Context, query url.Values, path ...string) ([]byte, error) {
 	u := c.base.JoinPath(path...)
 	u.RawQuery = query.Encode()
+	ctx = withCall(ctx, query, path)
 	req, err := runtime.NewRequest(ctx, http.MethodGet, u.String())
 	if err != nil {
 		return nil, err

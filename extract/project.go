@@ -11,9 +11,15 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Completed is the status of an iteration whose training has ended well. The
-// service's status is a free string; New, Training and Failed were seen too.
-const Completed = "Completed"
+// Statuses of an iteration whose training has ended. The service's status is a
+// free string; New and Training were seen too.
+const (
+	Completed = "Completed"
+	Failed    = "Failed"
+)
+
+// MaxIterations is how many iterations the service keeps of a project.
+const MaxIterations = 20
 
 // Time is a time of the service, to the microsecond; see [schema.ParseTime].
 type Time struct{ time.Time }
@@ -47,6 +53,7 @@ type Iteration struct {
 	ClassificationType *string    `json:"classificationType"`
 	TrainingType       *string    `json:"trainingType"`
 	PublishName        *string    `json:"publishName"`
+	ErrorDetails       *string    `json:"trainingErrorDetails"` // since v3.3
 }
 
 // Tag is one tag of a project, with the number of images that have it.
@@ -77,6 +84,21 @@ type TagPerformance struct {
 }
 
 var errNoID = errors.New("the answer has no id")
+
+// Projects lists the projects of the resource (GetProjects).
+func (c *Client) Projects(ctx context.Context) ([]Project, error) {
+	var list []Project
+	err := c.getJSON(ctx, &list, nil, "projects")
+	for _, p := range list {
+		if err == nil && p.ID.IsZero() {
+			err = errNoID
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the projects of %s: %w", c.Host(), err)
+	}
+	return list, nil
+}
 
 // Project reads one project (GetProject).
 func (c *Client) Project(ctx context.Context, project schema.ID) (Project, error) {

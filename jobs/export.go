@@ -64,12 +64,15 @@ type Result struct {
 // cannot be exported.
 var ErrRefused = errors.New("refused")
 
+// errFewer is the ErrRefused of an export that would hold fewer images.
+var errFewer = fmt.Errorf("%w: it would lose images", ErrRefused)
+
 // Export copies one iteration into the warehouse: it asks what there is, reads
 // every image into one spool file a table, and publishes these. If it fails, or
 // ctx ends, before the publishing, the warehouse is as it was.
 func Export(ctx context.Context, client *extract.Client, store load.Store, r Request) (Result, error) {
 	r.setDefaults()
-	started := time.Now()
+	started, before := time.Now(), client.Stats()
 	plan, err := Prepare(ctx, client, store, r)
 	if err != nil {
 		return Result{}, err
@@ -106,9 +109,10 @@ func Export(ctx context.Context, client *extract.Client, store load.Store, r Req
 	if err != nil {
 		return Result{}, err
 	}
+	r.Log.Info("exported", "project", r.Project, "iteration", plan.Iteration.ID, "export", exportID, "images", committed.Images, "duration", time.Since(started))
 	return Result{
 		Export: committed, Replaced: plan.Prior.Export(), Pages: read.pages, Attempts: read.attempts,
-		Stats: client.Stats(), Unknown: read.unknown, Elapsed: time.Since(started),
+		Stats: client.Stats().Sub(before), Unknown: read.unknown, Elapsed: time.Since(started),
 	}, nil
 }
 
@@ -200,7 +204,7 @@ func (p *Plan) checkImages(images int64, force bool) error {
 		return nil
 	}
 	return fmt.Errorf("iteration %s of project %s is exported with %d images, and the service now has %d: the fuller export stays; replace it with --force: %w",
-		p.Iteration.ID, p.Project.ID, prior.Images, images, ErrRefused)
+		p.Iteration.ID, p.Project.ID, prior.Images, images, errFewer)
 }
 
 func findIteration(ctx context.Context, client *extract.Client, r Request) (extract.Iteration, error) {

@@ -21,6 +21,7 @@ import (
 // bench is a simulated service, a client of it, and an empty warehouse.
 type bench struct {
 	service *simulated.Service
+	server  *httptest.Server
 	client  *extract.Client
 	store   load.Store
 	root    string
@@ -46,7 +47,7 @@ func (b *bench) useService(t testing.TB, config simulated.Config) {
 	}
 	server := httptest.NewServer(service)
 	t.Cleanup(server.Close)
-	b.service = service
+	b.service, b.server = service, server
 	b.client, err = extract.NewClient(extract.Options{
 		Endpoint: server.URL, Key: "simulated", Rate: 1e6, Retries: 2, RetryDelay: time.Nanosecond, Timeout: 10 * time.Second,
 	})

@@ -158,7 +158,7 @@ func appendBox(b []byte, box Box) []byte {
 
 // URI is where an image is said to lie, without its access token.
 func (s *Service) URI(project int, kind byte, id schema.ID) string {
-	return fmt.Sprintf("https://simulated.blob.core.windows.net/i-%x/%c-%x", s.projects[project].ID[:], kind, id[:])
+	return fmt.Sprintf("https://simulated.blob.core.windows.net/i-%x/%c-%x", s.Projects()[project].ID[:], kind, id[:])
 }
 
 func (s *Service) appendURI(b []byte, p int, kind byte, id schema.ID, call int64) []byte {

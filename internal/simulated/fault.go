@@ -41,13 +41,16 @@ type Fault struct {
 	Times int           // how often it happens; 0 means for good
 	Delay time.Duration // of Slow
 	By    int           // of WrongCount, default 1; may be negative
+
+	// Iteration is the id of the one it happens to, empty for any.
+	Iteration string
 }
 
 // AnyPage is every page.
 const AnyPage = -1
 
 // ParseFault reads a fault as it is written on a command line:
-// KIND or KIND:page=N,times=N,delay=DURATION,by=N.
+// KIND or KIND:page=N,times=N,delay=DURATION,by=N,iteration=ID.
 func ParseFault(s string) (Fault, error) {
 	kind, options, _ := strings.Cut(s, ":")
 	f := Fault{Kind: FaultKind(kind), Page: AnyPage}
@@ -65,10 +68,12 @@ func ParseFault(s string) (Fault, error) {
 			f.Times, err = strconv.Atoi(value)
 		case "by":
 			f.By, err = strconv.Atoi(value)
+		case "iteration":
+			f.Iteration = value
 		case "delay":
 			f.Delay, err = time.ParseDuration(value)
 		default:
-			err = fmt.Errorf("unknown option %q: want page, times, delay or by", name)
+			err = fmt.Errorf("unknown option %q: want page, times, delay, by or iteration", name)
 		}
 		if err != nil {
 			return Fault{}, fmt.Errorf("%s: %w", s, err)
@@ -87,13 +92,23 @@ func (s *Service) Fault(f Fault) {
 	s.faults = append(s.faults, &f)
 }
 
-// takeFault returns the first fault of the kinds that is due at a page, and
+// place is where a fault may be due.
+type place struct {
+	iteration string
+	page      int
+}
+
+func (s *Service) place(p, k, page int) place {
+	return place{s.Projects()[p].Iterations[k].ID.String(), page}
+}
+
+// takeFault returns the first fault of the kinds that is due at a place, and
 // uses it up by one.
-func (s *Service) takeFault(page int, kinds ...FaultKind) *Fault {
+func (s *Service) takeFault(at place, kinds ...FaultKind) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
-		if !slices.Contains(kinds, f.Kind) || (f.Page != AnyPage && f.Page != page) {
+		if !slices.Contains(kinds, f.Kind) || (f.Page != AnyPage && f.Page != at.page) || (f.Iteration != "" && f.Iteration != at.iteration) {
 			continue
 		}
 		due := *f

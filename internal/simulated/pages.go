@@ -20,12 +20,12 @@ const (
 // tags, oldest first. No tags means all of them.
 func (s *Service) listed(p, k int, tagIDs []string) []int {
 	s.mu.Lock()
-	from, to := s.removed, s.projects[p].Iterations[k].Images+s.added
+	from, to := s.removed, s.Projects()[p].Iterations[k].Images+s.added
 	s.mu.Unlock()
 	var list []int
 	for i := from; i < to; i++ {
 		if len(tagIDs) == 0 || slices.ContainsFunc(s.labels(p, i), func(t int) bool {
-			return slices.Contains(tagIDs, s.projects[p].Tags[t].ID.String())
+			return slices.Contains(tagIDs, s.Projects()[p].Tags[t].ID.String())
 		}) {
 			list = append(list, i)
 		}
@@ -53,7 +53,7 @@ func (s *Service) getCount(w http.ResponseWriter, r *http.Request, p, k int) {
 		return
 	}
 	n := len(s.listed(p, k, ids))
-	if f := s.takeFault(AnyPage, WrongCount); f != nil {
+	if f := s.takeFault(s.place(p, k, AnyPage), WrongCount); f != nil {
 		n = max(0, n+f.By)
 	}
 	write(w, http.StatusOK, strconv.Itoa(n))
@@ -75,8 +75,8 @@ func (s *Service) getPage(w http.ResponseWriter, r *http.Request, p, k int) {
 			*into = v
 		}
 	}
-	page := skip / maxTake
-	if s.failPage(w, r, page) {
+	at := s.place(p, k, skip/maxTake)
+	if s.failPage(w, r, at) {
 		return
 	}
 	list := s.listed(p, k, ids)
@@ -85,17 +85,17 @@ func (s *Service) getPage(w http.ResponseWriter, r *http.Request, p, k int) {
 	}
 	chosen := list[min(skip, len(list)):min(skip+take, len(list))]
 	switch {
-	case len(chosen) == 0 && s.takeFault(page, Endless) != nil:
-		chosen = []int{s.projects[p].Iterations[k].Images + skip}
-	case skip > 0 && len(chosen) > 0 && s.takeFault(page, Duplicate) != nil:
+	case len(chosen) == 0 && s.takeFault(at, Endless) != nil:
+		chosen = []int{s.Projects()[p].Iterations[k].Images + skip}
+	case skip > 0 && len(chosen) > 0 && s.takeFault(at, Duplicate) != nil:
 		chosen = append([]int{list[skip-1]}, chosen[1:]...)
 	}
-	s.writePage(w, p, k, page, chosen)
+	s.writePage(w, p, k, at, chosen)
 }
 
 // failPage is for faults that come in place of the page.
-func (s *Service) failPage(w http.ResponseWriter, r *http.Request, page int) bool {
-	f := s.takeFault(page, Slow, Error500, Busy, Throttle, HTML, HTML200)
+func (s *Service) failPage(w http.ResponseWriter, r *http.Request, at place) bool {
+	f := s.takeFault(at, Slow, Error500, Busy, Throttle, HTML, HTML200)
 	if f == nil {
 		return false
 	}
@@ -123,12 +123,12 @@ func (s *Service) failPage(w http.ResponseWriter, r *http.Request, page int) boo
 }
 
 // writePage writes the page, and does to it what its faults ask for.
-func (s *Service) writePage(w http.ResponseWriter, p, k, page int, images []int) {
+func (s *Service) writePage(w http.ResponseWriter, p, k int, at place, images []int) {
 	s.mu.Lock()
 	call := int64(len(s.requests))
 	s.mu.Unlock()
 	body := s.appendImages(make([]byte, 0, len(images)*1024), p, k, images, call)
-	switch f := s.takeFault(page, Reset, Truncated, MissingID, BadNumber, UnknownField); {
+	switch f := s.takeFault(at, Reset, Truncated, MissingID, BadNumber, UnknownField); {
 	case f == nil:
 	case f.Kind == Reset:
 		reset(w, body)
@@ -143,12 +143,12 @@ func (s *Service) writePage(w http.ResponseWriter, p, k, page int, images []int)
 	case f.Kind == UnknownField:
 		body = bytes.Replace(body, []byte(`"width":`), []byte(`"brandNew":{"a":[1,null]},"width":`), 1)
 	}
-	if s.takeFault(page, Added) != nil {
+	if s.takeFault(at, Added) != nil {
 		s.mu.Lock()
 		s.added++
 		s.mu.Unlock()
 	}
-	if s.takeFault(page, Removed) != nil {
+	if s.takeFault(at, Removed) != nil {
 		s.mu.Lock()
 		s.removed++
 		s.mu.Unlock()
@@ -168,7 +168,7 @@ func (s *Service) appendImages(b []byte, p, k int, images []int, call int64) []b
 // served. It is for benchmarks; project and iteration are places in Projects.
 func (s *Service) AppendPage(b []byte, project, iteration, skip, take int) []byte {
 	images := make([]int, 0, take)
-	for i := skip; i < min(skip+take, s.projects[project].Iterations[iteration].Images); i++ {
+	for i := skip; i < min(skip+take, s.Projects()[project].Iterations[iteration].Images); i++ {
 		images = append(images, i)
 	}
 	return s.appendImages(b, project, iteration, images, int64(skip))

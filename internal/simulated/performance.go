@@ -33,14 +33,14 @@ type verdict struct {
 // not taken yet. Average precision takes all points of the curve, from all
 // predictions.
 func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figures, overall figures) {
-	tags := s.projects[p].Tags
+	tags := s.Projects()[p].Tags
 	perTag = make([]figures, len(tags))
 	verdicts := make([][]verdict, len(tags))
 	place := map[Tag]int{}
 	for t, tag := range tags {
 		place[tag] = t
 	}
-	for i := range s.projects[p].Iterations[k].Images {
+	for i := range s.Projects()[p].Iterations[k].Images {
 		img := s.Image(p, k, i)
 		if s.config.Kind == Detection {
 			for _, region := range img.Regions {

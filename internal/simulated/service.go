@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -20,13 +21,14 @@ import (
 // Service is the simulated service. It is an http.Handler.
 type Service struct {
 	config   Config
-	projects []Project
-	limiter  *rate.Limiter // nil: no limit
+	projects atomic.Pointer[[]Project] // replaced as a whole when something changes
+	limiter  *rate.Limiter             // nil: no limit
 	mux      *http.ServeMux
 
 	mu       sync.Mutex
 	faults   []*Fault
 	requests []Request
+	outage   int // how many requests more it answers with 503
 	removed  int // images taken off the front
 	added    int // images put at the end
 	measured map[string]Performance
@@ -63,14 +65,22 @@ func New(config Config) (*Service, error) {
 	return s, nil
 }
 
-// Projects are the projects with their iterations, in order of training.
-func (s *Service) Projects() []Project { return s.projects }
+// Projects are the projects with their iterations, in order of training. The
+// slices are not to be written to.
+func (s *Service) Projects() []Project { return *s.projects.Load() }
 
 // Requests are what was asked for so far.
 func (s *Service) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
+}
+
+// Outage makes the next requests fail, whatever they ask for.
+func (s *Service) Outage(requests int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outage = requests
 }
 
 // ServeHTTP answers one request.
@@ -84,6 +94,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests = append(s.requests, request)
 	call := len(s.requests)
+	out := s.outage > 0
+	if out {
+		s.outage--
+	}
 	s.mu.Unlock()
 	w.Header().Set("apim-request-id", newID(s.random(uint64(call), 0)).String())
 
@@ -95,6 +109,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	switch {
+	case out:
+		w.WriteHeader(http.StatusServiceUnavailable)
 	case r.Header.Get("Training-key") != s.config.Key:
 		write(w, http.StatusUnauthorized, `{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource."}}`)
 	case s.limiter != nil && !s.limiter.Allow():
@@ -132,7 +148,7 @@ func answer(w http.ResponseWriter, v any) {
 
 func (s *Service) withProject(next func(http.ResponseWriter, *http.Request, int)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		for p, project := range s.projects {
+		for p, project := range s.Projects() {
 			if r.PathValue("project") == project.ID.String() {
 				next(w, r, p)
 				return
@@ -144,8 +160,8 @@ func (s *Service) withProject(next func(http.ResponseWriter, *http.Request, int)
 
 func (s *Service) withIteration(next func(http.ResponseWriter, *http.Request, int, int)) http.HandlerFunc {
 	return s.withProject(func(w http.ResponseWriter, r *http.Request, p int) {
-		for k, iteration := range s.projects[p].Iterations {
-			if r.PathValue("iteration") == iteration.ID.String() {
+		for k, iteration := range s.Projects()[p].Iterations {
+			if r.PathValue("iteration") == iteration.ID.String() && !iteration.Deleted {
 				next(w, r, p, k)
 				return
 			}
@@ -156,7 +172,7 @@ func (s *Service) withIteration(next func(http.ResponseWriter, *http.Request, in
 
 func (s *Service) withTrained(next func(http.ResponseWriter, *http.Request, int, int)) http.HandlerFunc {
 	return s.withIteration(func(w http.ResponseWriter, r *http.Request, p, k int) {
-		if s.projects[p].Iterations[k].Status != "Completed" {
+		if s.Projects()[p].Iterations[k].Status != Completed {
 			refuse(w, http.StatusBadRequest, "BadRequestIterationIsNotTrained", "The iteration is not trained.")
 			return
 		}
@@ -167,7 +183,7 @@ func (s *Service) withTrained(next func(http.ResponseWriter, *http.Request, int,
 func zulu(t time.Time) string { return t.Format("2006-01-02T15:04:05.999Z") }
 
 func (s *Service) project(p int) map[string]any {
-	project := s.projects[p]
+	project := s.Projects()[p]
 	return map[string]any{
 		"id": project.ID, "name": project.Name, "description": "",
 		"settings": map[string]any{"domainId": domainID, "classificationType": s.classificationType(), "useNegativeSet": true},
@@ -189,7 +205,7 @@ func (s *Service) classificationType() any {
 
 func (s *Service) getProjects(w http.ResponseWriter, _ *http.Request) {
 	list := []any{}
-	for p := range s.projects {
+	for p := range s.Projects() {
 		list = append(list, s.project(p))
 	}
 	answer(w, list)
@@ -205,20 +221,23 @@ func (s *Service) getTags(w http.ResponseWriter, _ *http.Request, p int) {
 		}
 	}
 	list := []any{}
-	for t, tag := range s.projects[p].Tags {
+	for t, tag := range s.Projects()[p].Tags {
 		list = append(list, map[string]any{"id": tag.ID, "name": tag.Name, "description": nil, "type": "Regular", "imageCount": counts[t] * 5})
 	}
 	answer(w, list)
 }
 
 func (s *Service) iteration(p, k int) map[string]any {
-	it := s.projects[p].Iterations[k]
+	it := s.Projects()[p].Iterations[k]
 	out := map[string]any{
-		"id": it.ID, "name": it.Name, "status": it.Status, "created": zulu(it.Made), "lastModified": zulu(it.Made.Add(17 * time.Minute)),
-		"projectId": s.projects[p].ID, "exportable": false, "exportableTo": nil, "domainId": nil, "classificationType": nil,
+		"id": it.ID, "name": it.Name, "status": it.Status, "created": zulu(it.Made), "lastModified": zulu(it.Made.Add(17*time.Minute + it.modified)),
+		"projectId": s.Projects()[p].ID, "exportable": false, "exportableTo": nil, "domainId": nil, "classificationType": nil,
 		"trainingType": "Regular", "reservedBudgetInHours": 0, "trainingTimeInMinutes": 0, "publishName": nil, "originalPublishResourceId": nil,
 	}
-	if it.Status == "Completed" {
+	if it.Status == Failed && it.Detail != "" {
+		out["trainingErrorDetails"] = it.Detail
+	}
+	if it.Status == Completed {
 		out["trainedAt"] = zulu(it.Made.Add(16*time.Minute + 433*time.Millisecond))
 		out["exportableTo"] = []string{}
 		out["domainId"] = domainID
@@ -229,8 +248,10 @@ func (s *Service) iteration(p, k int) map[string]any {
 
 func (s *Service) getIterations(w http.ResponseWriter, _ *http.Request, p int) {
 	list := []any{}
-	for k := range s.projects[p].Iterations {
-		list = append(list, s.iteration(p, k))
+	for k, it := range s.Projects()[p].Iterations {
+		if !it.Deleted {
+			list = append(list, s.iteration(p, k))
+		}
 	}
 	answer(w, list)
 }
@@ -293,7 +314,7 @@ func (s *Service) performance(p, k int, threshold, overlap float64) Performance 
 		AveragePrecision: single(overall.averagePrecision),
 	}
 	for t, f := range perTag {
-		tag := s.projects[p].Tags[t]
+		tag := s.Projects()[p].Tags[t]
 		out.Tags = append(out.Tags, TagPerformance{ID: tag.ID, Name: tag.Name,
 			Precision: single(f.precision()), Recall: single(f.recall()), AveragePrecision: single(f.averagePrecision)})
 	}

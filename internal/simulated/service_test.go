@@ -30,7 +30,7 @@ func TestFloatText(t *testing.T) {
 // get asks a service for a path below the first project.
 func get(t *testing.T, s *Service, path string) (int, string) {
 	t.Helper()
-	r := httptest.NewRequest(http.MethodGet, "/customvision/v3.2/training/projects/"+s.projects[0].ID.String()+path, nil)
+	r := httptest.NewRequest(http.MethodGet, "/customvision/v3.2/training/projects/"+s.Projects()[0].ID.String()+path, nil)
 	r.Header.Set("Training-key", s.config.Key)
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
@@ -47,7 +47,7 @@ func newService(t *testing.T, c Config) (*Service, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, "/iterations/" + s.projects[0].Iterations[0].ID.String()
+	return s, "/iterations/" + s.Projects()[0].Iterations[0].ID.String()
 }
 
 type listedImage struct {
@@ -84,7 +84,7 @@ func list(t *testing.T, s *Service, iteration, query string) (images []listedIma
 func TestPagingCoversEveryImageOnce(t *testing.T) {
 	for _, kind := range []Kind{Multiclass, Multilabel, Detection} {
 		s, iteration := newService(t, Config{Kind: kind, Images: 250, Tags: 6})
-		tag := s.projects[0].Tags[2].ID.String()
+		tag := s.Projects()[0].Tags[2].ID.String()
 		for _, query := range []string{"&orderBy=Oldest", "&orderBy=Newest", "", "&orderBy=Oldest&tagIds=" + tag} {
 			seen := map[string]bool{}
 			ties := 0
@@ -191,7 +191,7 @@ func TestDetectionFollowsVOC(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	s, iteration := newService(t, Config{Images: 3, Training: 1})
-	training := "/iterations/" + s.projects[0].Iterations[1].ID.String()
+	training := "/iterations/" + s.Projects()[0].Iterations[1].ID.String()
 	for path, want := range map[string]string{
 		iteration + "x": "404 NotFoundIteration", training + "/performance": "400 BadRequestIterationIsNotTrained",
 		iteration + "/performance/images?take=257":                                 "400 BadRequestExceededBatchSize",
@@ -230,7 +230,7 @@ func TestRateLimit(t *testing.T) {
 
 func TestParseFault(t *testing.T) {
 	f, err := ParseFault("slow:page=3,times=2,delay=1s,by=-4")
-	if err != nil || fmt.Sprint(f) != "{slow 3 2 1s -4}" {
+	if err != nil || fmt.Sprint(f) != "{slow 3 2 1s -4 }" {
 		t.Errorf("%v, %v", f, err)
 	}
 	if f, err := ParseFault("html"); err != nil || f.Page != AnyPage || f.Times != 0 {

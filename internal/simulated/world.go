@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"time"
 
@@ -29,9 +30,20 @@ type Iteration struct {
 	ID     schema.ID
 	Name   string
 	Status string // Completed, Training or Failed
+	Detail string // why it failed
 	Images int    // 0 unless Completed
 	Made   time.Time
+
+	Deleted  bool          // the service no longer has it
+	modified time.Duration // since its training ended
 }
+
+// The states of an iteration.
+const (
+	Completed = "Completed"
+	Training  = "Training"
+	Failed    = "Failed"
+)
 
 // Image is the truth of one image, as the service would tell it. Its floats
 // are what a reader of their text must get.
@@ -106,6 +118,7 @@ var epoch = time.Date(2026, 2, 11, 16, 38, 19, 950_000_000, time.UTC)
 
 func (s *Service) build() {
 	c := s.config
+	var projects []Project
 	for p := range c.Projects {
 		project := Project{ID: newID(s.random(streamProject, p)), Name: fmt.Sprintf("%s %d", c.Kind, p+1)}
 		for t := range c.Tags {
@@ -116,18 +129,73 @@ func (s *Service) build() {
 			project.Tags = append(project.Tags, Tag{ID: newID(s.random(streamTag, p, t)), Name: name})
 		}
 		for i := range c.Iterations + c.Failed + c.Training {
-			it := Iteration{ID: newID(s.random(streamIteration, p, i)), Name: fmt.Sprintf("Iteration %d", i+1), Status: "Completed", Images: c.Images}
+			status := Completed
 			if i >= c.Iterations {
-				it.Status, it.Images = "Failed", 0
+				status = Failed
 			}
 			if i >= c.Iterations+c.Failed {
-				it.Status = "Training"
+				status = Training
 			}
-			it.Made = epoch.Add(time.Duration(p*100+i) * 25 * time.Hour)
-			project.Iterations = append(project.Iterations, it)
+			project.Iterations = append(project.Iterations, s.newIteration(p, i, status))
 		}
-		s.projects = append(s.projects, project)
+		projects = append(projects, project)
 	}
+	s.projects.Store(&projects)
+}
+
+func (s *Service) newIteration(p, k int, status string) Iteration {
+	it := Iteration{ID: newID(s.random(streamIteration, p, k)), Name: fmt.Sprintf("Iteration %d", k+1), Status: status}
+	it.Made = epoch.Add(time.Duration(p*100+k) * 25 * time.Hour)
+	if status == Completed {
+		it.Images = s.config.Images
+	}
+	return it
+}
+
+// Train adds an iteration to a project, by its place in Projects, and tells its
+// place among the iterations.
+func (s *Service) Train(project int, status string) (place int) {
+	s.change(project, func(iterations []Iteration) []Iteration {
+		place = len(iterations)
+		return append(iterations, s.newIteration(project, place, status))
+	})
+	return place
+}
+
+// End ends the training of an iteration. detail is why it failed, if it did.
+func (s *Service) End(project, iteration int, status, detail string) {
+	s.change(project, func(iterations []Iteration) []Iteration {
+		it := &iterations[iteration]
+		it.Status, it.Detail = status, detail
+		if status == Completed {
+			it.Images = s.config.Images
+		}
+		return iterations
+	})
+}
+
+// Modify makes an iteration look changed after its training.
+func (s *Service) Modify(project, iteration int) {
+	s.change(project, func(iterations []Iteration) []Iteration {
+		iterations[iteration].modified += time.Hour
+		return iterations
+	})
+}
+
+// Delete lets the service forget an iteration.
+func (s *Service) Delete(project, iteration int) {
+	s.change(project, func(iterations []Iteration) []Iteration {
+		iterations[iteration].Deleted = true
+		return iterations
+	})
+}
+
+func (s *Service) change(project int, do func([]Iteration) []Iteration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	projects := slices.Clone(s.Projects())
+	projects[project].Iterations = do(slices.Clone(projects[project].Iterations))
+	s.projects.Store(&projects)
 }
 
 // labels are the tags of image i. They do not depend on the iteration.
@@ -159,7 +227,7 @@ func (s *Service) Image(project, iteration, i int) Image {
 		Created: (epoch.UnixNano()/100 - 40*24*3600*1e7) + int64(i/3)*71_234_567,
 		Width:   320 + 16*r.IntN(100), Height: 240 + 16*r.IntN(100),
 	}
-	tags := s.projects[project].Tags
+	tags := s.Projects()[project].Tags
 	labels := s.labels(project, i)
 	for n, t := range labels {
 		img.Tags = append(img.Tags, Label{Tag: tags[t], Created: img.Created + int64(n+1)*1_121_580})
@@ -206,7 +274,7 @@ func (s *Service) classify(img *Image, tags []Tag, labels []int, k int, r *rand.
 // detect draws regions, and boxes that find most of them, among boxes that find
 // nothing. They are not sorted.
 func (s *Service) detect(img *Image, p, i int, labels []int, k int, r *rand.Rand) {
-	tags := s.projects[p].Tags
+	tags := s.Projects()[p].Tags
 	draw := s.random(streamRegion, p, i)
 	for _, t := range labels {
 		box := randomBox(draw)

@@ -1,0 +1,52 @@
+package jobs
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// Choice is which projects of a resource are wanted. The zero value wants all.
+type Choice struct {
+	IDs     []schema.ID // these, if there are any
+	Include []string    // patterns of [path.Match] for the name; one has to match, if there are any
+	Exclude []string    // none of these may
+}
+
+// Validate checks the patterns.
+func (c Choice) Validate() error {
+	for _, pattern := range slices.Concat(c.Include, c.Exclude) {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("project pattern %q: %w", pattern, err)
+		}
+	}
+	return nil
+}
+
+func (c Choice) all() bool { return len(c.IDs)+len(c.Include)+len(c.Exclude) == 0 }
+
+// choose returns the projects that are wanted, in the service's order. An id that
+// the resource does not have is an error: a nightly run would be silent about it
+// for years.
+func (c Choice) choose(listed []extract.Project) ([]extract.Project, error) {
+	for _, id := range c.IDs {
+		if !slices.ContainsFunc(listed, func(p extract.Project) bool { return p.ID == id }) {
+			return nil, fmt.Errorf("it has no project %s among its %d: check --project, and that --endpoint is the resource the project is in", id, len(listed))
+		}
+	}
+	var chosen []extract.Project
+	for _, p := range listed {
+		matches := func(pattern string) bool {
+			ok, err := path.Match(pattern, p.Name)
+			return err == nil && ok // Validate has refused broken ones
+		}
+		if (len(c.IDs) == 0 || slices.Contains(c.IDs, p.ID)) &&
+			(len(c.Include) == 0 || slices.ContainsFunc(c.Include, matches)) && !slices.ContainsFunc(c.Exclude, matches) {
+			chosen = append(chosen, p)
+		}
+	}
+	return chosen, nil
+}

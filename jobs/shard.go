@@ -1,0 +1,68 @@
+package jobs
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// Shard is one of several processes that share the iterations among them: the
+// one at Index, from 0, of Count. The zero value is the only one.
+type Shard struct{ Index, Count int }
+
+// ParseShard reads I/N, such as 0/4.
+func ParseShard(s string) (Shard, error) {
+	index, count, _ := strings.Cut(s, "/")
+	i, err := strconv.Atoi(index)
+	n, err2 := strconv.Atoi(count)
+	if err != nil || err2 != nil || n < 1 || i < 0 || i >= n {
+		return Shard{}, fmt.Errorf("shard %q is not I/N with I from 0 to N-1, such as 0/4", s)
+	}
+	return Shard{i, n}, nil
+}
+
+// ShardFrom reads the shard from what an execution engine puts into the
+// environment: CLOUD_RUN_TASK_INDEX and CLOUD_RUN_TASK_COUNT of Cloud Run jobs;
+// JOB_COMPLETION_INDEX of Kubernetes' indexed jobs, which says nothing of the
+// count, so that the manifest sets CVEXPORT_SHARD_COUNT to its completions.
+func ShardFrom(env func(string) string) (Shard, error) {
+	for _, names := range [][2]string{
+		{"CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"},
+		{"JOB_COMPLETION_INDEX", "CVEXPORT_SHARD_COUNT"},
+	} {
+		index, count := env(names[0]), env(names[1])
+		if index == "" {
+			continue
+		}
+		if count == "" {
+			return Shard{}, fmt.Errorf("%s is %s, but nothing says of how many: set %s, or give --shard", names[0], index, names[1])
+		}
+		shard, err := ParseShard(index + "/" + count)
+		if err != nil {
+			return Shard{}, fmt.Errorf("%s and %s: %w", names[0], names[1], err)
+		}
+		return shard, nil
+	}
+	return Shard{}, nil
+}
+
+// Has reports whether an iteration is this shard's. It depends on the id alone,
+// so that shards agree without talking to each other.
+func (s Shard) Has(iteration schema.ID) bool {
+	if s.Count <= 1 {
+		return true
+	}
+	hash := fnv.New64a()
+	hash.Write(iteration[:])
+	return hash.Sum64()%uint64(s.Count) == uint64(s.Index)
+}
+
+func (s Shard) String() string {
+	if s.Count <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", s.Index, s.Count)
+}

@@ -1,0 +1,107 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// Waiting is how long to wait for the end of a training.
+type Waiting struct {
+	Every time.Duration // between two looks at the iteration
+	Most  time.Duration // in all; then it is an error
+	Log   *slog.Logger  // may be nil
+}
+
+// Wait returns the id of an iteration once its training has ended well. The
+// iteration is an id, or [Latest], which is here the one begun last, whatever
+// its status. A training that failed is an error that wraps [ErrRefused] and
+// says why; a service that does not answer is asked again.
+func Wait(ctx context.Context, client *extract.Client, project schema.ID, iteration string, w Waiting) (schema.ID, error) {
+	if w.Log == nil {
+		w.Log = slog.New(slog.DiscardHandler)
+	}
+	started := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, w.Most, fmt.Errorf("it did not end within %s: wait longer with --wait-timeout", w.Most))
+	defer cancel()
+	id, err := begunLast(ctx, client, project, iteration)
+	if err != nil {
+		return schema.ID{}, err
+	}
+	last := ""
+	for {
+		it, err := client.Iteration(ctx, project, id)
+		switch {
+		case ctx.Err() != nil:
+			return schema.ID{}, fmt.Errorf("waiting for the training of iteration %s of project %s (%s): %w", id, project, last, context.Cause(ctx))
+		case err != nil && !mayPass(err):
+			return schema.ID{}, err
+		case err != nil:
+			w.Log.Warn("the service does not answer; waiting on", "project", project, "iteration", id, "error", err)
+		case it.Status == extract.Completed:
+			return id, nil
+		case it.Status == extract.Failed:
+			return schema.ID{}, fmt.Errorf("the training of iteration %s (%s) of project %s failed: %s: %w", id, it.Name, project, details(it), ErrRefused)
+		case it.Status != last:
+			last = it.Status
+			w.Log.Info("waiting for the training to end", "project", project, "iteration", id, "status", it.Status, "duration", time.Since(started))
+		}
+		if err := sleep(ctx, w.Every); err != nil {
+			return schema.ID{}, fmt.Errorf("waiting for the training of iteration %s of project %s (%s): %w", id, project, last, context.Cause(ctx))
+		}
+	}
+}
+
+func details(it extract.Iteration) string {
+	if it.ErrorDetails != nil && *it.ErrorDetails != "" {
+		return *it.ErrorDetails
+	}
+	return "the service does not say why; the portal may"
+}
+
+// mayPass reports whether a failure may be over at the next look: no answer, or
+// the service in trouble.
+func mayPass(err error) bool {
+	var answer *extract.ServiceError
+	if errors.As(err, &answer) {
+		return answer.Status >= 500 || answer.Status == 429 || answer.Status == 408
+	}
+	return true
+}
+
+// begunLast is the id asked for or, for Latest, that of the iteration begun last.
+func begunLast(ctx context.Context, client *extract.Client, project schema.ID, iteration string) (schema.ID, error) {
+	if iteration != Latest {
+		return schema.ParseID(iteration)
+	}
+	list, err := client.Iterations(ctx, project)
+	if err != nil {
+		return schema.ID{}, err
+	}
+	var last *extract.Iteration
+	for i := range list {
+		if last == nil || timeOf(list[i].Created).After(timeOf(last.Created)) {
+			last = &list[i]
+		}
+	}
+	if last == nil {
+		return schema.ID{}, fmt.Errorf("project %s has no iteration: train one first: %w", project, ErrRefused)
+	}
+	return last.ID, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
