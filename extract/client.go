@@ -17,7 +17,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 	"golang.org/x/time/rate"
 )
 
@@ -36,7 +35,6 @@ type Options struct {
 	Timeout    time.Duration // for one try; default 2 minutes
 	UserAgent  string        // such as cvexport/1.0.0
 	Log        *slog.Logger  // of each request; may be nil
-	Tracing    tracing.Provider
 }
 
 var apiVersion = regexp.MustCompile(`^3\.[2-4](-preview)?$`)
@@ -111,9 +109,8 @@ func NewClient(opts Options) (*Client, error) {
 			MaxRetries: int32(opts.Retries), RetryDelay: opts.RetryDelay, MaxRetryDelay: longestWait,
 			StatusCodes: []int{408, 429, 500, 502, 503, 504},
 		},
-		Telemetry:       policy.TelemetryOptions{Disabled: true},
-		TracingProvider: opts.Tracing,
-		Transport:       newTransport(opts.UserAgent),
+		Telemetry: policy.TelemetryOptions{Disabled: true},
+		Transport: newTransport(opts.UserAgent),
 	})
 	return &Client{
 		base:     endpoint.JoinPath("customvision", "v"+opts.APIVersion, "training"),

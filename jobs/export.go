@@ -43,6 +43,7 @@ type Request struct {
 
 // Progress is told how far an export is. It is called by one goroutine at a time.
 type Progress interface {
+	Begun(project, iteration schema.ID)
 	Planned(images, pages int) // a listing begins; a filter of many tags has several
 	Delivered(images int)      // one more page is in the spool
 	Restarted()                // what was delivered does not count: it begins again
@@ -85,6 +86,7 @@ func Export(ctx context.Context, client *extract.Client, store load.Store, r Req
 		return Result{}, fmt.Errorf("making an export id: %w", err)
 	}
 	exportID := schema.ID(id)
+	r.Progress.Begun(r.Project, plan.Iteration.ID)
 
 	performance, err := client.Performance(ctx, r.Project, plan.Iteration.ID, r.ProbabilityThreshold, r.OverlapThreshold)
 	if err != nil {
@@ -130,10 +132,11 @@ func (r *Request) setDefaults() {
 
 type silent struct{}
 
-func (silent) Planned(int, int) {}
-func (silent) Delivered(int)    {}
-func (silent) Restarted()       {}
-func (silent) Publishing()      {}
+func (silent) Begun(schema.ID, schema.ID) {}
+func (silent) Planned(int, int)           {}
+func (silent) Delivered(int)              {}
+func (silent) Restarted()                 {}
+func (silent) Publishing()                {}
 
 // Plan is what an export would read and write.
 type Plan struct {

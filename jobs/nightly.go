@@ -73,6 +73,8 @@ type ProjectNight struct {
 	// Oldest is about to be deleted by someone.
 	Listed int
 	Oldest *IterationNight
+
+	Stats extract.Stats // what it took
 }
 
 // AlmostFull is from how many iterations on a project is reported; the service
@@ -142,8 +144,9 @@ func (n *night) projects(ctx context.Context) error {
 	}
 	n.out.Wanted = len(chosen)
 	for _, c := range chosen {
-		p := ProjectNight{ID: c.ID, Name: c.Name}
+		p, before := ProjectNight{ID: c.ID, Name: c.Name}, n.Client.Stats()
 		p.Err = n.project(ctx, &p)
+		p.Stats = n.Client.Stats().Sub(before)
 		n.out.Projects = append(n.out.Projects, p)
 		if err := ctx.Err(); err != nil {
 			return err

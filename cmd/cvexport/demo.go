@@ -69,6 +69,7 @@ func (c *demoCommand) run(cmd *cobra.Command) (err error) {
 	if err := c.validate(); err != nil {
 		return err
 	}
+	c.warehouse = firstText(c.warehouse, defaultWarehouse)
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	const key = "simulated"
 	service, err := simulated.New(simulated.Config{Seed: 1, Kind: simulated.Multilabel, Images: c.images, Iterations: 2, Key: key})
@@ -111,14 +112,14 @@ func (c *demoCommand) export(cmd *cobra.Command, service *simulated.Service, url
 			if err != nil {
 				return err
 			}
-			progress := newProgress(cmd.ErrOrStderr(), &c.common)
+			display := newDisplay(cmd.ErrOrStderr(), &c.common)
 			result, err := jobs.Export(cmd.Context(), client, store, jobs.Request{
 				Project: project.ID, Iteration: iteration.ID.String(), Concurrency: 4,
 				ProbabilityThreshold: 0.5, OverlapThreshold: 0.3, SpoolDir: c.spoolDir, Version: programVersion(),
 				Force:    true, // an earlier tour may have had more images
-				Progress: progress, Log: progress.log,
+				Progress: display.export(""), Log: display.log,
 			})
-			progress.close()
+			display.close()
 			if err != nil {
 				return err
 			}

@@ -1,25 +1,29 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/jobs"
+	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
 )
 
 // exportCommand exports one iteration.
 type exportCommand struct {
 	common
+	how
 	project   string
 	iteration string
 	tags      []string
-	threshold float64
-	overlap   float64
-	keepSAS   bool
 	force     bool
 	dryRun    bool
+	wait      bool
+	waiting   jobs.Waiting
 }
 
 func newExport() *cobra.Command {
@@ -35,38 +39,49 @@ was. Exporting an iteration again replaces its objects.`,
   cvexport export --project ID --iteration ID --warehouse gs://my-bucket/vision
   cvexport export --project ID --iteration latest --tag dog --tag cat --warehouse ./dogs-and-cats
   cvexport export --project ID --iteration latest --dry-run
+  cvexport export --project ID --iteration latest --wait       # begun last; when its training ends
   cvexport export --project ID --iteration latest --output json | jq .rows`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	c.addService(cmd)
 	c.addWarehouse(cmd)
+	c.addRecords(cmd)
+	c.addHow(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.project, "project", "", "id of the project")
 	f.StringVar(&c.iteration, "iteration", "", "id of the iteration, or latest: the completed one trained last")
 	f.StringArrayVar(&c.tags, "tag", nil, "only images with this tag, by name or id; may be given several times")
-	f.Float64Var(&c.threshold, "threshold", 0.5, "probability at which the service's own precision and recall are asked for")
-	f.Float64Var(&c.overlap, "overlap-threshold", 0.3, "box overlap at which they are asked for")
-	f.BoolVar(&c.keepSAS, "keep-sas", false, "keep the access tokens in image URIs; they are secrets, and expire after a day")
 	f.BoolVar(&c.force, "force", false, "replace an export that has more images than this one")
 	f.BoolVar(&c.dryRun, "dry-run", false, "say what would be read and written, and stop")
+	f.BoolVar(&c.wait, "wait", false, "wait until the iteration's training has ended; latest is then the one begun last")
+	f.DurationVar(&c.waiting.Every, "wait-interval", 30*time.Second, "between two looks at its training")
+	f.DurationVar(&c.waiting.Most, "wait-timeout", 24*time.Hour, "how long to wait at most")
 	return cmd
 }
 
 func (c *exportCommand) run(cmd *cobra.Command) (err error) {
-	request, err := c.request()
+	resource, err := c.one(cmd)
 	if err != nil {
 		return err
 	}
-	client, err := c.client()
+	request, err := c.exportRequest(resource)
 	if err != nil {
 		return err
 	}
-	store, err := c.store(cmd)
+	display := newDisplay(cmd.ErrOrStderr(), &c.common)
+	defer display.close()
+	client, err := c.client(resource, display.log)
 	if err != nil {
 		return err
 	}
-	defer closeStore(store, &err)
+	resource.name = firstText(resource.name, client.Host())
+	open := stores{}
+	defer open.close(&err)
+	store, err := open.open(cmd, resource.warehouse)
+	if err != nil {
+		return err
+	}
 	if c.dryRun {
 		plan, err := jobs.Prepare(cmd.Context(), client, store, request)
 		if err != nil {
@@ -74,23 +89,60 @@ func (c *exportCommand) run(cmd *cobra.Command) (err error) {
 		}
 		return c.printPlan(cmd.OutOrStdout(), plan, store)
 	}
-	progress := newProgress(cmd.ErrOrStderr(), &c.common)
-	request.Progress, request.Log = progress, progress.log
-	result, err := jobs.Export(cmd.Context(), client, store, request)
-	progress.close()
-	if err != nil {
-		return err
+	record := newRecord("export", &c.common)
+	result, err := c.export(cmd, client, store, display, request)
+	display.close()
+	if err == nil {
+		err = printResult(cmd.OutOrStdout(), c.output, result, store)
 	}
-	return printResult(cmd.OutOrStdout(), c.output, result, store)
+	record.add(c.night(resource, client, request, result, err, record.started))
+	return errors.Join(err, record.write(cmd.Context(), err))
 }
 
-func (c *exportCommand) request() (jobs.Request, error) {
-	if err := c.validate(); err != nil {
+func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store load.Store, d *display, r jobs.Request) (jobs.Result, error) {
+	var iteration schema.ID
+	if c.wait {
+		c.waiting.Log = d.log
+		var err error
+		if iteration, err = jobs.Wait(cmd.Context(), client, r.Project, r.Iteration, c.waiting); err != nil {
+			return jobs.Result{}, err
+		}
+		r.Iteration = iteration.String()
+	}
+	r.Progress, r.Log = d.export(""), d.log
+	return jobs.Export(cmd.Context(), client, store, r)
+}
+
+// night is the export as the record has it.
+func (c *exportCommand) night(r resource, client *extract.Client, request jobs.Request, result jobs.Result, err error, started time.Time) jobs.ResourceNight {
+	it := jobs.IterationNight{Status: result.Export.Status, Outcome: jobs.Exported, Result: &result}
+	if err != nil {
+		it = jobs.IterationNight{Outcome: jobs.FailedToDo, Err: err}
+	}
+	it.ID, it.Name = result.Export.Iteration, text(result.Export.IterationName)
+	if id, parseErr := schema.ParseID(request.Iteration); parseErr == nil {
+		it.ID = id
+	}
+	p := jobs.ProjectNight{ID: request.Project, Name: text(result.Export.ProjectName), Stats: client.Stats()}
+	n := oneNight(r, p, it, started)
+	n.Host = client.Host()
+	return n
+}
+
+func (c *exportCommand) exportRequest(resource resource) (jobs.Request, error) {
+	if err := c.how.validate(); err != nil {
 		return jobs.Request{}, err
 	}
 	if c.project == "" || c.iteration == "" {
 		return jobs.Request{}, &usageError{command: "cvexport export", err: usage("--project and --iteration are needed")}
 	}
+	if c.wait && c.dryRun {
+		return jobs.Request{}, usage("--wait and --dry-run do not go together")
+	}
+	if !(c.waiting.Every > 0 && c.waiting.Most > 0) {
+		return jobs.Request{}, usage("--wait-interval %s or --wait-timeout %s is not above 0", c.waiting.Every, c.waiting.Most)
+	}
+	r := c.request(resource, &c.common)
 	project, err := schema.ParseID(c.project)
 	if err != nil {
 		return jobs.Request{}, usage("--project: %w", err)
@@ -100,16 +152,8 @@ func (c *exportCommand) request() (jobs.Request, error) {
 			return jobs.Request{}, usage("--iteration: %w", err)
 		}
 	}
-	for name, value := range map[string]float64{"threshold": c.threshold, "overlap-threshold": c.overlap} {
-		if !(value >= 0 && value <= 1) {
-			return jobs.Request{}, usage("--%s %v is not between 0 and 1", name, value)
-		}
-	}
-	return jobs.Request{
-		Project: project, Iteration: c.iteration, Tags: c.tags,
-		Concurrency: c.concurrency, ProbabilityThreshold: c.threshold, OverlapThreshold: c.overlap,
-		KeepSAS: c.keepSAS, Force: c.force, SpoolDir: c.spoolDir, Version: programVersion(),
-	}, nil
+	r.Project, r.Iteration, r.Tags, r.Force = project, c.iteration, c.tags, c.force
+	return r, nil
 }
 
 func (c *exportCommand) printPlan(w io.Writer, plan jobs.Plan, store storeURL) error {

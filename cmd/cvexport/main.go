@@ -19,6 +19,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
+	exitPartial     = 3
 	exitAuth        = 4
 	exitInterrupted = 130
 )
@@ -56,6 +57,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 // exitCode is the one place that decides it.
 func exitCode(ctx context.Context, err error) int {
 	var usage *usageError
+	var partial *partialError
 	switch {
 	case err == nil:
 		return exitDone
@@ -63,6 +65,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &partial):
+		return exitPartial
 	case extract.AuthRefused(err):
 		return exitAuth
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -11,31 +12,29 @@ import (
 	"golang.org/x/term"
 
 	"github.com/cvexport/cvexport/jobs"
+	"github.com/cvexport/cvexport/schema"
 )
 
-// progress shows how far an export is: a bar on a terminal, a log line every
-// few seconds anywhere else. Both are drawn from the same counts.
-type progress struct {
-	log    *slog.Logger
-	bars   *mpb.Progress // nil where there is no terminal
-	bar    *mpb.Bar
-	images int
-	total  int
-	logged time.Time
-}
+// display shows how far exports are: a bar each on a terminal, a log line every
+// few seconds anywhere else.
+type display struct {
+	log  *slog.Logger
+	bars *mpb.Progress // nil where there is no terminal
 
-var _ jobs.Progress = (*progress)(nil)
+	mu   sync.Mutex
+	open map[string]*progress // by name, one export each
+}
 
 // logEvery keeps a night's log short.
 const logEvery = 10 * time.Second
 
-func newProgress(stderr io.Writer, c *common) *progress {
-	p := &progress{log: c.logger(stderr), logged: time.Now()}
+func newDisplay(stderr io.Writer, c *common) *display {
+	d := &display{log: c.logger(stderr), open: map[string]*progress{}}
 	if isTerminal(stderr) && !c.quiet && c.logFormat == "text" {
-		p.bars = mpb.New(mpb.WithOutput(stderr), mpb.WithAutoRefresh())
-		p.log = c.logger(p.bars) // lines go above the bar
+		d.bars = mpb.New(mpb.WithOutput(stderr), mpb.WithAutoRefresh())
+		d.log = c.logger(d.bars) // lines go above the bars
 	}
-	return p
+	return d
 }
 
 // isTerminal reports whether a bar can be drawn; some terminals have no size.
@@ -48,6 +47,48 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && width > 0
 }
 
+// export shows one more export, in the place of the one before of that name.
+func (d *display) export(name string) jobs.Progress {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if before := d.open[name]; before != nil {
+		before.end()
+	}
+	p := &progress{display: d, name: name, log: d.log, logged: time.Now()}
+	d.open[name] = p
+	return p
+}
+
+// close takes the bars away, whether they are full or not.
+func (d *display) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.open {
+		p.end()
+	}
+	clear(d.open)
+	if d.bars != nil {
+		d.bars.Wait()
+	}
+}
+
+// progress is one export on a display. Bar and log lines come from the same counts.
+type progress struct {
+	*display
+	name   string
+	log    *slog.Logger
+	bar    *mpb.Bar
+	images int
+	total  int
+	logged time.Time
+}
+
+var _ jobs.Progress = (*progress)(nil)
+
+func (p *progress) Begun(project, iteration schema.ID) {
+	p.log = p.display.log.With("project", project, "iteration", iteration)
+}
+
 func (p *progress) Planned(images, pages int) {
 	p.total += images
 	if p.bars == nil {
@@ -55,8 +96,12 @@ func (p *progress) Planned(images, pages int) {
 		return
 	}
 	if p.bar == nil {
+		label := "images "
+		if p.name != "" {
+			label = p.name + " "
+		}
 		p.bar = p.bars.AddBar(int64(p.total),
-			mpb.PrependDecorators(decor.Name("images "), decor.CountersNoUnit("%d / %d")),
+			mpb.PrependDecorators(decor.Name(label), decor.CountersNoUnit("%d / %d")),
 			mpb.AppendDecorators(decor.Percentage(), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)),
 			mpb.BarRemoveOnComplete())
 		return
@@ -85,12 +130,8 @@ func (p *progress) Restarted() {
 
 func (p *progress) Publishing() { p.log.Info("publishing", "images", p.images) }
 
-// close takes the bar away, whether it is full or not.
-func (p *progress) close() {
+func (p *progress) end() {
 	if p.bar != nil {
 		p.bar.Abort(true)
-	}
-	if p.bars != nil {
-		p.bars.Wait()
 	}
 }

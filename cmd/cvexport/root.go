@@ -2,18 +2,18 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/load"
 )
+
+const defaultWarehouse = "./warehouse"
 
 // version is set by the linker for a release.
 var version = ""
@@ -30,6 +30,8 @@ func programVersion() string {
 
 // common are the flags of every command that reads the service or the warehouse.
 type common struct {
+	config      string
+	resource    string
 	warehouse   string
 	endpoint    string
 	keyFile     string
@@ -41,6 +43,9 @@ type common struct {
 	logFormat   string
 	output      string
 	quiet       bool
+	verbose     bool
+	report      string
+	metrics     string
 }
 
 func newRoot() *cobra.Command {
@@ -54,6 +59,7 @@ them, also when the service has forgotten them.`,
 		Example: `  cvexport demo                                           # nothing to set up: simulate, export, query
   export VISION_TRAINING_ENDPOINT=westeurope VISION_TRAINING_KEY=...
   cvexport export --project ID --iteration latest         # the iteration trained last, into ./warehouse
+  cvexport nightly                                        # every completed iteration not exported yet
   cvexport verify                                         # is everything in the warehouse whole?`,
 		Version:       programVersion(),
 		SilenceErrors: true,
@@ -64,9 +70,12 @@ them, also when the service has forgotten them.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{command: cmd.CommandPath(), err: err}
 	})
-	root.AddCommand(newExport(), newVerify(), newSimulate(), newDemo())
+	root.AddCommand(newExport(), newNightly(), newVerify(), newConfig(), newSimulate(), newDemo())
 	for _, cmd := range root.Commands() {
 		markUsage(cmd)
+		for _, below := range cmd.Commands() {
+			markUsage(below)
+		}
 	}
 	root.Args = cobra.NoArgs
 	markUsage(root)
@@ -87,15 +96,25 @@ func markUsage(cmd *cobra.Command) {
 
 func (c *common) addWarehouse(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&c.warehouse, "warehouse", fallback("CVEXPORT_WAREHOUSE", "./warehouse"), "where the tables are: a folder, file:// or gs:// (CVEXPORT_WAREHOUSE)")
+	f.StringVar(&c.warehouse, "warehouse", os.Getenv("CVEXPORT_WAREHOUSE"), "where the tables are: a folder, file://, gs://, s3:// or azblob:// (CVEXPORT_WAREHOUSE; default "+defaultWarehouse+")")
 	f.StringVar(&c.spoolDir, "spool", "", "folder for temporary files, about the size of one iteration's tables (default the system's)")
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json, on standard error")
 	f.StringVar(&c.output, "output", "text", "text or json, the result on standard output")
 	f.BoolVar(&c.quiet, "quiet", false, "no progress, and no log lines below a warning")
+	f.BoolVar(&c.verbose, "verbose", false, "a log line for every request too")
+}
+
+// addRecords are the flags of commands that somebody watches.
+func (c *common) addRecords(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&c.report, "report", "", "file to write the run's report to, as JSON")
+	f.StringVar(&c.metrics, "metrics-file", "", "file to write Prometheus metrics to, for node_exporter's textfile collector; its name ends in .prom")
 }
 
 func (c *common) addService(cmd *cobra.Command) {
 	f := cmd.Flags()
+	f.StringVar(&c.config, "config", os.Getenv("CVEXPORT_CONFIG"), "YAML file of resources; flags and environment weigh more (CVEXPORT_CONFIG)")
+	f.StringVar(&c.resource, "resource", "", "name of the one resource of --config to work on")
 	f.StringVar(&c.endpoint, "endpoint", os.Getenv("VISION_TRAINING_ENDPOINT"), "the resource's URL, or its region such as westeurope (VISION_TRAINING_ENDPOINT)")
 	f.StringVar(&c.keyFile, "key-file", "", "file that holds the training key (default the environment's VISION_TRAINING_KEY)")
 	f.StringVar(&c.apiVersion, "api-version", "3.2", "version of the Training API: 3.2, 3.3 or 3.4-preview")
@@ -111,64 +130,15 @@ func (c *common) validate() error {
 	if c.output != "text" && c.output != "json" {
 		return usage("--output %q is neither text nor json", c.output)
 	}
+	if c.metrics != "" && filepath.Ext(c.metrics) != ".prom" {
+		return usage("--metrics-file %s: node_exporter reads files whose names end in .prom only", c.metrics)
+	}
 	return nil
 }
 
-func (c *common) client() (*extract.Client, error) {
-	switch {
-	case c.concurrency < 1 || c.concurrency > 64:
-		return nil, usage("--concurrency %d is not between 1 and 64", c.concurrency)
-	case c.retries < 0 || c.retries > 100:
-		return nil, usage("--retries %d is not between 0 and 100", c.retries)
-	case !(c.rate > 0):
-		return nil, usage("--rate %v is not above 0 requests a second", c.rate)
-	}
-	key, err := c.key()
-	if err != nil {
-		return nil, &usageError{err: err}
-	}
-	opts := extract.Options{
-		Endpoint: c.endpoint, Key: key, APIVersion: c.apiVersion, Rate: c.rate, Retries: c.retries,
-		UserAgent: "cvexport/" + programVersion(),
-	}
-	if c.retries == 0 {
-		opts.Retries = -1
-	}
-	client, err := extract.NewClient(opts)
-	if err != nil {
-		return nil, &usageError{err: err}
-	}
-	return client, nil
-}
-
-// key comes from a file or the environment, never from the command line, which
-// every user of the machine can read.
-func (c *common) key() (string, error) {
-	if c.keyFile == "" {
-		return strings.TrimSpace(os.Getenv("VISION_TRAINING_KEY")), nil
-	}
-	f, err := os.Open(c.keyFile)
-	if err != nil {
-		return "", fmt.Errorf("reading the key: %w", err)
-	}
-	defer f.Close()
-	const most = 4096
-	b, err := io.ReadAll(io.LimitReader(f, most))
-	if err != nil {
-		return "", fmt.Errorf("reading the key: %w", err)
-	}
-	if key := strings.TrimSpace(string(b)); key != "" {
-		return key, nil
-	}
-	return "", fmt.Errorf("reading the key: %s is empty", c.keyFile)
-}
-
+// store opens the warehouse of a command that needs no resource.
 func (c *common) store(cmd *cobra.Command) (load.Store, error) {
-	store, err := load.OpenStore(cmd.Context(), c.warehouse)
-	if err != nil {
-		return nil, &usageError{err: err}
-	}
-	return store, nil
+	return stores{}.open(cmd, firstText(c.warehouse, defaultWarehouse))
 }
 
 // closeStore joins a failure to close to what happened before.
@@ -176,18 +146,14 @@ func closeStore(store load.Store, err *error) { *err = errors.Join(*err, store.C
 
 func (c *common) logger(stderr io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{}
-	if c.quiet {
+	switch {
+	case c.quiet:
 		opts.Level = slog.LevelWarn
+	case c.verbose:
+		opts.Level = slog.LevelDebug
 	}
 	if c.logFormat == "json" {
 		return slog.New(slog.NewJSONHandler(stderr, opts))
 	}
 	return slog.New(slog.NewTextHandler(stderr, opts))
-}
-
-func fallback(variable, value string) string {
-	if v := os.Getenv(variable); v != "" {
-		return v
-	}
-	return value
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -58,6 +59,23 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// twoResources is a configuration of the service in two roles.
+const twoResources = `
+warehouse: everything
+concurrency: 2
+resources:
+  - name: one
+    endpoint: %s
+    key: {env: ONE}
+    projects: {include: ["* 1"]}
+    rate: 5
+    concurrency: 4
+    warehouse: one
+  - name: two
+    endpoint: %s
+    key: {file: key.txt}
+`
+
 // startService starts a simulated service for a script, and tells where it is
 // in the environment: "service images=600 kind=detection fault=reset:page=1".
 func startService(ts *testscript.TestScript, neg bool, args []string) {
@@ -82,6 +100,10 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 			config.Iterations = number()
 		case "training":
 			config.Training = number()
+		case "failed":
+			config.Failed = number()
+		case "projects":
+			config.Projects = number()
 		case "kind":
 			config.Kind = simulated.Kind(value)
 		case "fault":
@@ -94,14 +116,20 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	service, err := simulated.New(config)
 	ts.Check(err)
+	project := service.Projects()[0]
 	for _, f := range faults {
+		if place, ok := strings.CutPrefix(f.Iteration, "ITERATION"); ok { // as the environment will name it
+			k, err := strconv.Atoi(place)
+			ts.Check(err)
+			f.Iteration = project.Iterations[k-1].ID.String()
+		}
 		service.Fault(f)
 	}
 	server := httptest.NewServer(service)
 	ts.Defer(server.Close)
 	ts.Setenv("VISION_TRAINING_ENDPOINT", server.URL)
 	ts.Setenv("VISION_TRAINING_KEY", "simulated")
-	project := service.Projects()[0]
+	ts.Check(os.WriteFile(ts.MkAbs("good.yaml"), fmt.Appendf(nil, twoResources, server.URL, server.URL), 0o600))
 	ts.Setenv("PROJECT", project.ID.String())
 	for i, it := range project.Iterations {
 		ts.Setenv("ITERATION"+strconv.Itoa(i+1), it.ID.String())

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/cvexport/cvexport/jobs"
+)
+
+// The metrics are gauges of the last run, as is usual for batch jobs, each of a
+// resource and project. What a run says nothing about keeps its value: the last
+// success of a project that failed, the projects of another run.
+var gauges = []struct{ name, help string }{
+	{"last_run_timestamp_seconds", "When the project was last looked at."},
+	{"last_success_timestamp_seconds", "When every completed iteration of the project was last known to be in the warehouse."},
+	{"images", "Images exported by the last run."},
+	{"rows", "Rows written by the last run, all tables."},
+	{"bytes", "Bytes of Parquet written by the last run."},
+	{"pages", "Pages read by the last run."},
+	{"requests", "Requests sent by the last run, retries included."},
+	{"retries", "Requests of the last run that were tried again."},
+	{"throttled_seconds", "Seconds that answers of 429 made the last run wait."},
+	{"exported_iterations", "Iterations exported by the last run."},
+	{"failures", "Iterations the last run failed to export, or 1 if it could not look at the project or resource."},
+	{"almost_full", "1 if the service is about to reach its limit of iterations, so that someone will delete the oldest."},
+}
+
+const metricPrefix = "cvexport_"
+
+func writeMetrics(file string, nights []jobs.ResourceNight) error {
+	vectors := map[string]*prometheus.GaugeVec{}
+	registry := prometheus.NewRegistry()
+	for _, g := range gauges {
+		vectors[g.name] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricPrefix + g.name, Help: g.help}, []string{"resource", "project"})
+		registry.MustRegister(vectors[g.name])
+	}
+	if err := keepOld(file, vectors); err != nil {
+		return err
+	}
+	for _, n := range nights {
+		if n.Err != nil { // also of projects that it did not come to
+			vectors["failures"].WithLabelValues(n.Name, "").Set(1)
+		} else {
+			vectors["failures"].WithLabelValues(n.Name, "").Set(0)
+			vectors["last_success_timestamp_seconds"].WithLabelValues(n.Name, "").Set(seconds(n.Finished))
+		}
+		vectors["last_run_timestamp_seconds"].WithLabelValues(n.Name, "").Set(seconds(n.Finished))
+		for _, p := range n.Projects {
+			for name, value := range projectGauges(n, p) {
+				vectors[name].WithLabelValues(n.Name, p.ID.String()).Set(value)
+			}
+		}
+	}
+	return prometheus.WriteToTextfile(file, registry)
+}
+
+func projectGauges(n jobs.ResourceNight, p jobs.ProjectNight) map[string]float64 {
+	v := map[string]float64{
+		"last_run_timestamp_seconds": seconds(n.Finished),
+		"images":                     0, "rows": 0, "bytes": 0, "pages": 0, "exported_iterations": 0, "failures": 0, "almost_full": 0,
+		"requests": float64(p.Stats.Requests), "retries": float64(p.Stats.Retries), "throttled_seconds": p.Stats.Waited.Seconds(),
+	}
+	whole := p.Err == nil
+	if p.Err != nil {
+		v["failures"]++
+	}
+	if p.Listed >= jobs.AlmostFull {
+		v["almost_full"] = 1
+	}
+	for _, it := range p.Iterations {
+		switch it.Outcome {
+		case jobs.FailedToDo:
+			v["failures"]++
+			whole = false
+		case jobs.NotTried, jobs.Due:
+			whole = false
+		}
+		if r := it.Result; r != nil {
+			v["exported_iterations"]++
+			v["images"] += float64(r.Export.Images)
+			v["pages"] += float64(r.Pages)
+			for _, o := range r.Export.Objects {
+				v["rows"] += float64(o.Rows)
+				v["bytes"] += float64(o.Bytes)
+			}
+		}
+	}
+	if whole {
+		v["last_success_timestamp_seconds"] = seconds(n.Finished)
+	}
+	return v
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// keepOld takes over what an earlier run wrote.
+func keepOld(file string, vectors map[string]*prometheus.GaugeVec) error {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(f)
+	if err != nil {
+		return errors.Join(errors.New("the file is there, but is not one of metrics: move it away"), err)
+	}
+	for name, vector := range vectors {
+		for _, m := range families[metricPrefix+name].GetMetric() {
+			vector.WithLabelValues(label(m, "resource"), label(m, "project")).Set(m.GetGauge().GetValue())
+		}
+	}
+	return nil
+}
+
+func label(m *dto.Metric, name string) string {
+	for _, l := range m.GetLabel() {
+		if l.GetName() == name {
+			return l.GetValue()
+		}
+	}
+	return ""
+}
