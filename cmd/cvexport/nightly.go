@@ -170,9 +170,7 @@ func failures(nights []jobs.ResourceNight) error {
 	switch {
 	case failed == 0:
 		return nil
-	case failed == 1 && good == 0:
-		return first
-	case refused:
+	case good == 0 && (failed == 1 || refused):
 		return first
 	}
 	err := fmt.Errorf("%s, which the summary names; the first is: %w", plural(int64(failed), "failure"), first)
