@@ -23,8 +23,8 @@ import (
 type gcs struct {
 	client *storage.Client
 	bucket string
-	root   string // without slashes at its ends; may be empty
-	chunk  int    // bytes a request of an upload
+	folder folder
+	chunk  int // bytes a request of an upload
 }
 
 var _ Store = (*gcs)(nil)
@@ -37,11 +37,9 @@ const (
 )
 
 func newGCS(ctx context.Context, bucket, root string) (*gcs, error) {
-	root = strings.Trim(root, "/")
-	if root != "" {
-		if err := checkKey(root); err != nil {
-			return nil, fmt.Errorf("warehouse gs://%s/%s: %w", bucket, root, err)
-		}
+	folder, err := newFolder("gs://"+bucket, root)
+	if err != nil {
+		return nil, err
 	}
 	client, err := storage.NewClient(ctx)
 	if err != nil {
@@ -49,14 +47,15 @@ func newGCS(ctx context.Context, bucket, root string) (*gcs, error) {
 	}
 	// Every write here has a precondition, so all of them can be retried.
 	client.SetRetry(storage.WithPolicy(storage.RetryAlways))
-	return &gcs{client: client, bucket: bucket, root: root, chunk: gcsChunk}, nil
+	return &gcs{client: client, bucket: bucket, folder: folder, chunk: gcsChunk}, nil
 }
 
 func (g *gcs) handle(key string) (*storage.ObjectHandle, error) {
-	if err := checkKey(key); err != nil {
+	name, err := g.folder.name(key)
+	if err != nil {
 		return nil, err
 	}
-	return g.client.Bucket(g.bucket).Object(path.Join(g.root, key)), nil
+	return g.client.Bucket(g.bucket).Object(name), nil
 }
 
 func (g *gcs) Stat(ctx context.Context, key string) (Object, error) {
@@ -89,11 +88,7 @@ func (g *gcs) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 
 func (g *gcs) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		root := ""
-		if g.root != "" {
-			root = g.root + "/"
-		}
-		query := &storage.Query{Prefix: root + prefix, Projection: storage.ProjectionNoACL}
+		query := &storage.Query{Prefix: g.folder.prefix(prefix), Projection: storage.ProjectionNoACL}
 		if err := query.SetAttrSelection([]string{"Name", "Size", "CRC32C", "Generation"}); err != nil {
 			yield(Object{}, g.failed("listing", prefix, err))
 			return
@@ -108,7 +103,7 @@ func (g *gcs) List(ctx context.Context, prefix string) iter.Seq2[Object, error] 
 				yield(Object{}, g.failed("listing", prefix, err))
 				return
 			}
-			if !yield(g.object(strings.TrimPrefix(attrs.Name, root), attrs), nil) {
+			if !yield(g.object(g.folder.key(attrs.Name), attrs), nil) {
 				return
 			}
 		}
@@ -136,7 +131,7 @@ func (g *gcs) Put(ctx context.Context, key string, src Source, old string) (Obje
 		if err != nil && ctx.Err() == nil {
 			// Ours may be there all the same: only its acknowledgement was lost,
 			// and the retry met the object or a session that was over.
-			if there, statErr := handle.Attrs(ctx); statErr == nil && sameContent(there, src) && g.object(key, there).Version != old {
+			if there, statErr := handle.Attrs(ctx); statErr == nil && g.object(key, there).is(src) && g.object(key, there).Version != old {
 				attrs, err = there, nil
 			} else if isPrecondition(err) {
 				err = ErrConflict
@@ -146,7 +141,7 @@ func (g *gcs) Put(ctx context.Context, key string, src Source, old string) (Obje
 			return Object{}, g.failed("writing", key, err)
 		}
 		obj := g.object(key, attrs)
-		if sameContent(attrs, src) {
+		if obj.is(src) {
 			return obj, nil
 		}
 		if try == gcsTries {
@@ -164,7 +159,7 @@ func (g *gcs) upload(ctx context.Context, handle *storage.ObjectHandle, src Sour
 	w := handle.NewWriter(ctx)
 	w.ChunkSize = g.chunk
 	w.ChunkRetryDeadline = 2 * time.Minute
-	w.ContentType = "application/vnd.apache.parquet"
+	w.ContentType = contentType
 	w.CRC32C, w.SendCRC32C = src.CRC32C(), true
 	if err := copySource(ctx, w, src); err != nil {
 		cancel()
@@ -174,10 +169,6 @@ func (g *gcs) upload(ctx context.Context, handle *storage.ObjectHandle, src Sour
 		return nil, err
 	}
 	return w.Attrs(), nil
-}
-
-func sameContent(attrs *storage.ObjectAttrs, src Source) bool {
-	return attrs.Size == src.Size() && attrs.CRC32C == src.CRC32C()
 }
 
 func isPrecondition(err error) bool {
@@ -201,7 +192,7 @@ func (g *gcs) failed(doing, key string, err error) error {
 }
 
 func (g *gcs) URL(key string) string {
-	return strings.TrimSuffix("gs://"+path.Join(g.bucket, g.root, key), "/")
+	return strings.TrimSuffix("gs://"+path.Join(g.bucket, string(g.folder), key), "/")
 }
 
 func (g *gcs) Close() error { return g.client.Close() }

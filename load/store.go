@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
 // Object is what a store says of one object.
@@ -62,11 +64,11 @@ type Store interface {
 	Close() error
 }
 
-// OpenStore opens the warehouse at a local path, a file:// or a gs:// URL.
-// A folder is made when the first object is put into it.
+// OpenStore opens the warehouse at a local path, a file://, gs://, s3:// or
+// azblob:// URL, with the machine's own credentials for it. A folder is made when the first object is put into it.
 func OpenStore(ctx context.Context, address string) (Store, error) {
 	if address == "" {
-		return nil, errors.New("no warehouse: give a folder, file:///folder or gs://bucket/folder")
+		return nil, errors.New("no warehouse: give a folder, file:///folder, gs://bucket/folder, s3://bucket/folder or azblob://container/folder")
 	}
 	scheme, rest, isURL := strings.Cut(address, "://")
 	if !isURL {
@@ -79,16 +81,19 @@ func OpenStore(ctx context.Context, address string) (Store, error) {
 			return nil, fmt.Errorf("warehouse %q: want file:///folder, with three slashes", address)
 		}
 		return newLocal(filepath.FromSlash(u.Path))
-	case "gs":
+	case "gs", "s3":
 		bucket, root, _ := strings.Cut(rest, "/")
 		if bucket == "" {
-			return nil, fmt.Errorf("warehouse %q: want gs://bucket or gs://bucket/folder", address)
+			return nil, fmt.Errorf("warehouse %q: want %s://bucket or %s://bucket/folder", address, scheme, scheme)
+		}
+		if scheme == "s3" {
+			return newS3(ctx, bucket, root)
 		}
 		return newGCS(ctx, bucket, root)
-	case "s3", "azblob":
-		return nil, fmt.Errorf("warehouse on %s:// is not supported yet: use a folder or gs://", scheme)
+	case "azblob", "az":
+		return newAzblob(rest, policy.ClientOptions{})
 	}
-	return nil, fmt.Errorf("warehouse %s://: unknown kind of url: use a folder, file:// or gs://", scheme)
+	return nil, fmt.Errorf("warehouse %s://: unknown kind of url: use a folder, file://, gs://, s3:// or azblob://", scheme)
 }
 
 // checkKey refuses what would leave the warehouse. Keys are built from checked

@@ -231,6 +231,8 @@ func TestOpenStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("STORAGE_EMULATOR_HOST", "127.0.0.1:1")
+	t.Setenv("AWS_REGION", "eu-central-1")
+	t.Setenv("AZURE_STORAGE_ACCOUNT", "account")
 	for address, want := range map[string]string{
 		folder:                      folder + "/images",
 		"file://" + folder:          folder + "/images",
@@ -242,9 +244,15 @@ func TestOpenStore(t *testing.T) {
 		"file://elsewhere/x":        "error: three slashes",
 		"gs://":                     "error: gs://bucket",
 		"gs://bucket/../x":          "error: not a plain relative path",
-		"s3://bucket/x":             "error: s3:// is not supported yet",
-		"azblob://container/x":      "error: azblob:// is not supported yet",
-		"https://bucket?sig=secret": "error: https://: unknown kind",
+		"s3://bucket/a/b/":          "s3://bucket/a/b/images",
+		"s3:///a":                   "error: s3://bucket",
+		"azblob://container/x":      "az://account.blob.core.windows.net/container/x/images",
+		"az://container":            "az://account.blob.core.windows.net/container/images",
+		"azblob://other.blob.core.windows.net/container/x/": "az://other.blob.core.windows.net/container/x/images",
+		"azblob://other.blob.core.windows.net/":             "error: azblob://container/folder",
+		"azblob://":                                         "error: azblob://container/folder",
+		"azblob://container/../x":                           "error: not a plain relative path",
+		"https://bucket?sig=secret":                         "error: https://: unknown kind",
 	} {
 		s, err := OpenStore(t.Context(), address)
 		if reason, wrong := strings.CutPrefix(want, "error: "); wrong {
