@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -22,6 +21,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/cvexport/cvexport/internal/redact"
 )
 
 // azblobStore is a folder of an Azure Blob Storage container.
@@ -56,7 +57,7 @@ func newAzblob(rest string, options policy.ClientOptions) (*azblobStore, error) 
 	}
 	client, err := newContainer(host, name, options)
 	if err != nil {
-		return nil, redact(fmt.Errorf("warehouse %s: %w", address, err))
+		return nil, redact.Queries(fmt.Errorf("warehouse %s: %w", address, err))
 	}
 	url, _, _ := strings.Cut(client.URL(), "?")
 	return &azblobStore{client: client, folder: folder, url: strings.TrimSuffix(url, "/")}, nil
@@ -221,7 +222,7 @@ func (a *azblobStore) failed(doing, key string, err error) error {
 	case errors.As(err, &answer) && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusUnauthorized):
 		hint = "; grant the credentials in use the role Storage Blob Data Contributor on the container"
 	}
-	return redact(fmt.Errorf("%s %s: %w%s", doing, a.URL(key), err, hint))
+	return redact.Queries(fmt.Errorf("%s %s: %w%s", doing, a.URL(key), err, hint))
 }
 
 // URL is the fully qualified form that DuckDB's azure extension reads.
@@ -232,18 +233,3 @@ func (a *azblobStore) URL(key string) string {
 
 // Close has nothing to do.
 func (a *azblobStore) Close() error { return nil }
-
-// redacted is an error whose text may have shown the token of a URL.
-type redacted struct {
-	error
-	text string
-}
-
-func (r *redacted) Error() string { return r.text }
-func (r *redacted) Unwrap() error { return r.error }
-
-var queryText = regexp.MustCompile(`\?[^\s"'<>]*`)
-
-func redact(err error) error {
-	return &redacted{err, queryText.ReplaceAllString(err.Error(), "?REDACTED")}
-}

@@ -1,0 +1,97 @@
+package notify
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+)
+
+const (
+	project   = "0b4c2f3a-5c1d-4e8f-9a7b-1c2d3e4f5a6b"
+	iteration = "7ceb53b1-20df-40f6-90d7-1756db605677"
+	completed = `{"version":"1.0","type":"Training","Content":{"projectId":"` + project + `","iterationId":"` + iteration + `","trainingStatus":"TrainingCompleted"}}`
+)
+
+func TestParse(t *testing.T) {
+	for _, text := range []string{completed, " " + completed + "\n", strings.ReplaceAll(completed, "Content", "content"),
+		base64.StdEncoding.EncodeToString([]byte(completed)), base64.StdEncoding.EncodeToString([]byte("\xef\xbb\xbf" + completed))} {
+		n, err := Parse(text)
+		if err != nil || n.Type != Training || n.Project.String() != project || n.Iteration.String() != iteration || n.Status != TrainingCompleted {
+			t.Errorf("%s: %+v, %v", text, n, err)
+		}
+	}
+	for text, want := range map[string]string{
+		`{"version":"1.0","type":"ConnectionTest","Content":{}}`:           ConnectionTest,
+		`{"version":"1.0","type":"Export","Content":{"exportStatus":"x"}}`: Export,
+		`{"type":"SomethingNew","Content":null}`:                           "SomethingNew",
+	} {
+		if n, err := Parse(text); err != nil || n.Type != want {
+			t.Errorf("%s: %+v, %v", text, n, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"":              "not the json",
+		"hello":         "not the json",
+		"aGVsbG8=":      "not the json",
+		"<html></html>": "not the json",
+		"[]":            "not the json",
+		"{}":            "no type",
+		strings.ReplaceAll(completed, project, "../x"):                                              "projectId: ",
+		strings.ReplaceAll(completed, iteration, ""):                                                "iterationId: ",
+		strings.ReplaceAll(completed, `"TrainingCompleted"`, `""`):                                  "no trainingStatus",
+		strings.ReplaceAll(completed, `"trainingStatus":"TrainingCompleted"`, `"trainingStatus":7`): "not the json",
+	} {
+		if n, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %+v, %v; want %s", text, n, err, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(completed)
+	f.Add(base64.StdEncoding.EncodeToString([]byte(completed)))
+	f.Add(`{"type":"ConnectionTest"}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		n, err := Parse(text)
+		if err == nil && (n.Type == "" || n.Type == Training && (n.Project.IsZero() && n.Iteration.IsZero() && n.Status == "")) {
+			t.Errorf("%q is taken for %+v", text, n)
+		}
+	})
+}
+
+func TestOpenRefuses(t *testing.T) {
+	const secret = "c2VjcmV0c2VjcmV0"
+	t.Setenv("AZURE_STORAGE_ACCOUNT", "")
+	for address, want := range map[string]string{
+		"":                                     "not the name of a queue",
+		"a/b":                                  "not the name of a queue",
+		"queue":                                "set AZURE_STORAGE_ACCOUNT",
+		"http://a.queue.core.windows.net/q":    "want https://",
+		"https://a.queue.core.windows.net/":    "not the name of a queue",
+		"https://a.queue.core.windows.net/q/r": "not the name of a queue",
+		"https://a.queue.core.windows.net/q?sig=" + secret: "set AZURE_STORAGE_SAS_TOKEN",
+	} {
+		if _, err := Open(address, nothing); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secret) {
+			t.Errorf("Open(%q): %v, want %s", address, err, want)
+		}
+	}
+	t.Setenv("AZURE_STORAGE_SAS_TOKEN", "sig="+secret)
+	q, err := Open("https://127.0.0.1.invalid/q", noRetries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Receive(t.Context(), 1e9); err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("error = %v", err)
+	} else if !MayPass(err) {
+		t.Errorf("an outage is taken for good: %v", err)
+	}
+	for name, value := range map[string]string{"AZURE_STORAGE_CONNECTION_STRING": "AccountKey=" + secret, "AZURE_STORAGE_KEY": secret + "!"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AZURE_STORAGE_ACCOUNT", "account")
+			t.Setenv(name, value)
+			if _, err := Open("queue", nothing); err == nil || strings.Contains(err.Error(), secret) {
+				t.Errorf("error = %v", err)
+			}
+		})
+	}
+}

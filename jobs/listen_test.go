@@ -1,0 +1,220 @@
+package jobs
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/azurite"
+	"github.com/cvexport/cvexport/internal/notify"
+	"github.com/cvexport/cvexport/internal/simulated"
+)
+
+var queues atomic.Int32
+
+// mailbox is a queue of its own in the emulator.
+type mailbox struct {
+	*notify.Queue
+	client, poison *azqueue.QueueClient
+}
+
+func newMailbox(t *testing.T, server azurite.Server) *mailbox {
+	t.Helper()
+	name := fmt.Sprintf("queue%d", queues.Add(1))
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString())
+	m := &mailbox{}
+	var err error
+	if m.Queue, err = notify.Open(name, policy.ClientOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for name, into := range map[string]**azqueue.QueueClient{name: &m.client, name + "-poison": &m.poison} {
+		if *into, err = azqueue.NewQueueClientFromConnectionString(server.ConnectionString(), name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := m.client.Create(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (m *mailbox) send(t *testing.T, text string) {
+	t.Helper()
+	if _, err := m.client.EnqueueMessage(t.Context(), text, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// left counts what is in the queue, hidden messages too, and in its poison queue.
+func (m *mailbox) left(t *testing.T) (messages, poisoned int64) {
+	t.Helper()
+	p, err := m.client.GetProperties(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q, err := m.poison.GetProperties(t.Context(), nil); err == nil {
+		poisoned = *q.ApproximateMessagesCount
+	}
+	return *p.ApproximateMessagesCount, poisoned
+}
+
+func trained(b *bench, project, iteration int) string {
+	p := b.service.Projects()[project]
+	return fmt.Sprintf(`{"version":"1.0","type":"Training","Content":{"projectId":"%s","iterationId":"%s","trainingStatus":"TrainingCompleted"}}`, p.ID, p.Iterations[iteration].ID)
+}
+
+func (b *bench) listen(t *testing.T, ctx context.Context, m Queue, o ListenOptions) (map[Outcome]int, error) {
+	t.Helper()
+	counts := map[Outcome]int{}
+	o.Done = func(p ProjectNight) { counts[p.Iterations[0].Outcome]++ }
+	if o.Hidden == 0 {
+		o.Hidden = time.Minute
+	}
+	if o.MaxTries == 0 {
+		o.MaxTries = 3
+	}
+	o.Poll = 10 * time.Millisecond
+	r := b.request()
+	r.SpoolDir = t.TempDir()
+	err := Listen(ctx, Resource{Name: "test", Client: b.client, Store: b.store, Request: r}, m, o)
+	return counts, err
+}
+
+func TestListen(t *testing.T) {
+	server := azurite.Start(t)
+	t.Run("exports, and passes over what is no concern", func(t *testing.T) {
+		b, m := newBench(t, simulated.Config{Seed: 4, Projects: 2, Iterations: 2, Images: 300}), newMailbox(t, server)
+		m.send(t, `{"version":"1.0","type":"ConnectionTest","Content":{}}`)
+		m.send(t, trained(b, 0, 1))
+		m.send(t, base64.StdEncoding.EncodeToString([]byte(trained(b, 1, 0))))
+		m.send(t, `{"version":"1.0","type":"Export","Content":{}}`)
+		m.send(t, strings.ReplaceAll(trained(b, 1, 1), "Completed", "Failed"))
+		m.send(t, trained(b, 0, 1)) // Azure may deliver twice
+		counts, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true})
+		if err != nil || !maps.Equal(counts, map[Outcome]int{Exported: 2, Present: 1}) {
+			t.Errorf("outcomes %v, %v", counts, err)
+		}
+		if left, poisoned := m.left(t); left != 0 || poisoned != 0 {
+			t.Errorf("%d messages left, %d poisoned", left, poisoned)
+		}
+		b.verify(t)
+		compareRows(t, b, 0, 1, 0, 300)
+		compareRows(t, b, 1, 0, 0, 300)
+		// A night after it has only the rest to do.
+		wantOutcomes(t, b.nightly(t, Choice{}, NightlyOptions{}), map[Outcome]int{Present: 2, Exported: 2})
+	})
+	t.Run("what fails comes back, and goes to the poison queue in the end", func(t *testing.T) {
+		b, m := newBench(t, simulated.Config{Iterations: 2, Images: 300}), newMailbox(t, server)
+		bad := b.service.Projects()[0].Iterations[0].ID
+		b.service.Fault(simulated.Fault{Kind: simulated.MissingID, Page: 1, Iteration: bad.String()})
+		m.send(t, trained(b, 0, 0))
+		m.send(t, "nobody can read this")
+		m.send(t, trained(b, 0, 1))
+		counts := map[Outcome]int{}
+		for left := int64(1); left > 0; left, _ = m.left(t) {
+			more, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true, MaxTries: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for o, n := range more {
+				counts[o] += n
+			}
+		}
+		if !maps.Equal(counts, map[Outcome]int{Exported: 1, FailedToDo: 2}) {
+			t.Errorf("outcomes %v", counts)
+		}
+		if _, poisoned := m.left(t); poisoned != 2 {
+			t.Errorf("%d messages poisoned", poisoned)
+		}
+	})
+	t.Run("a message is kept while it is worked on", func(t *testing.T) {
+		b, m := newBench(t, simulated.Config{Images: 300}), newMailbox(t, server)
+		b.service.Fault(simulated.Fault{Kind: simulated.Slow, Page: 1, Times: 1, Delay: 3 * time.Second})
+		m.send(t, trained(b, 0, 0))
+		done := make(chan map[Outcome]int, 1)
+		go func() {
+			counts, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true, Hidden: time.Second})
+			if err != nil {
+				t.Error(err)
+			}
+			done <- counts
+		}()
+		waitFor(t, "the page to be asked for", b.pageAsked(1))
+		for {
+			select {
+			case counts := <-done:
+				if counts[Exported] != 1 {
+					t.Errorf("outcomes %v", counts)
+				}
+				return
+			default:
+			}
+			if got, err := m.Receive(t.Context(), time.Hour); err != nil || got != nil {
+				t.Fatalf("another receiver got %+v, %v", got, err)
+			}
+		}
+	})
+	t.Run("an interrupt gives the message back", func(t *testing.T) {
+		b, m := newBench(t, simulated.Config{Images: 300}), newMailbox(t, server)
+		b.service.Fault(simulated.Fault{Kind: simulated.Slow, Page: 1, Delay: time.Hour})
+		m.send(t, trained(b, 0, 0))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := b.listen(t, ctx, m, ListenOptions{})
+			done <- err
+		}()
+		waitFor(t, "the page to be asked for", b.pageAsked(1))
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		got, err := m.Receive(t.Context(), time.Minute)
+		if err != nil || got == nil || got.Tries != 2 {
+			t.Errorf("the message did not come back: %+v, %v", got, err)
+		}
+		if len(b.snapshot(t)) != 0 {
+			t.Error("the warehouse is not as it was")
+		}
+	})
+	t.Run("a refused key ends it, and loses no message", func(t *testing.T) {
+		b, m := newBench(t, simulated.Config{Images: 5}), newMailbox(t, server)
+		m.send(t, trained(b, 0, 0))
+		b.useService(t, simulated.Config{Images: 5, Key: "another"})
+		if _, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true}); !extract.AuthRefused(err) {
+			t.Errorf("error %v", err)
+		}
+		if left, poisoned := m.left(t); left != 1 || poisoned != 0 {
+			t.Errorf("%d messages left, %d poisoned", left, poisoned)
+		}
+	})
+	t.Run("a missing queue is said", func(t *testing.T) {
+		b := newBench(t, simulated.Config{})
+		t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString())
+		q, err := notify.Open("nobody-made-it", policy.ClientOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.listen(t, t.Context(), q, ListenOptions{}); err == nil || !strings.Contains(err.Error(), "make the queue") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// pageAsked reports whether a page was asked for.
+func (b *bench) pageAsked(page int) func() bool {
+	return func() bool {
+		return slices.ContainsFunc(b.service.Requests(), func(r simulated.Request) bool { return r.Page == page })
+	}
+}
