@@ -103,7 +103,6 @@ func NewClient(opts Options) (*Client, error) {
 		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})
 	pipeline := runtime.NewPipeline("cvexport", "", runtime.PipelineOptions{
 		PerRetry: []policy.Policy{limit, requestLog{opts.Log}, key},
-		Tracing:  runtime.TracingOptions{Namespace: "CustomVision"},
 	}, &policy.ClientOptions{
 		Retry: policy.RetryOptions{
 			MaxRetries: int32(opts.Retries), RetryDelay: opts.RetryDelay, MaxRetryDelay: longestWait,

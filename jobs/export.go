@@ -8,10 +8,12 @@ import (
 	"math"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/google/uuid"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/telemetry"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -71,8 +73,10 @@ var errFewer = fmt.Errorf("%w: it would lose images", ErrRefused)
 // Export copies one iteration into the warehouse: it asks what there is, reads
 // every image into one spool file a table, and publishes these. If it fails, or
 // ctx ends, before the publishing, the warehouse is as it was.
-func Export(ctx context.Context, client *extract.Client, store load.Store, r Request) (Result, error) {
+func Export(ctx context.Context, client *extract.Client, store load.Store, r Request) (_ Result, err error) {
 	r.setDefaults()
+	ctx, end := telemetry.Span(ctx, "export", tracing.Attribute{Key: "project", Value: r.Project.String()}, tracing.Attribute{Key: "iteration", Value: r.Iteration})
+	defer func() { end(err) }()
 	started, before := time.Now(), client.Stats()
 	plan, err := Prepare(ctx, client, store, r)
 	if err != nil {

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/telemetry"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -180,11 +182,7 @@ func (p *ProjectNight) refused() error {
 // project compares what the service has with what the warehouse holds, and
 // exports the difference.
 func (n *night) project(ctx context.Context, p *ProjectNight) error {
-	listed, err := n.Client.Iterations(ctx, p.ID)
-	if err != nil {
-		return err
-	}
-	held, err := load.ReadHeld(ctx, n.Store, p.ID)
+	listed, held, err := n.compare(ctx, p.ID)
 	if err != nil {
 		return err
 	}
@@ -213,6 +211,17 @@ func (n *night) project(ctx context.Context, p *ProjectNight) error {
 			"iterations", p.Listed, "of", extract.MaxIterations, "iteration", p.Oldest.ID, "outcome", p.Oldest.Outcome)
 	}
 	return nil
+}
+
+// compare asks service and warehouse for the iterations of a project.
+func (n *night) compare(ctx context.Context, project schema.ID) (listed []extract.Iteration, held []load.Held, err error) {
+	ctx, end := telemetry.Span(ctx, "compare", tracing.Attribute{Key: "project", Value: project.String()})
+	defer func() { end(err) }()
+	if listed, err = n.Client.Iterations(ctx, project); err != nil {
+		return nil, nil, err
+	}
+	held, err = load.ReadHeld(ctx, n.Store, project)
+	return listed, held, err
 }
 
 // due decides about one iteration of the service.

@@ -15,10 +15,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/cvexport/cvexport/internal/telemetry"
 )
 
 // s3Store is a folder of an S3 bucket, or of a store that speaks its protocol.
@@ -42,6 +45,10 @@ func newS3(ctx context.Context, bucket, root string, options ...func(*config.Loa
 	folder, err := newFolder(address, root)
 	if err != nil {
 		return nil, err
+	}
+	if telemetry.Enabled() {
+		transport := telemetry.Transport(awshttp.NewBuildableClient().GetTransport())
+		options = append(options, config.WithHTTPClient(&http.Client{Transport: transport}))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {

@@ -10,8 +10,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/telemetry"
 )
 
 // The exit codes, which the README documents.
@@ -24,6 +26,8 @@ const (
 	exitInterrupted = 130
 )
 
+const tracesTimeout = 5 * time.Second
+
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -35,11 +39,25 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 
+	stopTraces, err := telemetry.Start(ctx, programVersion())
+	if err != nil {
+		fmt.Fprintln(stderr, "cvexport:", err)
+		return exitUsage
+	}
+	defer func() {
+		// A collector that is away must not hold up the end, nor change it.
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), tracesTimeout)
+		defer cancel()
+		if err := stopTraces(last); err != nil {
+			fmt.Fprintln(stderr, "cvexport: sending traces:", err)
+		}
+	}()
+
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err = root.ExecuteContext(ctx)
 	if err != nil {
 		message := err.Error()
 		if ctx.Err() != nil {

@@ -70,7 +70,7 @@ them, also when the service has forgotten them.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{command: cmd.CommandPath(), err: err}
 	})
-	root.AddCommand(newExport(), newNightly(), newVerify(), newConfig(), newSimulate(), newDemo())
+	root.AddCommand(newExport(), newNightly(), newListen(), newVerify(), newConfig(), newSimulate(), newDemo())
 	for _, cmd := range root.Commands() {
 		markUsage(cmd)
 		for _, below := range cmd.Commands() {

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/spf13/cobra"
+
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/notify"
+	"github.com/cvexport/cvexport/jobs"
+)
+
+// listenCommand exports iterations as a queue says that they are trained.
+type listenCommand struct {
+	common
+	how
+	queue   string
+	options jobs.ListenOptions
+}
+
+func newListen() *cobra.Command {
+	c := &listenCommand{}
+	cmd := &cobra.Command{
+		Use:   "listen --queue URL",
+		Short: "Export each iteration as the service says that its training has ended",
+		Long: `Listen takes Custom Vision's notifications from an Azure storage queue and exports
+each iteration whose training has ended. A message is deleted only after its
+export is committed; one that fails comes back later, and moves to the queue
+with -poison at the end of its name when it has failed too often. SIGTERM ends
+it in order and gives the message at hand back.
+
+Credentials for the queue are the environment's: AZURE_STORAGE_CONNECTION_STRING
+with the queue's name, AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, or an identity.`,
+		Example: `  cvexport listen --queue https://ACCOUNT.queue.core.windows.net/trained --warehouse azblob://vision
+  AZURE_STORAGE_CONNECTION_STRING=... cvexport listen --queue trained
+  cvexport listen --queue trained --until-idle            # from cron: work off what is there, and end`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+	}
+	c.addService(cmd)
+	c.addWarehouse(cmd)
+	c.addRecords(cmd)
+	c.addHow(cmd)
+	f := cmd.Flags()
+	f.StringVar(&c.queue, "queue", "", "the queue's URL, or its name in the environment's storage account")
+	f.IntVar(&c.options.MaxTries, "max-tries", 5, "how often a message is tried before it moves to the poison queue")
+	f.DurationVar(&c.options.Hidden, "visibility", 5*time.Minute, "how long a message is kept from other listeners at a time; it is extended while work goes on")
+	f.DurationVar(&c.options.Poll, "poll", 10*time.Second, "between two looks at an empty queue")
+	f.DurationVar(&c.options.Retry, "retry-after", time.Minute, "when a message that failed comes back; twice as long each time")
+	f.BoolVar(&c.options.UntilIdle, "until-idle", false, "end when the queue is empty")
+	return cmd
+}
+
+func (c *listenCommand) run(cmd *cobra.Command) (err error) {
+	settings, err := c.one(cmd)
+	if err != nil {
+		return err
+	}
+	if err := c.validateListen(cmd); err != nil {
+		return err
+	}
+	queue, err := notify.Open(c.queue, policy.ClientOptions{})
+	if err != nil {
+		return &usageError{err: err}
+	}
+	display := newDisplay(cmd.ErrOrStderr(), &c.common)
+	defer display.close()
+	client, err := c.client(settings, display.log)
+	if err != nil {
+		return err
+	}
+	settings.name = firstText(settings.name, client.Host())
+	open := stores{}
+	defer open.close(&err)
+	store, err := open.open(cmd, settings.warehouse)
+	if err != nil {
+		return err
+	}
+	c.options.Log = display.log
+	c.options.Progress = func() jobs.Progress { return display.export("") }
+	c.options.Done = c.tell(cmd, settings, client, display)
+	r := jobs.Resource{Name: settings.name, Client: client, Store: store, Choice: settings.choice, Request: c.request(settings, &c.common)}
+	display.log.Info("listening", "queue", c.queue, "warehouse", store.URL(""))
+	return jobs.Listen(cmd.Context(), r, queue, c.options)
+}
+
+func (c *listenCommand) validateListen(cmd *cobra.Command) error {
+	o := c.options
+	const most = 7 * 24 * time.Hour // the queue's limit
+	switch {
+	case c.queue == "":
+		return &usageError{command: cmd.CommandPath(), err: usage("--queue is needed")}
+	case o.MaxTries < 1:
+		return usage("--max-tries %d is not above 0", o.MaxTries)
+	case o.Hidden < time.Second || o.Hidden > most:
+		return usage("--visibility %s is not between 1s and %s", o.Hidden, most)
+	case o.Poll <= 0 || o.Retry < 0 || o.Retry > time.Hour:
+		return usage("--poll %s or --retry-after %s makes no sense: want a poll above 0, and up to an hour to try again", o.Poll, o.Retry)
+	}
+	return c.how.validate()
+}
+
+// tell prints one line for each iteration, and brings report and metrics up to date.
+func (c *listenCommand) tell(cmd *cobra.Command, r resource, client *extract.Client, d *display) func(jobs.ProjectNight) {
+	before, started := client.Stats(), time.Now().UTC()
+	return func(p jobs.ProjectNight) {
+		now := client.Stats()
+		p.Stats, before = now.Sub(before), now
+		it := p.Iterations[0]
+		record := newRecord("listen", &c.common)
+		record.started = started
+		n := oneNight(r, p, it, started)
+		n.Host, started = client.Host(), time.Now().UTC()
+		record.add(n)
+		if err := record.write(cmd.Context(), it.Err); err != nil {
+			d.log.Error("telling of an export", "error", err)
+		}
+		if err := c.printLine(cmd.OutOrStdout(), p, it); err != nil {
+			d.log.Error("telling of an export", "error", err)
+		}
+	}
+}
+
+func (c *listenCommand) printLine(w io.Writer, p jobs.ProjectNight, it jobs.IterationNight) error {
+	if c.output == "json" {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		return e.Encode(struct {
+			Project string `json:"project_id"`
+			reportIteration
+		}{p.ID.String(), newReportIteration(it)})
+	}
+	line := fmt.Sprintf("%s: iteration %s (%s) of project %s", it.Outcome, it.Name, it.ID, p.ID)
+	if it.Result != nil {
+		line += fmt.Sprintf(": %s in %s", plural(it.Result.Export.Images, "image"), it.Result.Elapsed.Round(time.Millisecond))
+	}
+	_, err := fmt.Fprintln(w, line)
+	return err
+}

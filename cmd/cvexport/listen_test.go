@@ -1,0 +1,48 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cvexport/cvexport/internal/azurite"
+)
+
+func makeContainer(t testing.TB, server azurite.Server, name string) {
+	t.Helper()
+	c, err := container.NewClientFromConnectionString(server.ConnectionString(), name, nil)
+	if err == nil {
+		_, err = c.Create(t.Context(), nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestListenScripts drives the listener, and a warehouse in Azure, as users do.
+func TestListenScripts(t *testing.T) {
+	server := azurite.Start(t)
+	makeContainer(t, server, "vision")
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/azure",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"service": startService,
+			"exits":   exits,
+			"send": func(ts *testscript.TestScript, _ bool, args []string) { // send QUEUE TEXT
+				q, err := azqueue.NewQueueClientFromConnectionString(server.ConnectionString(), args[0], nil)
+				ts.Check(err)
+				_, err = q.Create(t.Context(), nil) // once more is no error
+				ts.Check(err)
+				_, err = q.EnqueueMessage(t.Context(), args[1], nil)
+				ts.Check(err)
+			},
+		},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString())
+			return nil
+		},
+	})
+}

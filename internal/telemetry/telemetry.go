@@ -1,0 +1,115 @@
+// Package telemetry sends traces to an OpenTelemetry collector, if the environment
+// names one, and lets Azure's SDK take part in them.
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Enabled reports whether the environment asks for traces.
+func Enabled() bool {
+	return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")+os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
+}
+
+// Start sends traces, over HTTP, to where OTEL_EXPORTER_OTLP_ENDPOINT says, and
+// follows OpenTelemetry's other variables. Without that it does nothing. stop
+// sends what is left.
+func Start(ctx context.Context, version string) (stop func(context.Context) error, err error) {
+	if !Enabled() {
+		return func(context.Context) error { return nil }, nil
+	}
+	exporter, err := otlptracehttp.New(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sending traces: %w", err)
+	}
+	// The environment's attributes come last, so that they weigh more.
+	about, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "cvexport"), attribute.String("service.version", version)), resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("sending traces: %w", err)
+	}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
+	otel.SetTracerProvider(provider)
+	return provider.Shutdown, nil
+}
+
+// Span begins a span of ours; end takes how it ended. The requests that Azure's SDK
+// sends below it, to the service and to Azure's storage, become spans of it; the
+// SDK cuts the secrets out of their URLs. A span inside of another is left out.
+func Span(ctx context.Context, name string, attributes ...tracing.Attribute) (_ context.Context, end func(error)) {
+	if !Enabled() {
+		return ctx, func(error) {}
+	}
+	return runtime.StartSpan(ctx, name, azure(), &runtime.StartSpanOptions{Attributes: attributes})
+}
+
+// Transport traces requests that carry no secret in their URL.
+func Transport(next http.RoundTripper) http.RoundTripper {
+	if !Enabled() {
+		return next
+	}
+	return otelhttp.NewTransport(next)
+}
+
+// azure makes spans for Azure's SDK. Its own adapter is not published as a module
+// that can be had everywhere.
+func azure() tracing.Tracer {
+	tracer := otel.Tracer("github.com/cvexport/cvexport")
+	start := func(ctx context.Context, name string, o *tracing.SpanOptions) (context.Context, tracing.Span) {
+		var options []trace.SpanStartOption
+		if o != nil {
+			// Both number the kinds in the same order.
+			options = append(options, trace.WithSpanKind(trace.SpanKind(o.Kind)), trace.WithAttributes(converted(o.Attributes)...))
+		}
+		ctx, span := tracer.Start(ctx, name, options...)
+		return ctx, wrap(span)
+	}
+	return tracing.NewTracer(start, &tracing.TracerOptions{
+		SpanFromContext: func(ctx context.Context) tracing.Span { return wrap(trace.SpanFromContext(ctx)) },
+	})
+}
+
+func wrap(span trace.Span) tracing.Span {
+	return tracing.NewSpan(tracing.SpanImpl{
+		End:           func() { span.End() },
+		SetAttributes: func(a ...tracing.Attribute) { span.SetAttributes(converted(a)...) },
+		AddEvent:      func(name string, a ...tracing.Attribute) { span.AddEvent(name, trace.WithAttributes(converted(a)...)) },
+		SetStatus: func(s tracing.SpanStatus, text string) {
+			span.SetStatus(map[tracing.SpanStatus]codes.Code{tracing.SpanStatusError: codes.Error, tracing.SpanStatusOK: codes.Ok}[s], text)
+		},
+	})
+}
+
+func converted(attributes []tracing.Attribute) []attribute.KeyValue {
+	var out []attribute.KeyValue
+	for _, a := range attributes {
+		switch v := a.Value.(type) {
+		case int:
+			out = append(out, attribute.Int(a.Key, v))
+		case int64:
+			out = append(out, attribute.Int64(a.Key, v))
+		case float64:
+			out = append(out, attribute.Float64(a.Key, v))
+		case bool:
+			out = append(out, attribute.Bool(a.Key, v))
+		case string:
+			out = append(out, attribute.String(a.Key, v))
+		default:
+			out = append(out, attribute.String(a.Key, fmt.Sprint(v)))
+		}
+	}
+	return out
+}
