@@ -1,5 +1,6 @@
-# Everything a developer runs. Go 1.26 and a C compiler are needed (DuckDB, which the
-# tests and cvreport have inside, is C++); everything else comes by name, pinned.
+# Everything a developer runs. Go 1.26, a C compiler (DuckDB, which the tests and
+# cvreport have inside, is C++) and, for the tests, node with npm are needed;
+# everything else comes by name, pinned.
 
 FUZZTIME ?= 30s
 BENCHCOUNT ?= 6

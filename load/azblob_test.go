@@ -21,9 +21,8 @@ var containers atomic.Int32
 // newTestAzblob opens a store on a container of its own in the emulator.
 func newTestAzblob(t *testing.T, server azurite.Server, exists bool) (*azblobStore, *gate) {
 	t.Helper()
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: server.Blob})
-	direct := proxy.Director
-	proxy.Director = func(r *http.Request) { direct(r); r.Host = server.Blob } // the signature is over the path alone
+	behind := &url.URL{Scheme: "http", Host: server.Blob}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(behind) }}
 	gate := &gate{next: proxy, isUpload: func(r *http.Request) bool { return r.Method == http.MethodPut }}
 	front := httptest.NewServer(gate)
 	t.Cleanup(front.Close)
