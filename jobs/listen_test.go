@@ -32,14 +32,14 @@ type mailbox struct {
 func newMailbox(t *testing.T, server azurite.Server) *mailbox {
 	t.Helper()
 	name := fmt.Sprintf("queue%d", queues.Add(1))
-	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString())
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString)
 	m := &mailbox{}
 	var err error
 	if m.Queue, err = notify.Open(name, policy.ClientOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, into := range map[string]**azqueue.QueueClient{name: &m.client, name + "-poison": &m.poison} {
-		if *into, err = azqueue.NewQueueClientFromConnectionString(server.ConnectionString(), name, nil); err != nil {
+		if *into, err = azqueue.NewQueueClientFromConnectionString(server.ConnectionString, name, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,7 +201,7 @@ func TestListen(t *testing.T) {
 	})
 	t.Run("a missing queue is said", func(t *testing.T) {
 		b := newBench(t, simulated.Config{})
-		t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString())
+		t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString)
 		q, err := notify.Open("nobody-made-it", policy.ClientOptions{})
 		if err != nil {
 			t.Fatal(err)

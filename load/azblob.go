@@ -2,156 +2,115 @@ package load
 
 import (
 	"context"
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"iter"
 	"net/http"
-	"os"
-	"path"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
-
-	"github.com/cvexport/cvexport/internal/redact"
 )
 
-// azblobStore is a folder of an Azure Blob Storage container.
-type azblobStore struct {
+// azureStore is a folder of an Azure Blob Storage container.
+type azureStore struct {
+	place
 	client *container.Client
-	folder folder
-	url    string // of the container, without a token
 }
 
-var _ Store = (*azblobStore)(nil)
+var _ Store = (*azureStore)(nil)
 
-// azblobMost is how large a blob may be that is put at once; see s3Most.
-const azblobMost = 5000 << 20
+const azureLimit = 5000 << 20 // bytes of one Put Blob
 
-// newAzblob opens azblob://container/folder of the account that the environment
-// names, or azblob://account.blob.core.windows.net/container/folder.
-func newAzblob(rest string, options policy.ClientOptions) (*azblobStore, error) {
-	host, rest, _ := strings.Cut(rest, "/")
-	name, root := host, rest
-	if strings.Contains(host, ".") {
-		name, root, _ = strings.Cut(rest, "/")
-	} else {
-		host = ""
+// newAzure opens container/folder or ACCOUNT.blob.core.windows.net/container/folder:
+// only a host has a dot.
+func newAzure(ctx context.Context, address string, options azcore.ClientOptions) (*azureStore, error) {
+	address, _, query := strings.Cut(address, "?")
+	if query {
+		return nil, fmt.Errorf("warehouse azblob://%s: without a query, please: a SAS token belongs in AZURE_STORAGE_SAS_TOKEN", address)
 	}
-	address := "azblob://" + path.Join(host, name)
-	if name == "" {
-		return nil, fmt.Errorf("warehouse %s: want azblob://container/folder or azblob://account.blob.core.windows.net/container/folder", address)
+	host, rest := "", address
+	if first, behind, _ := strings.Cut(address, "/"); strings.Contains(first, ".") {
+		host, rest = first, behind
 	}
-	folder, err := newFolder(address, root)
+	name, root, _ := strings.Cut(rest, "/")
+	if name == "" || host != "" && !strings.Contains(host, ".blob.") {
+		return nil, fmt.Errorf("warehouse azblob://%s: want azblob://container/folder or azblob://ACCOUNT.blob.core.windows.net/container/folder", address)
+	}
+	account, host, err := openAccount(ctx, host, options)
+	if err != nil {
+		return nil, fmt.Errorf("warehouse azblob://%s: %w", address, err)
+	}
+	base := "az://" + name
+	if strings.Contains(host, ".blob.") { // else one of its own, which DuckDB has from its secret
+		base = "az://" + host + "/" + name
+	}
+	place, err := newPlace(base, root)
 	if err != nil {
 		return nil, err
 	}
-	client, err := newContainer(host, name, options)
-	if err != nil {
-		return nil, redact.Queries(fmt.Errorf("warehouse %s: %w", address, err))
-	}
-	url, _, _ := strings.Cut(client.URL(), "?")
-	return &azblobStore{client: client, folder: folder, url: strings.TrimSuffix(url, "/")}, nil
+	return &azureStore{place: place, client: account.NewContainerClient(name)}, nil
 }
 
-// newContainer takes the credentials that there are, in the order in which other
-// tools look for them.
-func newContainer(host, name string, client policy.ClientOptions) (*container.Client, error) {
-	options := &container.ClientOptions{ClientOptions: client}
-	if connection := os.Getenv("AZURE_STORAGE_CONNECTION_STRING"); connection != "" && host == "" {
-		c, err := container.NewClientFromConnectionString(connection, name, options)
-		if err != nil {
-			// Its own error may show the string.
-			return nil, errors.New("AZURE_STORAGE_CONNECTION_STRING is not a connection string")
-		}
-		return c, nil
-	}
-	account, _, _ := strings.Cut(host, ".")
-	if host == "" {
-		if account = os.Getenv("AZURE_STORAGE_ACCOUNT"); account == "" {
-			return nil, errors.New("no storage account: set AZURE_STORAGE_ACCOUNT, or give azblob://account.blob.core.windows.net/container/folder")
-		}
-		host = account + ".blob.core.windows.net"
-	}
-	url := "https://" + host + "/" + name
-	if key := os.Getenv("AZURE_STORAGE_KEY"); key != "" {
-		credential, err := container.NewSharedKeyCredential(account, key)
-		if err != nil {
-			return nil, errors.New("AZURE_STORAGE_KEY is not a storage key")
-		}
-		return container.NewClientWithSharedKeyCredential(url, credential, options)
-	}
-	if token := strings.TrimPrefix(os.Getenv("AZURE_STORAGE_SAS_TOKEN"), "?"); token != "" {
-		return container.NewClientWithNoCredential(url+"?"+token, options)
-	}
-	credential, err := azidentity.NewDefaultAzureCredential(nil)
-	if err != nil {
-		return nil, fmt.Errorf("%w; log in with az login, or set AZURE_STORAGE_KEY", err)
-	}
-	return container.NewClient(url, credential, options)
-}
-
-func (a *azblobStore) blob(key string) (*blockblob.Client, error) {
-	name, err := a.folder.name(key)
-	if err != nil {
-		return nil, err
-	}
-	return a.client.NewBlockBlobClient(name), nil
-}
-
-func (a *azblobStore) Stat(ctx context.Context, key string) (Object, error) {
-	b, err := a.blob(key)
+func (a *azureStore) Stat(ctx context.Context, key string) (Object, error) {
+	name, err := a.name(key)
 	if err != nil {
 		return Object{}, err
 	}
-	p, err := b.GetProperties(ctx, nil)
+	properties, err := a.client.NewBlobClient(name).GetProperties(ctx, nil)
 	if err != nil {
 		return Object{}, a.failed("looking at", key, err)
 	}
-	return object(key, p.ContentLength, p.ETag, p.Metadata), nil
+	return azureObject(key, properties.ContentLength, properties.ETag, properties.Metadata), nil
 }
 
-func object(key string, size *int64, etag *azcore.ETag, metadata map[string]*string) Object {
+func azureObject(key string, size *int64, etag *azcore.ETag, metadata map[string]*string) Object {
 	obj := Object{Key: key}
 	if size != nil {
 		obj.Size = *size
 	}
 	if etag != nil {
-		obj.Version = strings.Trim(string(*etag), `"`) // a listing has no quotes
+		obj.Version = versionOf(string(*etag))
 	}
-	for name, value := range metadata { // HTTP has changed its case
-		if strings.EqualFold(name, sumKey) && value != nil {
-			obj.setSum(*value)
-		}
-	}
+	obj.CRC32C, obj.Summed = parseCRC(metadataOf(metadata, crcName))
 	return obj
 }
 
-func (a *azblobStore) Open(ctx context.Context, key string) (io.ReadCloser, error) {
-	b, err := a.blob(key)
+// metadataOf looks a name up in any case: as a header's it comes capitalised.
+func metadataOf(metadata map[string]*string, name string) string {
+	for have, value := range metadata {
+		if value != nil && strings.EqualFold(have, name) {
+			return *value
+		}
+	}
+	return ""
+}
+
+func (a *azureStore) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	name, err := a.name(key)
 	if err != nil {
 		return nil, err
 	}
-	got, err := b.DownloadStream(ctx, nil)
+	download, err := a.client.NewBlobClient(name).DownloadStream(ctx, nil)
 	if err != nil {
 		return nil, a.failed("reading", key, err)
 	}
-	return got.Body, nil
+	return download.NewRetryReader(ctx, nil), nil
 }
 
-func (a *azblobStore) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+func (a *azureStore) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		pages := a.client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{
-			Prefix: to.Ptr(a.folder.prefix(prefix)), Include: container.ListBlobsInclude{Metadata: true},
+			Prefix:  to.Ptr(a.prefix(prefix)),
+			Include: container.ListBlobsInclude{Metadata: true},
 		})
 		for pages.More() {
 			page, err := pages.NextPage(ctx)
@@ -159,11 +118,11 @@ func (a *azblobStore) List(ctx context.Context, prefix string) iter.Seq2[Object,
 				yield(Object{}, a.failed("listing", prefix, err))
 				return
 			}
-			for _, b := range page.Segment.BlobItems {
-				if b.Name == nil || b.Properties == nil {
-					continue // a name that XML cannot carry is not one of ours
+			for _, item := range page.Segment.BlobItems {
+				if metadataOf(item.Metadata, "hdi_isfolder") == "true" {
+					continue // an account with folders lists them too
 				}
-				if !yield(object(a.folder.key(*b.Name), b.Properties.ContentLength, b.Properties.ETag, b.Metadata), nil) {
+				if !yield(azureObject(a.key(*item.Name), item.Properties.ContentLength, item.Properties.ETag, item.Metadata), nil) {
 					return
 				}
 			}
@@ -171,65 +130,90 @@ func (a *azblobStore) List(ctx context.Context, prefix string) iter.Seq2[Object,
 	}
 }
 
-// Put sends the blob in one request, which the server checks by its MD5 before
-// anyone sees it. The version is the ETag.
-func (a *azblobStore) Put(ctx context.Context, key string, src Source, old string) (Object, error) {
-	b, err := a.blob(key)
+// Put uploads in one request, under a precondition on the ETag and with the MD5,
+// which the service compares before anybody sees the object.
+func (a *azureStore) Put(ctx context.Context, key string, src Source, old string) (Object, error) {
+	name, err := a.name(key)
 	if err != nil {
 		return Object{}, err
 	}
-	if src.Size() > azblobMost {
-		return Object{}, a.failed("writing", key, fmt.Errorf("it has %d bytes, and one request can carry %d", src.Size(), int64(azblobMost)))
+	if err := checkSize(src, azureLimit); err != nil {
+		return Object{}, a.failed("writing", key, err)
 	}
-	hash, err := hashed(ctx, src)
+	hash := md5.New()
+	if err := copySource(ctx, hash, src); err != nil {
+		return Object{}, a.failed("writing", key, err)
+	}
+	sum := hash.Sum(nil)
+	condition := &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
+	if old != "" {
+		condition = &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(etagOf(old)))}
+	}
+	answer, err := a.client.NewBlockBlobClient(name).Upload(ctx, newAzureBody(src), &blockblob.UploadOptions{
+		HTTPHeaders:             &blob.HTTPHeaders{BlobContentType: to.Ptr(parquetType), BlobContentMD5: sum},
+		Metadata:                map[string]*string{crcName: to.Ptr(formatCRC(src))},
+		AccessConditions:        &blob.AccessConditions{ModifiedAccessConditions: condition},
+		TransactionalValidation: blob.TransferValidationTypeMD5(sum),
+	})
+	if err == nil {
+		obj := azureObject(key, to.Ptr(src.Size()), answer.ETag, nil)
+		obj.CRC32C, obj.Summed = src.CRC32C(), true
+		return obj, nil
+	}
+	precondition := bloberror.HasCode(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet) ||
+		old != "" && bloberror.HasCode(err, bloberror.BlobNotFound)
+	obj, err := settle(ctx, a, key, src, old, err, precondition)
 	if err != nil {
 		return Object{}, a.failed("writing", key, err)
 	}
-	condition := &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
-	if old != "" {
-		condition = &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(`"` + old + `"`))}
+	return obj, nil
+}
+
+// azureBody is a source on its way.
+type azureBody struct{ *io.SectionReader }
+
+func newAzureBody(src Source) azureBody { return azureBody{io.NewSectionReader(src, 0, src.Size())} }
+
+func (azureBody) Close() error { return nil }
+
+// freshBody gives each try of an upload a reader of its own. net/http may still
+// read the last one's while the SDK rewinds it, and would take bytes of the next.
+type freshBody struct{}
+
+func (freshBody) Do(req *policy.Request) (*http.Response, error) {
+	if body, ok := req.Body().(azureBody); ok {
+		src, from, size := body.Outer()
+		req.Raw().Body = io.NopCloser(io.NewSectionReader(src, from, size))
 	}
-	out, err := b.Upload(ctx, streaming.NopCloser(io.NewSectionReader(src, 0, src.Size())), &blockblob.UploadOptions{
-		TransactionalValidation: blob.TransferValidationTypeMD5(hash),
-		HTTPHeaders:             &blob.HTTPHeaders{BlobContentType: to.Ptr(contentType), BlobContentMD5: hash},
-		Metadata:                map[string]*string{sumKey: to.Ptr(formatSum(src.CRC32C()))},
-		AccessConditions:        &blob.AccessConditions{ModifiedAccessConditions: condition},
-	})
-	if err == nil {
-		return object(key, to.Ptr(src.Size()), out.ETag, map[string]*string{sumKey: to.Ptr(formatSum(src.CRC32C()))}), nil
-	}
-	if ctx.Err() == nil {
-		// Ours may be there all the same: only its acknowledgement was lost, and the
-		// retry met the blob.
-		if there, statErr := a.Stat(ctx, key); statErr == nil && there.is(src) {
-			return there, nil
+	return req.Next()
+}
+
+func (a *azureStore) failed(doing, key string, err error) error {
+	hint := ""
+	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		err = azureAnswer{answer}
+		switch answer.StatusCode {
+		case http.StatusNotFound:
+			if doing == "writing" || doing == "listing" || answer.ErrorCode == string(bloberror.ContainerNotFound) {
+				hint = "make the container, or check --warehouse"
+			} else {
+				err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+			}
+		case http.StatusUnauthorized, http.StatusForbidden:
+			hint = "grant the identity in use the role Storage Blob Data Contributor on the container, or check the AZURE_STORAGE_ variables"
 		}
 	}
-	return Object{}, a.failed("writing", key, err)
+	return a.place.failed(doing, key, err, hint)
 }
 
-// failed names the blob, and says what the user can do where there is something.
-func (a *azblobStore) failed(doing, key string, err error) error {
-	hint := ""
-	var answer *azcore.ResponseError
-	switch {
-	case bloberror.HasCode(err, bloberror.ContainerNotFound):
-		hint = "; make the container, or check --warehouse"
-	case bloberror.HasCode(err, bloberror.ConditionNotMet, bloberror.BlobAlreadyExists), doing == "writing" && bloberror.HasCode(err, bloberror.BlobNotFound):
-		err = ErrConflict
-	case errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound:
-		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-	case errors.As(err, &answer) && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusUnauthorized):
-		hint = "; grant the credentials in use the role Storage Blob Data Contributor on the container"
-	}
-	return redact.Queries(fmt.Errorf("%s %s: %w%s", doing, a.URL(key), err, hint))
+// azureAnswer is an error of the service in a line. Its own text is the whole
+// answer, which may quote what signed the request.
+type azureAnswer struct{ answer *azcore.ResponseError }
+
+func (e azureAnswer) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("the service answered %d %s", e.answer.StatusCode, e.answer.ErrorCode))
 }
 
-// URL is the fully qualified form that DuckDB's azure extension reads.
-func (a *azblobStore) URL(key string) string {
-	_, rest, _ := strings.Cut(a.url, "://")
-	return "az://" + path.Join(rest, string(a.folder), key)
-}
+func (e azureAnswer) Unwrap() error { return e.answer }
 
-// Close has nothing to do.
-func (a *azblobStore) Close() error { return nil }
+func (a *azureStore) Close() error { return nil }

@@ -2,73 +2,109 @@ package load
 
 import (
 	"context"
-	"crypto/md5"
 	"fmt"
 	"path"
 	"strconv"
 	"strings"
 )
 
-// folder is where in a bucket or container the warehouse lies, without slashes
-// at its ends; it may be empty.
-type folder string
+// What the stores in a cloud have in common.
 
-func newFolder(address, root string) (folder, error) {
+const (
+	parquetType = "application/vnd.apache.parquet"
+
+	// crcName is the metadata under which an object's checksum lies, as eight
+	// hexadecimal digits, where the service itself keeps none of this kind.
+	crcName = "crc32c"
+
+	makeBucket = "make the bucket, or check --warehouse"
+)
+
+// place is the folder of a bucket or container in which a warehouse lies.
+type place struct {
+	base string // the bucket's URL, without a slash at its end
+	root string // without slashes at its ends; may be empty
+}
+
+func newPlace(base, root string) (place, error) {
 	root = strings.Trim(root, "/")
 	if root != "" {
 		if err := checkKey(root); err != nil {
-			return "", fmt.Errorf("warehouse %s/%s: %w", address, root, err)
+			return place{}, fmt.Errorf("warehouse %s/%s: %w", base, root, err)
 		}
 	}
-	return folder(root), nil
+	return place{base: base, root: root}, nil
 }
 
-// name is an object's whole name.
-func (f folder) name(key string) (string, error) {
+// name is what the bucket calls an object.
+func (p place) name(key string) (string, error) {
 	if err := checkKey(key); err != nil {
 		return "", err
 	}
-	return path.Join(string(f), key), nil
+	return path.Join(p.root, key), nil
 }
 
-// prefix is what the names of the objects under a prefix of keys begin with.
-func (f folder) prefix(prefix string) string {
-	if f == "" {
+// prefix is what the bucket calls the beginning of keys.
+func (p place) prefix(prefix string) string {
+	if p.root == "" {
 		return prefix
 	}
-	return string(f) + "/" + prefix
+	return p.root + "/" + prefix
 }
 
 // key is the inverse of name.
-func (f folder) key(name string) string { return strings.TrimPrefix(name, f.prefix("")) }
+func (p place) key(name string) string { return strings.TrimPrefix(name, p.prefix("")) }
 
-const (
-	contentType = "application/vnd.apache.parquet"
-	// sumKey is the metadata that keeps an object's CRC32C where the store does not.
-	sumKey = "crc32c"
-)
+func (p place) URL(key string) string {
+	return strings.TrimSuffix(p.base+"/"+path.Join(p.root, key), "/")
+}
 
-// hashed reads a source once before it is sent: what is damaged must never
-// arrive, and the stores check an upload by its MD5.
-func hashed(ctx context.Context, src Source) ([]byte, error) {
-	hash := md5.New()
-	if err := copySource(ctx, hash, src); err != nil {
-		return nil, err
+// failed names the object, and says what the user can do where there is something.
+func (p place) failed(doing, key string, err error, hint string) error {
+	if hint != "" {
+		hint = "; " + hint
 	}
-	return hash.Sum(nil), nil
+	return fmt.Errorf("%s %s: %w%s", doing, p.URL(key), err, hint)
 }
 
-func formatSum(crc uint32) string { return fmt.Sprintf("%08x", crc) }
-
-// setSum takes an object's checksum from its metadata; a stranger's object has none.
-func (o *Object) setSum(text string) {
-	if crc, err := strconv.ParseUint(text, 16, 32); err == nil && len(text) == 8 {
-		o.CRC32C, o.Summed = uint32(crc), true
+// checkSize refuses what the service does not take in one request, which is how
+// an upload is one atomic step.
+func checkSize(src Source, limit int64) error {
+	if src.Size() > limit {
+		return fmt.Errorf("its %d bytes are more than the %d that the service takes at once; use a warehouse in a folder or on gs://", src.Size(), limit)
 	}
+	return nil
 }
 
-// is reports whether an object is what the source is. Every file says which
-// export it is from, so nobody else writes the same bytes.
-func (o Object) is(src Source) bool {
-	return o.Summed && o.Size == src.Size() && o.CRC32C == src.CRC32C()
+// settle finds out what came of an upload that ended with err. It may have
+// arrived all the same: its answer was lost, and a retry met what it had itself
+// written. Only otherwise a precondition that failed is a conflict. If the look
+// at the object fails, the upload's error tells more.
+func settle(ctx context.Context, s Store, key string, src Source, old string, err error, precondition bool) (Object, error) {
+	if ctx.Err() != nil {
+		return Object{}, err
+	}
+	if obj, statErr := s.Stat(ctx, key); statErr == nil && obj.Version != old && sameContent(obj, src) {
+		return obj, nil
+	}
+	if precondition {
+		err = ErrConflict
+	}
+	return Object{}, err
 }
+
+func sameContent(obj Object, src Source) bool {
+	return obj.Summed && obj.Size == src.Size() && obj.CRC32C == src.CRC32C()
+}
+
+func formatCRC(src Source) string { return fmt.Sprintf("%08x", src.CRC32C()) }
+
+func parseCRC(value string) (crc uint32, ok bool) {
+	n, err := strconv.ParseUint(value, 16, 32)
+	return uint32(n), err == nil && len(value) == len("01234567")
+}
+
+// An ETag stands between quotes in a header, and in some listings without.
+func versionOf(etag string) string { return strings.Trim(etag, `"`) }
+
+func etagOf(version string) string { return `"` + version + `"` }

@@ -1,80 +1,104 @@
 package load
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 )
 
 // gate stands before a server and may do something to an upload request.
 type gate struct {
-	next     http.Handler
+	server   http.Handler
 	isUpload func(*http.Request) bool
 	uploads  atomic.Int32
-
-	mu     sync.Mutex
-	meddle meddle
+	meddle   meddler
 }
 
-// meddle does something to the n-th upload request, from 1.
-type meddle func(n int32, w http.ResponseWriter, r *http.Request, next http.Handler)
+// meddler answers the n-th upload request, counted from 1.
+type meddler func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler)
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	meddle := g.meddle
-	g.mu.Unlock()
-	if meddle != nil && g.isUpload(r) {
-		meddle(g.uploads.Add(1), w, r, g.next)
+	if g.meddle != nil && g.isUpload(r) {
+		g.meddle(g.uploads.Add(1), w, r, g.server)
 		return
 	}
-	g.next.ServeHTTP(w, r)
+	g.server.ServeHTTP(w, r)
 }
 
-func (g *gate) use(m meddle) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.meddle = m
+// listen opens the gate and returns its URL. The server behind it may be set later.
+func (g *gate) listen(t *testing.T) string {
+	t.Helper()
+	front := httptest.NewServer(g)
+	t.Cleanup(front.Close)
+	return front.URL
 }
 
 // afterwards lets the server do the n-th upload request, and loses its answer.
-func afterwards(at int32) meddle {
-	return func(n int32, w http.ResponseWriter, r *http.Request, next http.Handler) {
+func afterwards(at int32, fail func(http.ResponseWriter)) meddler {
+	return func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
 		if n == at {
-			next.ServeHTTP(httptest.NewRecorder(), r)
-			w.WriteHeader(http.StatusServiceUnavailable)
+			server.ServeHTTP(httptest.NewRecorder(), r)
+			fail(w)
 			return
 		}
-		next.ServeHTTP(w, r)
+		server.ServeHTTP(w, r)
 	}
 }
 
 // instead fails the n-th upload request before the server sees it.
-func instead(at int32, fail func(http.ResponseWriter, *http.Request)) meddle {
-	return func(n int32, w http.ResponseWriter, r *http.Request, next http.Handler) {
+func instead(at int32, fail func(http.ResponseWriter)) meddler {
+	return func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
 		if n == at {
-			fail(w, r)
+			fail(w)
 			return
 		}
-		next.ServeHTTP(w, r)
+		server.ServeHTTP(w, r)
 	}
 }
 
-func busy(w http.ResponseWriter, _ *http.Request)      { w.WriteHeader(http.StatusServiceUnavailable) }
-func throttled(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }
+// never fails every upload request, the first after the server did it if done.
+func never(done bool) meddler {
+	return func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
+		if n == 1 && done {
+			server.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		busy(w)
+	}
+}
 
-// cut resets the connection in the middle of the body.
-func cut(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength > 0 {
+// halfway cuts the first upload request's connection in the middle of its body.
+func halfway(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
+	if n == 1 {
 		if _, err := io.CopyN(io.Discard, r.Body, r.ContentLength/2); err != nil {
 			panic(err)
 		}
+		cut(w)
+		return
 	}
+	server.ServeHTTP(w, r)
+}
+
+// damaged changes a byte of every upload.
+func damaged(_ int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(err)
+	}
+	body[len(body)/2] ^= 1
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	server.ServeHTTP(w, r)
+}
+
+func busy(w http.ResponseWriter)      { w.WriteHeader(http.StatusServiceUnavailable) }
+func throttled(w http.ResponseWriter) { w.WriteHeader(http.StatusTooManyRequests) }
+
+func cut(w http.ResponseWriter) {
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		panic(err)
@@ -85,45 +109,37 @@ func cut(w http.ResponseWriter, r *http.Request) {
 	conn.Close()
 }
 
-// upload is an upload that something happens to.
-type upload struct {
+// opener opens a new warehouse behind a gate.
+type opener func(t *testing.T) (Store, *gate)
+
+func testStoreBehind(t *testing.T, open opener) {
+	testStore(t, func(t *testing.T) Store {
+		s, _ := open(t)
+		return s
+	})
+}
+
+type fault struct {
 	src    Source
-	meddle meddle
+	meddle meddler
 }
 
-// oneRequest is what may happen to a store that puts an object in one request.
-func oneRequest() map[string]upload {
-	small, large := randomSource(1000, 1), randomSource(1_000_000, 2)
-	return map[string]upload{
-		"busy":               {small, instead(1, busy)},
-		"throttled":          {small, instead(1, throttled)},
-		"cut":                {small, instead(1, cut)},
-		"cut, large":         {large, instead(1, cut)},
-		"lost answer":        {small, afterwards(1)},
-		"lost answer, large": {large, afterwards(1)},
-	}
-}
-
-// testUploadsSurvive is that each upload ends well, over an object and without one.
-func testUploadsSurvive(t *testing.T, uploads map[string]upload, open func(t *testing.T) (Store, *gate)) {
-	for name, tc := range uploads {
+// testUploadsSurvive puts under each fault, once a new object and once over an old one.
+func testUploadsSurvive(t *testing.T, open opener, faults map[string]fault) {
+	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			for _, over := range []bool{false, true} {
 				s, gate := open(t)
-				old := ""
-				if over {
-					before, err := s.Put(t.Context(), localKey, randomSource(5, 5), "")
-					if err != nil {
-						t.Fatal(err)
-					}
-					old = before.Version
-				}
-				gate.use(tc.meddle)
-				obj, err := s.Put(t.Context(), localKey, tc.src, old)
+				old := putBefore(t, s, over)
+				gate.meddle = fault.meddle
+				obj, err := s.Put(t.Context(), localKey, fault.src, old)
 				if err != nil {
 					t.Fatalf("over an object %v: %v", over, err)
 				}
-				if found := holdsSource(t, s, localKey, tc.src); found != obj {
+				if gate.uploads.Load() == 0 {
+					t.Error("no upload came through the gate")
+				}
+				if found := holdsSource(t, s, localKey, fault.src); found != obj {
 					t.Errorf("Put = %+v, Stat = %+v", obj, found)
 				}
 			}
@@ -131,36 +147,103 @@ func testUploadsSurvive(t *testing.T, uploads map[string]upload, open func(t *te
 	}
 }
 
-// testSomebodyElse is that somebody else's object at the retry is a conflict.
-func testSomebodyElse(t *testing.T, s Store, gate *gate) {
-	theirs := randomSource(700, 7)
-	gate.use(func(_ int32, w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		gate.use(nil)
-		if _, err := s.Put(t.Context(), localKey, theirs, ""); err != nil {
-			t.Error(err)
-		}
-		w.WriteHeader(http.StatusServiceUnavailable)
-	})
-	if _, err := s.Put(t.Context(), localKey, randomSource(700, 8), ""); !errors.Is(err, ErrConflict) {
-		t.Errorf("error = %v", err)
+// singleFaults are those of an upload that is one request.
+func singleFaults() map[string]fault {
+	small, large := randomSource(1000, 1), randomSource(1_000_000, 2)
+	return map[string]fault{
+		"busy, small":             {small, instead(1, busy)},
+		"busy, large":             {large, instead(1, busy)},
+		"throttled, small":        {small, instead(1, throttled)},
+		"cut, small":              {small, instead(1, cut)},
+		"cut, in the middle":      {large, halfway},
+		"lost answer, small":      {small, afterwards(1, busy)},
+		"lost answer, large":      {large, afterwards(1, busy)},
+		"lost answer, cut":        {small, afterwards(1, cut)},
+		"lost answer, later busy": {small, never(true)},
 	}
-	holdsSource(t, s, localKey, theirs)
 }
 
-// testMissingBucket is that reading and writing without a bucket say so.
-func testMissingBucket(t *testing.T, s Store, address, hint string) {
+func putBefore(t *testing.T, s Store, over bool) (version string) {
 	t.Helper()
-	if _, err := s.Put(t.Context(), localKey, randomSource(10, 1), ""); err == nil || !strings.Contains(err.Error(), address+localKey) || !strings.Contains(err.Error(), hint) {
-		t.Errorf("error = %v", err)
+	if !over {
+		return ""
 	}
-	listed := false
-	for _, err := range s.List(t.Context(), "") {
-		listed = true
-		if err == nil || !strings.Contains(err.Error(), hint) {
+	before, err := s.Put(t.Context(), localKey, randomSource(5, 5), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return before.Version
+}
+
+// testSomebodyElse is that somebody else's object at a failed try is a conflict, not ours.
+func testSomebodyElse(t *testing.T, open opener) {
+	for _, over := range []bool{false, true} {
+		s, gate := open(t)
+		theirs := randomSource(700, 7)
+		old := putBefore(t, s, over)
+		gate.meddle = func(_ int32, w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			gate.meddle = nil
+			if _, err := s.Put(t.Context(), localKey, theirs, old); err != nil {
+				t.Error(err)
+			}
+			busy(w)
+		}
+		if _, err := s.Put(t.Context(), localKey, randomSource(700, 8), old); !errors.Is(err, ErrConflict) {
+			t.Errorf("over an object %v: %v", over, err)
+		}
+		holdsSource(t, s, localKey, theirs)
+	}
+}
+
+// testUploadsFail is what must stay a failure, with the object as it was.
+func testUploadsFail(t *testing.T, open opener) {
+	t.Run("damaged on the way", func(t *testing.T) {
+		s, gate := open(t)
+		gate.meddle = damaged
+		if obj, err := s.Put(t.Context(), localKey, randomSource(1000, 1), ""); err == nil {
+			t.Errorf("Put = %+v", obj)
+		}
+		absent(t, s, localKey)
+	})
+	t.Run("never done, though the same content was there before", func(t *testing.T) {
+		s, gate := open(t)
+		src := randomSource(1000, 1)
+		before, err := s.Put(t.Context(), localKey, src, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		gate.meddle = never(false)
+		if obj, err := s.Put(t.Context(), localKey, src, before.Version); err == nil || errors.Is(err, ErrConflict) {
+			t.Errorf("Put = %+v, %v", obj, err)
+		}
+		if now := holdsSource(t, s, localKey, src); now != before {
+			t.Errorf("is %+v, was %+v", now, before)
+		}
+	})
+	t.Run("cancelled", func(t *testing.T) {
+		s, gate := open(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		gate.meddle = func(_ int32, w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			cancel()
+			busy(w)
+		}
+		if _, err := s.Put(ctx, localKey, randomSource(1_000_000, 1), ""); !errors.Is(err, context.Canceled) {
 			t.Errorf("error = %v", err)
 		}
-	}
-	if !listed {
-		t.Error("it lists no objects, and no error")
-	}
+		absent(t, s, localKey)
+	})
+}
+
+// tooLarge is a source of more bytes than anybody may read.
+type tooLarge struct {
+	bytesSource
+	t    *testing.T
+	size int64
+}
+
+func (s tooLarge) Size() int64 { return s.size }
+
+func (s tooLarge) ReadAt([]byte, int64) (int, error) {
+	s.t.Error("a source that is too large was read")
+	return 0, io.ErrUnexpectedEOF
 }

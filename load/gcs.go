@@ -8,9 +8,7 @@ import (
 	"io/fs"
 	"iter"
 	"net/http"
-	"path"
 	"strconv"
-	"strings"
 	"time"
 
 	"cloud.google.com/go/storage"
@@ -21,9 +19,9 @@ import (
 // gcs is a folder of a Google Cloud Storage bucket. Credentials are the
 // machine's own; STORAGE_EMULATOR_HOST is followed.
 type gcs struct {
+	place
 	client *storage.Client
 	bucket string
-	folder folder
 	chunk  int // bytes a request of an upload
 }
 
@@ -37,7 +35,7 @@ const (
 )
 
 func newGCS(ctx context.Context, bucket, root string) (*gcs, error) {
-	folder, err := newFolder("gs://"+bucket, root)
+	place, err := newPlace("gs://"+bucket, root)
 	if err != nil {
 		return nil, err
 	}
@@ -47,11 +45,11 @@ func newGCS(ctx context.Context, bucket, root string) (*gcs, error) {
 	}
 	// Every write here has a precondition, so all of them can be retried.
 	client.SetRetry(storage.WithPolicy(storage.RetryAlways))
-	return &gcs{client: client, bucket: bucket, folder: folder, chunk: gcsChunk}, nil
+	return &gcs{place: place, client: client, bucket: bucket, chunk: gcsChunk}, nil
 }
 
 func (g *gcs) handle(key string) (*storage.ObjectHandle, error) {
-	name, err := g.folder.name(key)
+	name, err := g.name(key)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +86,7 @@ func (g *gcs) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 
 func (g *gcs) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		query := &storage.Query{Prefix: g.folder.prefix(prefix), Projection: storage.ProjectionNoACL}
+		query := &storage.Query{Prefix: g.prefix(prefix), Projection: storage.ProjectionNoACL}
 		if err := query.SetAttrSelection([]string{"Name", "Size", "CRC32C", "Generation"}); err != nil {
 			yield(Object{}, g.failed("listing", prefix, err))
 			return
@@ -103,7 +101,7 @@ func (g *gcs) List(ctx context.Context, prefix string) iter.Seq2[Object, error] 
 				yield(Object{}, g.failed("listing", prefix, err))
 				return
 			}
-			if !yield(g.object(g.folder.key(attrs.Name), attrs), nil) {
+			if !yield(g.object(g.key(attrs.Name), attrs), nil) {
 				return
 			}
 		}
@@ -127,21 +125,14 @@ func (g *gcs) Put(ctx context.Context, key string, src Source, old string) (Obje
 			}
 			condition = storage.Conditions{GenerationMatch: generation}
 		}
+		var obj Object
 		attrs, err := g.upload(ctx, handle.If(condition), src)
-		if err != nil && ctx.Err() == nil {
-			// Ours may be there all the same: only its acknowledgement was lost,
-			// and the retry met the object or a session that was over.
-			if there, statErr := handle.Attrs(ctx); statErr == nil && g.object(key, there).is(src) && g.object(key, there).Version != old {
-				attrs, err = there, nil
-			} else if isPrecondition(err) {
-				err = ErrConflict
-			}
-		}
-		if err != nil {
+		if err == nil {
+			obj = g.object(key, attrs)
+		} else if obj, err = settle(ctx, g, key, src, old, err, isPrecondition(err)); err != nil {
 			return Object{}, g.failed("writing", key, err)
 		}
-		obj := g.object(key, attrs)
-		if obj.is(src) {
+		if sameContent(obj, src) {
 			return obj, nil
 		}
 		if try == gcsTries {
@@ -159,7 +150,7 @@ func (g *gcs) upload(ctx context.Context, handle *storage.ObjectHandle, src Sour
 	w := handle.NewWriter(ctx)
 	w.ChunkSize = g.chunk
 	w.ChunkRetryDeadline = 2 * time.Minute
-	w.ContentType = contentType
+	w.ContentType = parquetType
 	w.CRC32C, w.SendCRC32C = src.CRC32C(), true
 	if err := copySource(ctx, w, src); err != nil {
 		cancel()
@@ -176,23 +167,18 @@ func isPrecondition(err error) bool {
 	return errors.As(err, &e) && e.Code == http.StatusPreconditionFailed
 }
 
-// failed names the object, and says what the user can do where there is something.
 func (g *gcs) failed(doing, key string, err error) error {
 	hint := ""
 	var e *googleapi.Error
 	switch {
 	case errors.Is(err, storage.ErrBucketNotExist), doing == "writing" && errors.As(err, &e) && e.Code == http.StatusNotFound:
-		hint = "; make the bucket, or check --warehouse"
+		hint = makeBucket
 	case errors.Is(err, storage.ErrObjectNotExist):
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	case errors.As(err, &e) && (e.Code == http.StatusForbidden || e.Code == http.StatusUnauthorized):
-		hint = "; grant the credentials in use roles/storage.objectUser on the bucket"
+		hint = "grant the credentials in use roles/storage.objectUser on the bucket"
 	}
-	return fmt.Errorf("%s %s: %w%s", doing, g.URL(key), err, hint)
-}
-
-func (g *gcs) URL(key string) string {
-	return strings.TrimSuffix("gs://"+path.Join(g.bucket, string(g.folder), key), "/")
+	return g.place.failed(doing, key, err, hint)
 }
 
 func (g *gcs) Close() error { return g.client.Close() }

@@ -2,7 +2,6 @@ package load
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -14,19 +13,18 @@ import (
 func newTestGCS(t *testing.T, bucket string) (*gcs, *gate) {
 	t.Helper()
 	gate := &gate{isUpload: func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/upload/") }}
-	front := httptest.NewServer(gate)
-	t.Cleanup(front.Close)
-	host, err := url.Parse(front.URL)
+	front := gate.listen(t)
+	host, err := url.Parse(front)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{NoListener: true, Scheme: "http", ExternalURL: front.URL, PublicHost: host.Host})
+	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{NoListener: true, Scheme: "http", ExternalURL: front, PublicHost: host.Host})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
 	server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: "bucket"})
-	gate.next = server.HTTPHandler()
+	gate.server = server.HTTPHandler()
 	t.Setenv("STORAGE_EMULATOR_HOST", host.Host)
 	s, err := newGCS(t.Context(), bucket, "a/warehouse")
 	if err != nil {
@@ -41,34 +39,35 @@ func newTestGCS(t *testing.T, bucket string) (*gcs, *gate) {
 	return s, gate
 }
 
-func TestGCSStore(t *testing.T) {
-	testStore(t, func(t *testing.T) Store {
-		s, _ := newTestGCS(t, "bucket")
-		return s
-	})
-}
+func openGCS(t *testing.T) (Store, *gate) { return newTestGCS(t, "bucket") }
+
+func TestGCSStore(t *testing.T) { testStoreBehind(t, openGCS) }
 
 func TestGCSUploadsSurvive(t *testing.T) {
 	small, large := randomSource(1000, 1), randomSource(1_000_000, 2)
-	testUploadsSurvive(t, map[string]upload{
+	testUploadsSurvive(t, openGCS, map[string]fault{
 		"busy, small":                   {small, instead(1, busy)},
 		"throttled, small":              {small, instead(1, throttled)},
 		"cut, small":                    {small, instead(1, cut)},
-		"lost answer, small":            {small, afterwards(1)},
+		"lost answer, small":            {small, afterwards(1, busy)},
 		"busy, in a chunk":              {large, instead(3, busy)},
 		"cut, in a chunk":               {large, instead(3, cut)},
-		"lost answer of the beginning":  {large, afterwards(1)},
-		"lost answer of a chunk":        {large, afterwards(3)},
-		"lost answer of the last chunk": {large, afterwards(5)},
-	}, func(t *testing.T) (Store, *gate) { return newTestGCS(t, "bucket") })
+		"lost answer of the beginning":  {large, afterwards(1, busy)},
+		"lost answer of a chunk":        {large, afterwards(3, busy)},
+		"lost answer of the last chunk": {large, afterwards(5, busy)},
+	})
 }
 
-func TestGCSLostAnswerAndSomebodyElse(t *testing.T) {
-	s, gate := newTestGCS(t, "bucket")
-	testSomebodyElse(t, s, gate)
-}
+func TestGCSLostAnswerAndSomebodyElse(t *testing.T) { testSomebodyElse(t, openGCS) }
 
 func TestGCSErrorsSayWhatToDo(t *testing.T) {
 	s, _ := newTestGCS(t, "no-such-bucket")
-	testMissingBucket(t, s, "gs://no-such-bucket/a/warehouse/", "make the bucket")
+	if _, err := s.Put(t.Context(), localKey, randomSource(10, 1), ""); err == nil || !strings.Contains(err.Error(), "gs://no-such-bucket/a/warehouse/tags/a/data.parquet") || !strings.Contains(err.Error(), "make the bucket") {
+		t.Errorf("error = %v", err)
+	}
+	for _, err := range s.List(t.Context(), "") {
+		if err == nil || !strings.Contains(err.Error(), "make the bucket") {
+			t.Errorf("error = %v", err)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -10,8 +11,6 @@ import (
 	"io/fs"
 	"iter"
 	"net/http"
-	"path"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -24,58 +23,64 @@ import (
 	"github.com/cvexport/cvexport/internal/telemetry"
 )
 
-// s3Store is a folder of an S3 bucket, or of a store that speaks its protocol.
-// Credentials, region and endpoint are the machine's own: AWS_PROFILE,
-// AWS_ACCESS_KEY_ID, a role, AWS_ENDPOINT_URL.
+// s3Store is a folder of a bucket on Amazon S3, or on whatever speaks its
+// protocol at AWS_ENDPOINT_URL. Credentials and region are the machine's own.
 type s3Store struct {
+	place
 	client *s3.Client
 	bucket string
-	folder folder
 }
 
 var _ Store = (*s3Store)(nil)
 
-// s3Most is how large an object may be that is put at once, which makes a put one
-// atomic, conditional and checksummed request. The largest iteration that the
-// service allows is a fraction of it.
-const s3Most = 5 << 30
+const (
+	s3Limit = 5 << 30 // bytes of one PutObject
+	s3Tries = 5       // of a request, unless AWS_MAX_ATTEMPTS says otherwise
+)
 
-func newS3(ctx context.Context, bucket, root string, options ...func(*config.LoadOptions) error) (*s3Store, error) {
-	address := "s3://" + bucket
-	folder, err := newFolder(address, root)
+func newS3(ctx context.Context, bucket, root string, options ...func(*s3.Options)) (*s3Store, error) {
+	place, err := newPlace("s3://"+bucket, root)
 	if err != nil {
 		return nil, err
 	}
+	var traced []func(*config.LoadOptions) error
 	if telemetry.Enabled() {
 		transport := telemetry.Transport(awshttp.NewBuildableClient().GetTransport())
-		options = append(options, config.WithHTTPClient(&http.Client{Transport: transport}))
+		traced = append(traced, config.WithHTTPClient(&http.Client{Transport: transport}))
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	machine, err := config.LoadDefaultConfig(ctx, traced...)
 	if err != nil {
-		return nil, fmt.Errorf("warehouse %s: %w", address, err)
+		return nil, fmt.Errorf("warehouse s3://%s: %w", bucket, err)
 	}
-	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.UsePathStyle = o.BaseEndpoint != nil // MinIO and others have no host a bucket
-		if o.BaseEndpoint != nil && o.Region == "" {
-			o.Region = "us-east-1" // they do not care, but a signature needs one
-		}
-		const tries = 5
-		o.Retryer = retry.NewStandard(func(r *retry.StandardOptions) {
-			r.MaxAttempts = tries
-			// A put that met another in the making; every write here has a
-			// precondition, so all of them can be retried.
-			r.Retryables = append(r.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{"ConditionalRequestConflict": {}}},
-				retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{http.StatusTooManyRequests: {}}})
-		})
-	})
+	client := s3.NewFromConfig(machine, append([]func(*s3.Options){s3Defaults}, options...)...)
 	if client.Options().Region == "" {
-		return nil, fmt.Errorf("warehouse %s: no region: set AWS_REGION", address)
+		return nil, fmt.Errorf("warehouse s3://%s: no region; set AWS_REGION to the bucket's", bucket)
 	}
-	return &s3Store{client: client, bucket: bucket, folder: folder}, nil
+	if _, err := client.Options().Credentials.Retrieve(ctx); err != nil {
+		return nil, fmt.Errorf("warehouse s3://%s: %w (log in with: aws sso login, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)", bucket, err)
+	}
+	return &s3Store{place: place, client: client, bucket: bucket}, nil
+}
+
+// s3Defaults retries more than the SDK does: every write here has a
+// precondition, so all of them can be retried.
+func s3Defaults(o *s3.Options) {
+	if o.BaseEndpoint != nil { // rarely one with a host name a bucket
+		o.UsePathStyle = true
+		if o.Region == "" {
+			o.Region = "us-east-1" // which most take for their only one
+		}
+	}
+	o.Retryer = retry.NewStandard(func(r *retry.StandardOptions) {
+		r.MaxAttempts = s3Tries
+		r.Retryables = append(r.Retryables,
+			retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{http.StatusTooManyRequests: {}}},
+			retry.RetryableErrorCode{Codes: map[string]struct{}{"ConditionalRequestConflict": {}, "OperationAborted": {}}})
+	})
 }
 
 func (s *s3Store) Stat(ctx context.Context, key string) (Object, error) {
-	name, err := s.folder.name(key)
+	name, err := s.name(key)
 	if err != nil {
 		return Object{}, err
 	}
@@ -83,26 +88,27 @@ func (s *s3Store) Stat(ctx context.Context, key string) (Object, error) {
 	if err != nil {
 		return Object{}, s.failed("looking at", key, err)
 	}
-	obj := Object{Key: key, Size: aws.ToInt64(head.ContentLength), Version: aws.ToString(head.ETag)}
-	obj.setSum(head.Metadata[sumKey])
+	obj := Object{Key: key, Size: aws.ToInt64(head.ContentLength), Version: versionOf(aws.ToString(head.ETag))}
+	obj.CRC32C, obj.Summed = parseCRC(head.Metadata[crcName])
 	return obj, nil
 }
 
 func (s *s3Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
-	name, err := s.folder.name(key)
+	name, err := s.name(key)
 	if err != nil {
 		return nil, err
 	}
-	got, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &name})
+	object, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &name})
 	if err != nil {
 		return nil, s.failed("reading", key, err)
 	}
-	return got.Body, nil
+	return object.Body, nil
 }
 
+// List leaves the objects without a checksum: a listing does not tell it.
 func (s *s3Store) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: aws.String(s.folder.prefix(prefix))})
+		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: aws.String(s.prefix(prefix))})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
@@ -110,7 +116,8 @@ func (s *s3Store) List(ctx context.Context, prefix string) iter.Seq2[Object, err
 				return
 			}
 			for _, o := range page.Contents {
-				if !yield(Object{Key: s.folder.key(aws.ToString(o.Key)), Size: aws.ToInt64(o.Size), Version: aws.ToString(o.ETag)}, nil) {
+				obj := Object{Key: s.key(aws.ToString(o.Key)), Size: aws.ToInt64(o.Size), Version: versionOf(aws.ToString(o.ETag))}
+				if !yield(obj, nil) {
 					return
 				}
 			}
@@ -118,74 +125,72 @@ func (s *s3Store) List(ctx context.Context, prefix string) iter.Seq2[Object, err
 	}
 }
 
-// Put sends the object in one request, which the server checks by MD5 and CRC32C
-// before anyone sees it. The version is the ETag.
+// Put uploads in one request, under a precondition on the ETag and with the
+// checksum, which the service compares before anybody sees the object.
 func (s *s3Store) Put(ctx context.Context, key string, src Source, old string) (Object, error) {
-	name, err := s.folder.name(key)
+	name, err := s.name(key)
 	if err != nil {
 		return Object{}, err
 	}
-	if src.Size() > s3Most {
-		return Object{}, s.failed("writing", key, fmt.Errorf("it has %d bytes, and one request can carry %d", src.Size(), int64(s3Most)))
+	if err := checkSize(src, s3Limit); err != nil {
+		return Object{}, s.failed("writing", key, err)
 	}
-	hash, err := hashed(ctx, src)
+	hash := md5.New() // for servers that do not know CRC32C
+	if err := copySource(ctx, hash, src); err != nil {
+		return Object{}, s.failed("writing", key, err)
+	}
+	input := &s3.PutObjectInput{
+		Bucket:         &s.bucket,
+		Key:            &name,
+		Body:           io.NewSectionReader(src, 0, src.Size()),
+		ContentLength:  aws.Int64(src.Size()),
+		ContentType:    aws.String(parquetType),
+		ContentMD5:     aws.String(base64.StdEncoding.EncodeToString(hash.Sum(nil))),
+		ChecksumCRC32C: aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, src.CRC32C()))),
+		Metadata:       map[string]string{crcName: formatCRC(src)},
+	}
+	if old == "" {
+		input.IfNoneMatch = aws.String("*")
+	} else {
+		input.IfMatch = aws.String(etagOf(old))
+	}
+	answer, err := s.client.PutObject(ctx, input)
+	if err == nil {
+		return Object{Key: key, Size: src.Size(), CRC32C: src.CRC32C(), Summed: true, Version: versionOf(aws.ToString(answer.ETag))}, nil
+	}
+	status, code := s3Answer(err)
+	precondition := status == http.StatusPreconditionFailed || old != "" && code == "NoSuchKey"
+	obj, err := settle(ctx, s, key, src, old, err, precondition)
 	if err != nil {
 		return Object{}, s.failed("writing", key, err)
 	}
-	in := &s3.PutObjectInput{
-		Bucket: &s.bucket, Key: &name, Body: io.NewSectionReader(src, 0, src.Size()), ContentLength: aws.Int64(src.Size()),
-		ContentMD5:     aws.String(base64.StdEncoding.EncodeToString(hash)),
-		ChecksumCRC32C: aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, src.CRC32C()))),
-		ContentType:    aws.String(contentType),
-		Metadata:       map[string]string{sumKey: formatSum(src.CRC32C())},
-	}
-	if old == "" {
-		in.IfNoneMatch = aws.String("*")
-	} else {
-		in.IfMatch = &old
-	}
-	out, err := s.client.PutObject(ctx, in)
-	if err == nil {
-		return Object{Key: key, Size: src.Size(), Summed: true, CRC32C: src.CRC32C(), Version: aws.ToString(out.ETag)}, nil
-	}
-	if ctx.Err() == nil {
-		// Ours may be there all the same: only its acknowledgement was lost, and the
-		// retry met the object.
-		if there, statErr := s.Stat(ctx, key); statErr == nil && there.is(src) {
-			return there, nil
-		}
-	}
-	return Object{}, s.failed("writing", key, err)
+	return obj, nil
 }
 
-// failed names the object, and says what the user can do where there is something.
-func (s *s3Store) failed(doing, key string, err error) error {
-	status, code := 0, ""
-	if answer := new(smithyhttp.ResponseError); errors.As(err, &answer) {
+// s3Answer is what the service answered, if err is from there.
+func s3Answer(err error) (status int, code string) {
+	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 		status = answer.HTTPStatusCode()
 	}
-	if api := smithy.APIError(nil); errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		code = api.ErrorCode()
 	}
+	return status, code
+}
+
+func (s *s3Store) failed(doing, key string, err error) error {
 	hint := ""
-	switch {
-	case code == "NoSuchBucket":
-		hint = "; make the bucket, or check --warehouse"
-	case status == http.StatusPreconditionFailed, status == http.StatusNotFound && doing == "writing":
-		err = ErrConflict
+	switch status, code := s3Answer(err); {
+	case code == "NoSuchBucket", doing == "writing" && status == http.StatusNotFound:
+		hint = makeBucket
 	case status == http.StatusNotFound:
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-	case status == http.StatusForbidden || status == http.StatusUnauthorized:
-		hint = "; allow the credentials in use s3:GetObject, s3:PutObject and s3:ListBucket on the bucket"
-	case status == 0 && strings.Contains(err.Error(), "credentials"):
-		hint = "; log in with aws configure, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	case status == http.StatusMovedPermanently, code == "AuthorizationHeaderMalformed":
+		hint = "set AWS_REGION to the bucket's region"
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, code == "ExpiredToken":
+		hint = "log in again, or grant the credentials in use s3:GetObject, s3:PutObject and s3:ListBucket on the bucket"
 	}
-	return fmt.Errorf("%s %s: %w%s", doing, s.URL(key), err, hint)
+	return s.place.failed(doing, key, err, hint)
 }
 
-func (s *s3Store) URL(key string) string {
-	return "s3://" + path.Join(s.bucket, string(s.folder), key)
-}
-
-// Close has nothing to do.
 func (s *s3Store) Close() error { return nil }

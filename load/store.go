@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
 // Object is what a store says of one object.
@@ -64,11 +64,12 @@ type Store interface {
 	Close() error
 }
 
-// OpenStore opens the warehouse at a local path, a file://, gs://, s3:// or
-// azblob:// URL, with the machine's own credentials for it. A folder is made when the first object is put into it.
+// OpenStore opens the warehouse at a local path, or at a file://, gs://, s3:// or
+// azblob:// URL, with the machine's own credentials. A folder is made when the
+// first object is put into it.
 func OpenStore(ctx context.Context, address string) (Store, error) {
 	if address == "" {
-		return nil, errors.New("no warehouse: give a folder, file:///folder, gs://bucket/folder, s3://bucket/folder or azblob://container/folder")
+		return nil, errors.New("no warehouse: give a folder, gs://bucket/folder, s3://bucket/folder or azblob://container/folder")
 	}
 	scheme, rest, isURL := strings.Cut(address, "://")
 	if !isURL {
@@ -84,14 +85,14 @@ func OpenStore(ctx context.Context, address string) (Store, error) {
 	case "gs", "s3":
 		bucket, root, _ := strings.Cut(rest, "/")
 		if bucket == "" {
-			return nil, fmt.Errorf("warehouse %q: want %s://bucket or %s://bucket/folder", address, scheme, scheme)
+			return nil, fmt.Errorf("warehouse %q: want %s://bucket or %[2]s://bucket/folder", address, scheme)
 		}
-		if scheme == "s3" {
-			return newS3(ctx, bucket, root)
+		if scheme == "gs" {
+			return newGCS(ctx, bucket, root)
 		}
-		return newGCS(ctx, bucket, root)
+		return newS3(ctx, bucket, root)
 	case "azblob", "az":
-		return newAzblob(rest, policy.ClientOptions{})
+		return newAzure(ctx, rest, azcore.ClientOptions{})
 	}
 	return nil, fmt.Errorf("warehouse %s://: unknown kind of url: use a folder, file://, gs://, s3:// or azblob://", scheme)
 }

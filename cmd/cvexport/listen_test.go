@@ -12,7 +12,7 @@ import (
 
 func makeContainer(t testing.TB, server azurite.Server, name string) {
 	t.Helper()
-	c, err := container.NewClientFromConnectionString(server.ConnectionString(), name, nil)
+	c, err := container.NewClientFromConnectionString(server.ConnectionString, name, nil)
 	if err == nil {
 		_, err = c.Create(t.Context(), nil)
 	}
@@ -31,7 +31,7 @@ func TestListenScripts(t *testing.T) {
 			"service": startService,
 			"exits":   exits,
 			"send": func(ts *testscript.TestScript, _ bool, args []string) { // send QUEUE TEXT
-				q, err := azqueue.NewQueueClientFromConnectionString(server.ConnectionString(), args[0], nil)
+				q, err := azqueue.NewQueueClientFromConnectionString(server.ConnectionString, args[0], nil)
 				ts.Check(err)
 				_, err = q.Create(t.Context(), nil) // once more is no error
 				ts.Check(err)
@@ -41,7 +41,7 @@ func TestListenScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString())
+			env.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString)
 			return nil
 		},
 	})

@@ -61,7 +61,7 @@ func TestTraces(t *testing.T) {
 	}))
 	defer sink.Close()
 	storage := azurite.Start(t)
-	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", storage.ConnectionString())
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", storage.ConnectionString)
 	makeContainer(t, storage, "traced")
 
 	cmd := exec.Command(os.Args[0], "export", "--project", service.Projects()[0].ID.String(), "--iteration", "latest", "--warehouse", "azblob://traced", "--rate", "1000")
@@ -74,7 +74,7 @@ func TestTraces(t *testing.T) {
 	if spans["export"] != 1 || spans["HTTP GET"] < 8 || spans["HTTP PUT"] != 6 {
 		t.Errorf("spans %v", spans)
 	}
-	for _, want := range []string{server.URL, storage.Blob} {
+	for _, want := range []string{server.URL, storage.BlobEndpoint} {
 		found := false
 		for host := range hosts {
 			found = found || strings.Contains(host, strings.TrimPrefix(want, "http://"))

@@ -1,146 +1,153 @@
-// Package azurite runs Azurite, the emulator of Azure Storage, for tests. It comes
-// from npm, pinned by the lock file beside this one, and is installed when it is
-// first needed.
+// Package azurite runs Azurite, Microsoft's emulator of Azure Storage, for tests.
 package azurite
 
 import (
-	"bytes"
-	"context"
+	"bufio"
+	"errors"
 	"fmt"
-	"net"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/gofrs/flock"
 )
 
-// The emulator's account, which its documentation publishes: no secret.
+// The one account of the emulator. Its key is no secret: it is the same
+// everywhere and stands in the documentation of Azure Storage.
 const (
 	Account = "devstoreaccount1"
 	Key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 
-// Server is a running emulator, with nothing in it.
+// Server is a running emulator. It is empty when it starts.
 type Server struct {
-	Blob  string // address of the blob service, such as 127.0.0.1:10000
-	Queue string // address of the queue service
+	Account          string
+	Key              string
+	BlobEndpoint     string // with the account, without a slash at its end
+	QueueEndpoint    string
+	ConnectionString string // of both
 }
 
-// ConnectionString is what the SDKs connect with. The addresses may be those of
-// proxies before the server.
-func (s Server) ConnectionString() string {
-	return fmt.Sprintf("DefaultEndpointsProtocol=http;AccountName=%s;AccountKey=%s;BlobEndpoint=http://%s/%s;QueueEndpoint=http://%s/%s;",
-		Account, Key, s.Blob, Account, s.Queue, Account)
+// ConnectionString is what an emulator with these endpoints is opened with.
+func ConnectionString(blobEndpoint, queueEndpoint string) string {
+	return fmt.Sprintf("DefaultEndpointsProtocol=http;AccountName=%s;AccountKey=%s;BlobEndpoint=%s;QueueEndpoint=%s;", Account, Key, blobEndpoint, queueEndpoint)
 }
 
-// Start starts an emulator that ends with the test.
+// Start starts an emulator that ends with the test. What it needs is installed
+// from npm the first time. Without node and npm the test fails.
 func Start(t testing.TB) Server {
 	t.Helper()
-	script, err := install()
+	for _, program := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Fatalf("this test runs against Azurite: install nodejs and npm (Debian: apt-get install nodejs npm): %v", err)
+		}
+	}
+	folder, err := home()
+	if err == nil {
+		err = install(folder)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	const tries = 3 // another process may take a port between finding it free and using it
-	for try := 1; ; try++ {
-		server, err := start(t, script)
-		if err == nil {
-			return server
-		}
-		if try == tries {
-			t.Fatal(err)
-		}
+	blob, queue, err := run(t, folder)
+	if err != nil {
+		t.Fatal(err)
 	}
+	s := Server{Account: Account, Key: Key, BlobEndpoint: blob + "/" + Account, QueueEndpoint: queue + "/" + Account}
+	s.ConnectionString = ConnectionString(s.BlobEndpoint, s.QueueEndpoint)
+	return s
 }
 
-// install makes sure that the emulator is there, once for all test processes.
-var install = sync.OnceValues(func() (string, error) {
-	_, self, _, _ := runtime.Caller(0)
-	folder := filepath.Dir(self)
-	if _, err := exec.LookPath("npm"); err != nil {
-		return "", fmt.Errorf("the tests need node and npm for azurite (Debian: apt-get install nodejs npm): %w", err)
-	}
-	lock := flock.New(filepath.Join(os.TempDir(), "cvexport-azurite.lock"))
-	if err := lock.Lock(); err != nil {
-		return "", err
-	}
-	defer lock.Close()
-	want, err := os.Stat(filepath.Join(folder, "package-lock.json"))
+// home is this package's folder. A test runs somewhere in the module.
+func home() (string, error) {
+	folder, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
-	script := filepath.Join(folder, "node_modules", "azurite", "dist", "src", "azurite.js")
-	have, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json"))
-	if err == nil && !have.ModTime().Before(want.ModTime()) {
-		return script, nil
-	}
-	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	cmd.Dir = folder
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm ci in %s: %w: %s", folder, err, out)
-	}
-	return script, nil
-})
-
-func start(t testing.TB, script string) (Server, error) {
-	blob, queue, table := freeAddress(t), freeAddress(t), freeAddress(t)
-	args := []string{script, "--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--silent"}
-	for name, address := range map[string]string{"blob": blob, "queue": queue, "table": table} {
-		host, port, err := net.SplitHostPort(address)
-		if err != nil {
-			return Server{}, err
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+			return filepath.Join(folder, "internal", "azurite"), nil
 		}
-		args = append(args, "--"+name+"Host", host, "--"+name+"Port", port)
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return "", errors.New("the test does not run inside the module, where internal/azurite is")
+		}
+		folder = parent
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "node", args...)
-	cmd.Dir = t.TempDir()
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		cancel()
-		return Server{}, fmt.Errorf("starting azurite: %w", err)
+}
+
+// install brings node_modules to what package-lock.json says. Tests of several
+// packages run at once, so one of them does it, and the others wait.
+func install(folder string) (err error) {
+	lock := flock.New(filepath.Join(folder, ".install.lock"))
+	if err := lock.Lock(); err != nil {
+		return fmt.Errorf("waiting for another test that installs Azurite: %w", err)
 	}
-	ended := make(chan struct{})
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	wanted, err := os.Stat(filepath.Join(folder, "package-lock.json"))
+	if err != nil {
+		return err
+	}
+	// npm writes this one last.
+	if have, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json")); err == nil && !have.ModTime().Before(wanted.ModTime()) {
+		return nil
+	}
+	npm := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	npm.Dir = folder
+	if output, err := npm.CombinedOutput(); err != nil {
+		return fmt.Errorf("installing Azurite with npm ci in %s: %w\n%s", folder, err, output)
+	}
+	return nil
+}
+
+// run starts the emulator on free ports of loopback and waits until it listens.
+func run(t testing.TB, folder string) (blob, queue string, err error) {
+	node := exec.Command("node", filepath.Join(folder, "start.js"), "--silent", "--disableTelemetry",
+		"--skipApiVersionCheck", "--inMemoryPersistence", "--blobPort", "0", "--queuePort", "0", "--tablePort", "0")
+	node.Dir = t.TempDir()
+	// It ends when its standard input does, and so also when this process dies.
+	stdin, err := node.StdinPipe()
+	if err != nil {
+		return "", "", err
+	}
+	output, into := io.Pipe()
+	node.Stdout, node.Stderr = into, into
+	if err := node.Start(); err != nil {
+		return "", "", err
+	}
+	ended := make(chan error, 1)
 	go func() {
-		_ = cmd.Wait() // it is killed in the end
-		close(ended)
+		err := node.Wait()
+		into.Close()
+		ended <- err
 	}()
 	t.Cleanup(func() {
-		cancel()
-		<-ended
+		err := errors.Join(stdin.Close(), <-ended)
+		if err != nil && !errors.Is(err, os.ErrClosed) {
+			t.Errorf("ending Azurite: %v", err)
+		}
 	})
-	const patience = 60 * time.Second
-	for _, address := range []string{blob, queue} {
-		for deadline := time.Now().Add(patience); ; {
-			conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
-			if err == nil {
-				conn.Close()
-				break
-			}
-			select {
-			case <-ended:
-				return Server{}, fmt.Errorf("azurite has ended: %s", &out)
-			case <-time.After(20 * time.Millisecond):
-			}
-			if time.Now().After(deadline) {
-				return Server{}, fmt.Errorf("azurite does not answer at %s: %w", address, err)
-			}
+	const enough = 2 * time.Minute // for a busy machine
+	late := time.AfterFunc(enough, func() { output.CloseWithError(fmt.Errorf("not within %s", enough)) })
+	defer late.Stop()
+	var said strings.Builder
+	lines := bufio.NewScanner(output)
+	for (blob == "" || queue == "") && lines.Scan() {
+		fmt.Fprintln(&said, lines.Text())
+		if _, at, ok := strings.Cut(lines.Text(), "Blob service is successfully listening at "); ok {
+			blob = at
+		}
+		if _, at, ok := strings.Cut(lines.Text(), "Queue service is successfully listening at "); ok {
+			queue = at
 		}
 	}
-	return Server{Blob: blob, Queue: queue}, nil
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	go io.Copy(io.Discard, output) // so that it never waits for a reader
+	if blob == "" || queue == "" {
+		return "", "", fmt.Errorf("Azurite does not start (%v); it said:\n%s", lines.Err(), said.String())
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return blob, queue, nil
 }

@@ -16,8 +16,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
-
-	"github.com/cvexport/cvexport/internal/redact"
 )
 
 // ErrLost is that a message is no longer this receiver's: its time was up, and
@@ -52,10 +50,10 @@ func Open(address string, options policy.ClientOptions) (*Queue, error) {
 	q := &Queue{name: name}
 	var err error
 	if q.client, err = connect(host, name, options); err != nil {
-		return nil, redact.Queries(fmt.Errorf("queue %s: %w", name, err))
+		return nil, redact(fmt.Errorf("queue %s: %w", name, err))
 	}
 	if q.poison, err = connect(host, name+"-poison", options); err != nil {
-		return nil, redact.Queries(fmt.Errorf("queue %s-poison: %w", name, err))
+		return nil, redact(fmt.Errorf("queue %s-poison: %w", name, err))
 	}
 	return q, nil
 }
@@ -182,13 +180,26 @@ func MayPass(err error) bool {
 func (q *Queue) failed(doing string, err error) error {
 	hint := ""
 	var answer *azcore.ResponseError
+	errors.As(err, &answer)
 	switch {
 	case queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch):
-		err = ErrLost
+		err, answer = ErrLost, nil
 	case queueerror.HasCode(err, queueerror.QueueNotFound):
 		hint = "; make the queue, or check --queue"
-	case errors.As(err, &answer) && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusUnauthorized):
+	case answer != nil && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusUnauthorized):
 		hint = "; grant the credentials in use the role Storage Queue Data Contributor on the queue"
 	}
-	return redact.Queries(fmt.Errorf("%s queue %s: %w%s", doing, q.name, err, hint))
+	if answer != nil { // its own text is a page long
+		return fmt.Errorf("%s queue %s: %w%s", doing, q.name, &answerError{answer}, hint)
+	}
+	return redact(fmt.Errorf("%s queue %s: %w%s", doing, q.name, err, hint))
 }
+
+// answerError is an answer of the service in one line.
+type answerError struct{ *azcore.ResponseError }
+
+func (e *answerError) Error() string {
+	return fmt.Sprintf("the service answered %d %s", e.StatusCode, e.ErrorCode)
+}
+
+func (e *answerError) Unwrap() error { return e.ResponseError }

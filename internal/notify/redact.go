@@ -1,13 +1,12 @@
-// Package redact keeps the access tokens of URLs out of errors.
-package redact
+package notify
 
 import "regexp"
 
 var query = regexp.MustCompile(`\?[^\s"'<>]*`)
 
-// Queries returns err with the query of every URL in its text cut out: that is
+// redact returns err with the query of every URL in its text cut out: that is
 // where a shared access signature stands. It still wraps err.
-func Queries(err error) error {
+func redact(err error) error {
 	if err == nil {
 		return nil
 	}
