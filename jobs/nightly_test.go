@@ -260,7 +260,7 @@ func TestRunsAtOnce(t *testing.T) {
 
 // 200 iterations through one process: memory stays flat, no goroutine is left.
 func TestSoak(t *testing.T) {
-	b := newBench(t, simulated.Config{Seed: 1, Kind: simulated.Detection, Projects: 10, Iterations: 20, Images: 260})
+	b := newBench(t, simulated.Config{Seed: 1, Kind: simulated.Detection, Projects: 10, Iterations: 20, Images: 40})
 	b.nightly(t, Choice{IDs: []schema.ID{b.service.Projects()[0].ID}}, NightlyOptions{}) // what stays once is not a leak
 	goroutines := runtime.NumGoroutine()
 	heap := heapInUse()
@@ -269,7 +269,7 @@ func TestSoak(t *testing.T) {
 	waitFor(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
 	grown := int64(heapInUse()) - int64(heap)
 	t.Logf("after 180 iterations more the heap has grown by %d KiB", grown>>10)
-	const most = 8 << 20 // an iteration's records are some 10 MB; 180 of them would be far above
+	const most = 4 << 20 // 25 KB an iteration that stayed would be above
 	if grown > most {
 		t.Errorf("the heap has grown by %d bytes", grown)
 	}

@@ -53,7 +53,7 @@ func TestExportsAtOnce(t *testing.T) {
 	for i, id := range ids {
 		files = append(files, tables(t, id, 1+i))
 	}
-	const seeds = uint64(600)
+	const seeds = uint64(120)
 	conflicts, committed := 0, 0
 	for seed := range seeds {
 		random := rand.New(rand.NewPCG(seed, 1))

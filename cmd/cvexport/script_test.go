@@ -19,7 +19,26 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
-	testscript.Main(m, map[string]func(){"cvexport": main})
+	folder, err := os.MkdirTemp("", "cvexport-test-*")
+	if err != nil {
+		panic(err)
+	}
+	builtFolder = folder
+	testscript.Main(removing{m, folder}, map[string]func(){"cvexport": main})
+}
+
+// builtFolder is where tests build the command.
+var builtFolder string
+
+// removing removes a folder when the tests are done.
+type removing struct {
+	*testing.M
+	folder string
+}
+
+func (r removing) Run() int {
+	defer os.RemoveAll(r.folder)
+	return r.M.Run()
 }
 
 // asCommand makes the test binary be the command itself, for tests that kill it.
