@@ -147,7 +147,7 @@ func run(t testing.TB, folder string) (blob, queue string, err error) {
 	}
 	go io.Copy(io.Discard, output) // so that it never waits for a reader
 	if blob == "" || queue == "" {
-		return "", "", fmt.Errorf("Azurite does not start (%v); it said:\n%s", lines.Err(), said.String())
+		return "", "", fmt.Errorf("azurite does not start (%v); it said:\n%s", lines.Err(), said.String())
 	}
 	return blob, queue, nil
 }
