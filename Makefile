@@ -7,7 +7,7 @@ BENCHCOUNT ?= 6
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 BENCHSTAT = go tool -modfile=tools/go.mod benchstat
 
-.PHONY: help build test lint race fuzz bench demo clean cc
+.PHONY: help build test lint deploy race fuzz bench demo clean cc
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -16,7 +16,7 @@ build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
 	CGO_ENABLED=0 go build -trimpath -o bin/cvexport ./cmd/cvexport
 	CGO_ENABLED=1 go build -trimpath -o bin/cvreport ./cmd/cvreport
 
-test: lint race ## what has to pass: lint, the static build, all tests with the race detector
+test: lint deploy race ## what has to pass: lint, the files of deploy/, all tests with the race detector
 
 lint: cc ## gofmt, vet, staticcheck, go.sum, and builds for other systems
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -26,6 +26,9 @@ lint: cc ## gofmt, vet, staticcheck, go.sum, and builds for other systems
 	CGO_ENABLED=0 go build -o /dev/null ./cmd/cvexport
 	CGO_ENABLED=0 GOOS=darwin go build -o /dev/null ./cmd/cvexport
 	CGO_ENABLED=0 GOOS=windows go build -o /dev/null ./cmd/cvexport
+
+deploy: ## the files of deploy/, by the parsers of what reads them (systemd-analyze is Debian's package systemd)
+	cd deploy/check && go vet ./... && go test ./...
 
 race: cc
 	CGO_ENABLED=1 go test -race -timeout 15m ./...
