@@ -106,10 +106,19 @@ func TestDockerfile(t *testing.T) {
 
 // checkBuild: a static program without the builder's paths, which knows its version.
 func checkBuild(t *testing.T, stage instructions.Stage) {
+	declared := map[string]bool{}
 	for _, c := range stage.Commands {
+		if arg, ok := c.(*instructions.ArgCommand); ok {
+			for _, a := range arg.Args {
+				declared[a.Key] = true
+			}
+		}
 		run, ok := c.(*instructions.RunCommand)
 		if !ok {
 			continue
+		}
+		if !declared["VERSION"] || !declared["TARGETOS"] || !declared["TARGETARCH"] {
+			t.Errorf("the build uses arguments that are not declared before it: %v are", declared)
 		}
 		f, err := syntax.NewParser().Parse(strings.NewReader(strings.Join(run.CmdLine, " ")), dockerfile)
 		if err != nil {
