@@ -4,7 +4,7 @@
 
 FUZZTIME ?= 30s
 BENCHCOUNT ?= 6
-STATICCHECK = go tool -modfile=$(CURDIR)/tools/go.mod staticcheck
+STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck
 BENCHSTAT = go tool -modfile=tools/go.mod benchstat
 
 .PHONY: help build test lint deploy race fuzz bench demo clean cc
