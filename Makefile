@@ -7,7 +7,7 @@ BENCHCOUNT ?= 6
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck
 BENCHSTAT = go tool -modfile=tools/go.mod benchstat
 
-.PHONY: help build test lint deploy race fuzz bench demo clean cc
+.PHONY: help build test lint deploy sql race fuzz bench demo clean cc
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -16,7 +16,7 @@ build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
 	CGO_ENABLED=0 go build -trimpath -o bin/cvexport ./cmd/cvexport
 	CGO_ENABLED=1 go build -trimpath -o bin/cvreport ./cmd/cvreport
 
-test: lint deploy race ## what has to pass: lint, the files of deploy/, all tests with the race detector
+test: lint deploy sql race ## what has to pass: lint, the files of deploy/, the SQL, all tests with the race detector
 
 lint: cc ## gofmt, vet, staticcheck, go.sum, and builds for other systems
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -30,6 +30,9 @@ lint: cc ## gofmt, vet, staticcheck, go.sum, and builds for other systems
 # -count=1: go test's cache does not see that a file outside of the module has changed.
 deploy: ## the files of deploy/, by the parsers of what reads them (systemd-analyze is Debian's package systemd)
 	cd deploy/check && go mod verify && go vet ./... && $(STATICCHECK) ./... && go test -count=1 ./...
+
+sql: ## the SQL for BigQuery, by Google's own analyzer of it, which takes minutes to compile the first time
+	cd schema/check && go mod verify && go vet ./... && $(STATICCHECK) ./... && go test -count=1 ./...
 
 race: cc
 	CGO_ENABLED=1 go test -race -timeout 15m -skip '^TestSoak$$' ./...
