@@ -30,6 +30,7 @@ type Statement struct {
 	Name      string   // what it creates, alters or drops, as a dotted path; "" of a SELECT
 	Arguments []Column // the parameters of a function or table function
 	Columns   []Column // of what it creates (partition columns last) or returns
+	Query     string   // the query, or of a function the expression, that is in it; "" if none is
 	SQL       string   // its text, without the semicolon
 	Line      int      // of the script, where its text starts, from 1
 }

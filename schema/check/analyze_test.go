@@ -276,3 +276,23 @@ line 6, column 13: SELECT a, b FROM cv.t AS one_two_three WHERE ...: Unrecognize
 		t.Errorf("the others are %q, want %q", lines, want)
 	}
 }
+
+// Scripts know nothing of each other, also when they are analysed at once.
+func TestAtOnce(t *testing.T) {
+	errs := make(chan error)
+	const scripts = 8
+	for i := range scripts {
+		go func() {
+			got, err := Analyze(fmt.Sprintf("CREATE SCHEMA d; CREATE VIEW d.v AS SELECT %d AS c%d; SELECT * FROM d.v", i, i))
+			if err == nil && got[2].Columns[0].Name != fmt.Sprintf("c%d", i) {
+				err = fmt.Errorf("script %d sees %v", i, got[2].Columns)
+			}
+			errs <- err
+		}()
+	}
+	for range scripts {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -71,6 +71,7 @@ func (c *catalog) apply(s *Statement, node gs.ResolvedStatementNode) error {
 		return c.alter(s, a, node)
 	}
 	if s.Kind == "SELECT" {
+		s.Query = s.SQL
 		return nil
 	}
 	o := &object{columns: s.Columns}
@@ -84,10 +85,21 @@ func (c *catalog) apply(s *Statement, node gs.ResolvedStatementNode) error {
 	switch node := node.(type) {
 	case *gs.ResolvedCreateSchemaStmt:
 	case *gs.ResolvedCreateFunctionStmt:
+		if s.Query, err = node.Code(); err != nil {
+			return err
+		}
 		o.function, err = function(path, node)
 	case *gs.ResolvedCreateTableFunctionStmt:
+		if s.Query, err = node.Code(); err != nil {
+			return err
+		}
 		o.rows, err = tableFunction(path, node, columns)
 	default:
+		if view, ok := node.(interface{ Sql() (string, error) }); ok {
+			if s.Query, err = view.Sql(); err != nil {
+				return err
+			}
+		}
 		o.table, err = table(s.Name, columns)
 	}
 	if err != nil {
