@@ -1,0 +1,141 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Script says how the tables of a warehouse, and the views and functions over
+// them, are made known to a database.
+type Script struct {
+	Dialect Dialect
+
+	// Warehouse is the root as the database calls it: a folder or a URL, without
+	// a slash at its end. A name in it is taken to the letter.
+	Warehouse string
+
+	// Dataset is BigQuery's, as dataset or project.dataset.
+	Dataset string
+
+	// Native makes tables of BigQuery's own, which hold a copy of the rows, in place
+	// of external ones.
+	Native bool
+
+	// Empty are tables that have no object yet, which a pattern would take for an
+	// error. DuckDB alone looks.
+	Empty []string
+}
+
+// Statements are the script's statements in order, without the semicolons.
+// Running them again replaces what they made; no row of the warehouse is touched.
+func (s Script) Statements() []string {
+	d := dialect{s.Dialect, s.Dataset}
+	make := s.duckDB
+	if s.Dialect == BigQuery {
+		make = s.bigQuery
+	}
+	return make(d)
+}
+
+// String is the script as text.
+func (s Script) String() string { return strings.Join(s.Statements(), ";\n\n") + ";\n" }
+
+func (s Script) duckDB(d dialect) (statements []string) {
+	add := func(format string, args ...any) { statements = append(statements, fmt.Sprintf(format, args...)) }
+	describe := func(kind, name, doc string, columns []Column) {
+		add("COMMENT ON %s %s IS %s", kind, name, d.quote(doc))
+		for _, c := range columns {
+			add("COMMENT ON COLUMN %s.%s IS %s", name, c.Name, d.quote(c.Doc))
+		}
+	}
+	for _, t := range Tables() {
+		add("CREATE OR REPLACE VIEW %s AS %s", t.Name, s.duckDBRows(d, t))
+		describe("VIEW", t.Name, "one row per "+t.RowPer, append(partitionColumns(), t.Columns...))
+	}
+	for _, v := range Views() {
+		if len(v.Arguments) == 0 {
+			add("CREATE OR REPLACE VIEW %s AS\n%s", v.Name, v.query(d))
+			describe("VIEW", v.Name, v.Doc, v.Columns)
+			continue
+		}
+		var arguments []string
+		for _, a := range v.Arguments {
+			if a.Default != "" {
+				a.Name += " := " + a.Default
+			}
+			arguments = append(arguments, a.Name)
+		}
+		add("CREATE OR REPLACE MACRO %s(%s) AS TABLE\n%s", v.Name, strings.Join(arguments, ", "), v.query(d))
+		describe("MACRO TABLE", v.Name, v.Doc, nil)
+	}
+	return statements
+}
+
+// duckDBRows is the query for a table's rows.
+func (s Script) duckDBRows(d dialect, t Table) string {
+	if !slices.Contains(s.Empty, t.Name) {
+		pattern := d.quote(globEscape(s.Warehouse) + "/" + t.Name + "/**/*.parquet")
+		return fmt.Sprintf("SELECT * FROM read_parquet(%s, hive_partitioning = true, union_by_name = true, hive_types = {'project_id': VARCHAR, 'iteration_id': VARCHAR})", pattern)
+	}
+	var columns []string
+	for _, c := range append(slices.Clone(t.Columns), partitionColumns()...) {
+		columns = append(columns, fmt.Sprintf("NULL::%s AS %s", d.typeName(c), c.Name))
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " WHERE false"
+}
+
+// globEscape keeps DuckDB from taking a folder's own name for a pattern.
+func globEscape(s string) string {
+	return strings.NewReplacer("[", "[[]", "*", "[*]", "?", "[?]").Replace(s)
+}
+
+func (s Script) bigQuery(d dialect) (statements []string) {
+	add := func(format string, args ...any) { statements = append(statements, fmt.Sprintf(format, args...)) }
+	add("CREATE SCHEMA IF NOT EXISTS `%s`", s.Dataset)
+	for _, t := range Tables() {
+		statements = append(statements, s.bigQueryTable(d, t)...)
+	}
+	for _, v := range Views() {
+		if len(v.Arguments) == 0 {
+			add("CREATE OR REPLACE VIEW %s (\n%s\n)\nOPTIONS (description = %s) AS\n%s", d.ref(v.Name), bigQueryColumns(d, v.Columns, false), d.quote(v.Doc), v.query(d))
+			continue
+		}
+		var arguments []string
+		for _, a := range v.Arguments {
+			arguments = append(arguments, a.Name+" "+d.typeName(Column{Type: a.Type}))
+		}
+		add("CREATE OR REPLACE TABLE FUNCTION %s(%s)\nOPTIONS (description = %s) AS\n%s", d.ref(v.Name), strings.Join(arguments, ", "), d.quote(v.Doc), v.query(d))
+	}
+	return statements
+}
+
+// bigQueryTable makes a table: an external one, or a native one that is loaded.
+// Both declare the partition columns, which are only in the objects' paths, and
+// read lists in Parquet's three-level form.
+func (s Script) bigQueryTable(d dialect, t Table) []string {
+	const partitions = "WITH PARTITION COLUMNS (project_id STRING, iteration_id STRING)"
+	prefix := s.Warehouse + "/" + t.Name
+	source := fmt.Sprintf("format = 'PARQUET',\n  uris = [%s],\n  hive_partition_uri_prefix = %s,\n  enable_list_inference = true",
+		d.quote(prefix+"/*"), d.quote(prefix))
+	doc := d.quote("one row per " + t.RowPer)
+	if !s.Native {
+		return []string{fmt.Sprintf("CREATE OR REPLACE EXTERNAL TABLE %s (\n%s\n)\n%s\nOPTIONS (\n  description = %s,\n  %s,\n  require_hive_partition_filter = false\n)",
+			d.ref(t.Name), bigQueryColumns(d, t.Columns, true), partitions, doc, source)}
+	}
+	return []string{fmt.Sprintf("LOAD DATA OVERWRITE %s (\n%s\n)\nCLUSTER BY project_id, iteration_id\nOPTIONS (description = %s)\nFROM FILES (\n  %s\n)\n%s",
+		d.ref(t.Name), bigQueryColumns(d, t.Columns, true), doc, source, partitions)}
+}
+
+// bigQueryColumns lists columns with their descriptions, a line each.
+func bigQueryColumns(d dialect, columns []Column, types bool) string {
+	var lines []string
+	for _, c := range columns {
+		line := "  " + d.quoteName(c.Name)
+		if types {
+			line += " " + d.typeName(c)
+		}
+		lines = append(lines, line+" OPTIONS (description = "+d.quote(c.Doc)+")")
+	}
+	return strings.Join(lines, ",\n")
+}

@@ -1,0 +1,130 @@
+package schema
+
+import (
+	"embed"
+	"fmt"
+	"strings"
+	"text/template"
+)
+
+// View is a view over the tables, or, if it has arguments, a function that
+// returns a table. It is called the same, has the same columns and means the
+// same in every [Dialect].
+type View struct {
+	Name      string
+	Doc       string // one sentence
+	Arguments []Argument
+	Columns   []Column // Nullable, Repeats and Fields say nothing here
+
+	table *Table // of a view over one table
+	body  *template.Template
+}
+
+// Argument is a value that a function is called with. Arguments are given in
+// order; BigQuery knows no defaults, so there all of them are.
+type Argument struct {
+	Name    string
+	Type    Type   // String or Double
+	Default string // as SQL, empty if it has none
+	Doc     string
+}
+
+// Views are all views and functions, each behind those that it reads.
+func Views() []View { return views }
+
+var (
+	//go:embed views/*.sql
+	viewFiles embed.FS
+
+	views = loadViews()
+)
+
+func loadViews() []View {
+	var all []View
+	for _, t := range []Table{Images, Predictions, Tags, Regions} {
+		v := readView("current")
+		v.Name, v.table = "current_"+t.Name, &t
+		v.Doc = fmt.Sprintf("one row per %s of every iteration that has a committed export", t.RowPer)
+		v.Columns = append(partitionColumns(), t.Columns...)
+		all = append(all, v)
+	}
+	for _, name := range []string{
+		"export_health", "current_labels", "outcomes", "mistakes", "confusion", "tag_metrics",
+		"precision_recall_curve", "average_precision", "best_threshold", "iteration_changes", "hardest_images", "label_suspects",
+	} {
+		v := readView(name)
+		if v.Name != name {
+			panic("schema: views/" + name + ".sql is about " + v.Name)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// partitionColumns are those that are only in an object's path.
+func partitionColumns() []Column {
+	return []Column{
+		{Name: "project_id", Type: String, Doc: "the project"},
+		{Name: "iteration_id", Type: String, Doc: "the iteration"},
+	}
+}
+
+// readView reads views/NAME.sql: a head of comments that says what it is, its
+// arguments and its columns, and the query as a template. A mistake there is one
+// in this program.
+//
+//	-- NAME: DOC
+//	-- argument NAME TYPE [DEFAULT]: DOC
+//	-- column NAME TYPE: DOC
+//
+//	SELECT ...
+func readView(name string) (v View) {
+	file := "views/" + name + ".sql"
+	text, err := viewFiles.ReadFile(file)
+	if err != nil {
+		panic("schema: " + err.Error())
+	}
+	head, query, _ := strings.Cut(string(text), "\n\n")
+	for line := range strings.Lines(head) {
+		comment, _ := strings.CutPrefix(strings.TrimSpace(line), "-- ")
+		about, doc, ok := strings.Cut(comment, ": ")
+		words := strings.Fields(about)
+		switch {
+		case ok && v.Name == "" && len(words) == 1:
+			v.Name, v.Doc = about, doc
+		case ok && (len(words) == 3 || len(words) == 4) && words[0] == "argument":
+			v.Arguments = append(v.Arguments, Argument{Name: words[1], Type: typeNamed(words[2]), Default: strings.Join(words[3:], ""), Doc: doc})
+		case ok && len(words) == 3 && words[0] == "column":
+			v.Columns = append(v.Columns, Column{Name: words[1], Type: typeNamed(words[2]), Doc: doc})
+		default:
+			panic("schema: " + file + ": cannot read " + line)
+		}
+	}
+	v.body = template.Must(template.New(file).Funcs(dialect{}.functions()).Parse(query))
+	return v
+}
+
+// typeNames are the types as files and the README call them.
+var typeNames = map[Type]string{String: "string", Timestamp: "timestamp", Double: "double", Int32: "int32", Int64: "int64", StringList: "list of string"}
+
+func typeNamed(name string) Type {
+	for t, n := range typeNames {
+		if n == name {
+			return t
+		}
+	}
+	panic("schema: unknown type " + name)
+}
+
+// query is the view's query in a dialect.
+func (v View) query(d dialect) string {
+	var b strings.Builder
+	body := template.Must(v.body.Clone()).Funcs(d.functions())
+	if err := body.Execute(&b, struct {
+		Table  *Table
+		Tables []Table
+	}{v.table, DataTables()}); err != nil {
+		panic("schema: " + err.Error())
+	}
+	return strings.TrimSpace(b.String())
+}

@@ -1,0 +1,56 @@
+-- iteration_changes: what another iteration of a project got right or wrong, tag by tag, on the images that both were evaluated on
+-- argument project string: the id of the project
+-- argument before string: the id of the one iteration
+-- argument after string: the id of the other iteration
+-- argument probability_threshold double 0.5: predictions less sure than this are left out
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- column project_id string: the project
+-- column before_iteration_id string: the one iteration
+-- column after_iteration_id string: the other iteration
+-- column image_id string: the image
+-- column tag_id string: a tag that the image has, or that was predicted before or after
+-- column tag_name string: its name
+-- column change string: fixed, broken, still_right or still_wrong; wrong is any wrong prediction or missed label of the tag
+-- column before_true_positives int64: right predictions before
+-- column before_false_positives int64: wrong predictions before
+-- column before_false_negatives int64: missed labels before
+-- column before_probability double: the surest prediction of the tag before; null if there was none
+-- column after_true_positives int64: right predictions after
+-- column after_false_positives int64: wrong predictions after
+-- column after_false_negatives int64: missed labels after
+-- column after_probability double: the surest prediction of the tag after; null if there was none
+
+WITH counted AS{{inline}} (
+  SELECT
+    image_id, tag_id, MAX(tag_name) AS tag_name,
+    COUNTIF(iteration_id = before AND outcome = 'true_positive') AS before_true_positives,
+    COUNTIF(iteration_id = before AND outcome = 'false_positive') AS before_false_positives,
+    COUNTIF(iteration_id = before AND outcome = 'false_negative') AS before_false_negatives,
+    MAX(CASE WHEN iteration_id = before THEN probability END) AS before_probability,
+    COUNTIF(iteration_id = after AND outcome = 'true_positive') AS after_true_positives,
+    COUNTIF(iteration_id = after AND outcome = 'false_positive') AS after_false_positives,
+    COUNTIF(iteration_id = after AND outcome = 'false_negative') AS after_false_negatives,
+    MAX(CASE WHEN iteration_id = after THEN probability END) AS after_probability
+  FROM {{ref "outcomes"}}(probability_threshold, overlap_threshold)
+  WHERE project_id = project AND iteration_id IN (before, after)
+  GROUP BY image_id, tag_id
+),
+in_both AS{{inline}} (
+  SELECT image_id
+  FROM {{ref "current_images"}}
+  WHERE project_id = project AND iteration_id IN (before, after)
+  GROUP BY image_id
+  HAVING COUNTIF(iteration_id = before) > 0 AND COUNTIF(iteration_id = after) > 0
+)
+SELECT
+  project AS project_id, before AS before_iteration_id, after AS after_iteration_id, c.image_id, c.tag_id, c.tag_name,
+  CASE
+    WHEN c.before_false_positives + c.before_false_negatives = 0 THEN
+      CASE WHEN c.after_false_positives + c.after_false_negatives = 0 THEN 'still_right' ELSE 'broken' END
+    WHEN c.after_false_positives + c.after_false_negatives = 0 THEN 'fixed'
+    ELSE 'still_wrong'
+  END AS change,
+  c.before_true_positives, c.before_false_positives, c.before_false_negatives, c.before_probability,
+  c.after_true_positives, c.after_false_positives, c.after_false_negatives, c.after_probability
+FROM counted AS c
+JOIN in_both AS b ON b.image_id = c.image_id

@@ -1,0 +1,77 @@
+-- mistakes: every wrong prediction and every missed label, a wrong prediction together with the missed label that it most likely was meant for
+-- argument probability_threshold double 0.5: predictions less sure than this are left out
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- column project_id string: the project
+-- column iteration_id string: the iteration
+-- column image_id string: the image
+-- column mistake string: confused (predicted one tag, labelled another), unlabelled (predicted, nothing labelled there), missed (labelled, not predicted)
+-- column true_tag_id string: the tag of the missed label; null for unlabelled
+-- column true_tag_name string: its name
+-- column predicted_tag_id string: the tag that was predicted; null for missed
+-- column predicted_tag_name string: its name
+-- column probability double: how sure the model was; null for missed
+-- column prediction_index int32: the prediction's place in the service's list; null for missed
+-- column label_index int32: the missed label's place among the image's regions or tags; for unlabelled, that of the label of the same tag it was compared with
+-- column region_id string: that label's region; null for a classifier
+-- column iou double: intersection over union of the box and that region
+
+WITH wrong_or_missed AS{{inline}} (
+  SELECT
+    project_id, iteration_id, image_id, outcome, tag_id, tag_name, probability, prediction_index, label_index, region_id, iou,
+    box_left, box_top, box_width, box_height,
+    CASE WHEN outcome = 'false_negative' THEN label_index END AS missed_index,
+    ROW_NUMBER() OVER (
+      PARTITION BY project_id, iteration_id, image_id, outcome
+      ORDER BY probability DESC, prediction_index, label_index) AS place
+  FROM {{ref "outcomes"}}(probability_threshold, overlap_threshold)
+  WHERE outcome <> 'true_positive'
+),
+-- A classifier's surest wrong tag goes with the first missed one, the next with
+-- the second. A detector's wrong box goes with the missed region of another tag
+-- that it overlaps most, if that is enough, and the surest of several has it.
+pairs AS{{inline}} (
+  SELECT
+    w.project_id, w.iteration_id, w.image_id, w.prediction_index, w.probability,
+    m.tag_id, m.tag_name, m.label_index, m.region_id,
+    LEAST(w.box_left + w.box_width, m.box_left + m.box_width) - GREATEST(w.box_left, m.box_left) AS width,
+    LEAST(w.box_top + w.box_height, m.box_top + m.box_height) - GREATEST(w.box_top, m.box_top) AS height,
+    w.box_width * w.box_height + m.box_width * m.box_height AS areas
+  FROM wrong_or_missed AS w
+  JOIN wrong_or_missed AS m
+    ON m.project_id = w.project_id AND m.iteration_id = w.iteration_id AND m.image_id = w.image_id
+    AND (m.region_id IS NOT NULL OR m.place = w.place)
+  WHERE w.outcome = 'false_positive' AND m.outcome = 'false_negative' AND m.tag_id <> w.tag_id
+),
+compared AS{{inline}} (
+  SELECT
+    project_id, iteration_id, image_id, prediction_index, probability, tag_id, tag_name, label_index, region_id,
+    width * height / (areas - width * height) AS iou
+  FROM pairs
+  WHERE region_id IS NULL OR (width > 0 AND height > 0)
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY project_id, iteration_id, image_id, prediction_index
+    ORDER BY width * height / (areas - width * height) DESC, label_index) = 1
+),
+paired AS{{inline}} (
+  SELECT project_id, iteration_id, image_id, prediction_index, tag_id, tag_name, label_index, region_id, iou
+  FROM compared
+  WHERE iou IS NULL OR iou >= overlap_threshold
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY project_id, iteration_id, image_id, label_index ORDER BY probability DESC, prediction_index) = 1
+)
+SELECT
+  o.project_id, o.iteration_id, o.image_id,
+  CASE WHEN o.outcome = 'false_negative' THEN 'missed' WHEN w.tag_id IS NULL THEN 'unlabelled' ELSE 'confused' END AS mistake,
+  CASE WHEN o.outcome = 'false_negative' THEN o.tag_id ELSE w.tag_id END AS true_tag_id,
+  CASE WHEN o.outcome = 'false_negative' THEN o.tag_name ELSE w.tag_name END AS true_tag_name,
+  CASE WHEN o.outcome = 'false_positive' THEN o.tag_id END AS predicted_tag_id,
+  CASE WHEN o.outcome = 'false_positive' THEN o.tag_name END AS predicted_tag_name,
+  o.probability, o.prediction_index,
+  CASE WHEN w.tag_id IS NULL THEN o.label_index ELSE w.label_index END AS label_index,
+  CASE WHEN w.tag_id IS NULL THEN o.region_id ELSE w.region_id END AS region_id,
+  CASE WHEN w.tag_id IS NULL THEN o.iou ELSE w.iou END AS iou
+FROM wrong_or_missed AS o
+LEFT JOIN paired AS w
+  ON w.project_id = o.project_id AND w.iteration_id = o.iteration_id AND w.image_id = o.image_id AND w.prediction_index = o.prediction_index
+LEFT JOIN paired AS m
+  ON m.project_id = o.project_id AND m.iteration_id = o.iteration_id AND m.image_id = o.image_id AND m.label_index = o.missed_index
+WHERE m.image_id IS NULL
