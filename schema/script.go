@@ -72,17 +72,19 @@ func (s Script) duckDB(d dialect) (statements []string) {
 	return statements
 }
 
-// duckDBRows is the query for a table's rows.
+// duckDBRows is the query for a table's rows. No row with all of the columns goes
+// first, so that they are there when every file is older than one of them.
 func (s Script) duckDBRows(d dialect, t Table) string {
-	if !slices.Contains(s.Empty, t.Name) {
-		pattern := d.quote(globEscape(s.Warehouse) + "/" + t.Name + "/**/*.parquet")
-		return fmt.Sprintf("SELECT * FROM read_parquet(%s, hive_partitioning = true, union_by_name = true, hive_types = {'project_id': VARCHAR, 'iteration_id': VARCHAR})", pattern)
-	}
 	var columns []string
 	for _, c := range append(slices.Clone(t.Columns), partitionColumns()...) {
 		columns = append(columns, fmt.Sprintf("NULL::%s AS %s", d.typeName(c), c.Name))
 	}
-	return "SELECT " + strings.Join(columns, ", ") + " WHERE false"
+	none := "SELECT " + strings.Join(columns, ", ") + " WHERE false"
+	if slices.Contains(s.Empty, t.Name) {
+		return none
+	}
+	pattern := d.quote(globEscape(s.Warehouse) + "/" + t.Name + "/**/*.parquet")
+	return fmt.Sprintf("%s\nUNION ALL BY NAME\nSELECT * FROM read_parquet(%s, hive_partitioning = true, union_by_name = true, hive_types = {'project_id': VARCHAR, 'iteration_id': VARCHAR})", none, pattern)
 }
 
 // globEscape keeps DuckDB from taking a folder's own name for a pattern.

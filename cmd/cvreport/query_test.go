@@ -33,7 +33,7 @@ func newWarehouse(t *testing.T, name string) string {
 	defer db.Close()
 	_, err = db.ExecContext(t.Context(), fmt.Sprintf(`COPY (
 		SELECT * FROM (VALUES ('image-1', 'Löffel', 8.79471951e-13, NULL), ('image-2', '猫 "x", y', 0.5, 0.25)) v(image_id, tag_name, probability, box_left)
-	) TO %s (FORMAT parquet)`, quote(filepath.Join(folder, "data.parquet"))))
+	) TO '%s' (FORMAT parquet)`, strings.ReplaceAll(filepath.Join(folder, "data.parquet"), "'", "''")))
 	if err != nil {
 		t.Fatal(err)
 	}
