@@ -4,6 +4,9 @@
 
 FUZZTIME ?= 30s
 BENCHCOUNT ?= 6
+# Of a checkout: its tag, or its commit. A build of a release sets it.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS = -s -w -X main.version=$(VERSION)
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck
 BENCHSTAT = go tool -modfile=tools/go.mod benchstat
 
@@ -13,8 +16,8 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
 build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
-	CGO_ENABLED=0 go build -trimpath -o bin/cvexport ./cmd/cvexport
-	CGO_ENABLED=1 go build -trimpath -o bin/cvreport ./cmd/cvreport
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvexport ./cmd/cvexport
+	CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvreport ./cmd/cvreport
 
 test: lint deploy sql race ## what has to pass: lint, the files of deploy/, the SQL, all tests with the race detector
 

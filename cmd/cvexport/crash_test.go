@@ -59,7 +59,7 @@ func (b *crashBench) command() *exec.Cmd {
 // with the race detector in it. TestMain removes it.
 var built = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(builtFolder, "cvexport")
-	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd := exec.Command("go", "build", "-ldflags", buildFlags, "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the command: %w: %s", err, out)

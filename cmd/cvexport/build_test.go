@@ -1,0 +1,35 @@
+//go:build !windows
+
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const builtVersion = "1.2.3-test"
+
+// buildFlags are those of the linker in the Makefile and in deploy/Dockerfile.
+const buildFlags = "-s -w -X main.version=" + builtVersion
+
+// What make builds is stripped, and knows its version.
+func TestBuild(t *testing.T) {
+	said, err := exec.Command("make", "-C", "../..", "--dry-run", "build", "VERSION="+builtVersion).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	for _, program := range []string{"cvexport", "cvreport"} {
+		want := `-ldflags "` + buildFlags + `" -o bin/` + program
+		if !strings.Contains(string(said), want) {
+			t.Errorf("make build does not say %s:\n%s", want, said)
+		}
+	}
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(path, "--version").CombinedOutput(); err != nil || string(out) != "cvexport version "+builtVersion+"\n" {
+		t.Errorf("it says %q, %v", out, err)
+	}
+}
