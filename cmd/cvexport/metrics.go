@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -34,7 +38,30 @@ var gauges = []struct{ name, help string }{
 
 const metricPrefix = "cvexport_"
 
-func writeMetrics(file string, nights []jobs.ResourceNight) error {
+// metricsWait is how long others are waited for that write the same file, which
+// each does in an instant.
+const metricsWait = 30 * time.Second
+
+// writeMetrics brings a file up to date with what a run did. Of several jobs that
+// share it, one at a time reads and writes it, so that none loses a value of
+// another. An interrupted run tells what it did as well.
+func writeMetrics(ctx context.Context, file string, nights []jobs.ResourceNight) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), metricsWait)
+	defer cancel()
+	const (
+		retry    = 5 * time.Millisecond
+		readable = 0o644 // jobs may run as several users
+	)
+	name := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".lock")
+	lock := flock.New(name, flock.SetPermissions(readable))
+	if _, err := lock.TryLockContext(ctx, retry); err != nil {
+		return fmt.Errorf("waiting for another job that writes %s, by %s: %w", file, name, err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	return updateMetrics(file, nights)
+}
+
+func updateMetrics(file string, nights []jobs.ResourceNight) error {
 	vectors := map[string]*prometheus.GaugeVec{}
 	registry := prometheus.NewRegistry()
 	for _, g := range gauges {

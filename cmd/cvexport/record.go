@@ -39,7 +39,7 @@ func (r *record) write(ctx context.Context, failed error) error {
 		}
 	}
 	if r.metrics != "" {
-		if err := writeMetrics(r.metrics, r.nights); err != nil {
+		if err := writeMetrics(ctx, r.metrics, r.nights); err != nil {
 			errs = append(errs, fmt.Errorf("writing the metrics: %w", err))
 		}
 	}
