@@ -144,6 +144,16 @@ func (s Stats) Sub(before Stats) Stats {
 	}
 }
 
+// Add is what was done in all.
+func (s Stats) Add(more Stats) Stats {
+	return Stats{
+		Requests:  s.Requests + more.Requests,
+		Retries:   s.Retries + more.Retries,
+		Throttled: s.Throttled + more.Throttled,
+		Waited:    s.Waited + more.Waited,
+	}
+}
+
 // Stats counts since the client was made.
 func (c *Client) Stats() Stats {
 	requests := c.throttle.requests.Load()

@@ -39,14 +39,20 @@ func (c Choice) choose(listed []extract.Project) ([]extract.Project, error) {
 	}
 	var chosen []extract.Project
 	for _, p := range listed {
-		matches := func(pattern string) bool {
-			ok, err := path.Match(pattern, p.Name)
-			return err == nil && ok // Validate has refused broken ones
-		}
-		if (len(c.IDs) == 0 || slices.Contains(c.IDs, p.ID)) &&
-			(len(c.Include) == 0 || slices.ContainsFunc(c.Include, matches)) && !slices.ContainsFunc(c.Exclude, matches) {
+		if c.has(p.ID) && c.hasName(p.Name) {
 			chosen = append(chosen, p)
 		}
 	}
 	return chosen, nil
+}
+
+// has reports whether the ids want a project, and hasName whether the patterns do.
+func (c Choice) has(id schema.ID) bool { return len(c.IDs) == 0 || slices.Contains(c.IDs, id) }
+
+func (c Choice) hasName(name string) bool {
+	matches := func(pattern string) bool {
+		ok, err := path.Match(pattern, name)
+		return err == nil && ok // Validate has refused broken ones
+	}
+	return (len(c.Include) == 0 || slices.ContainsFunc(c.Include, matches)) && !slices.ContainsFunc(c.Exclude, matches)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/notify"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/schema"
 )
 
 // Queue is where notifications come from.
@@ -33,7 +34,8 @@ type ListenOptions struct {
 // Listen exports each iteration whose training a message says has ended. A message
 // is deleted only when its export is committed, or found to be there already; one
 // that fails comes back later, and goes to the poison queue in the end. Other
-// messages are deleted. It ends when ctx does, or the key is refused: then it
+// messages are deleted, also those about projects that the resource's choice does
+// not want. It ends when ctx does, or the key is refused: then it
 // would refuse every message.
 func Listen(ctx context.Context, r Resource, queue Queue, o ListenOptions) error {
 	if o.Log == nil {
@@ -106,10 +108,17 @@ func (l *listener) handle(ctx context.Context, m *notify.Message) error {
 		return l.settle(ctx, m.Poison)
 	}
 	work, stop := l.keep(ctx, m, log)
-	it, err := l.export(work, n)
+	it := IterationNight{ID: n.Iteration}
+	wanted, err := l.wants(work, n.Project)
+	if wanted && err == nil {
+		it, err = l.export(work, n)
+	}
 	stop()
 	p := ProjectNight{ID: n.Project, Iterations: []IterationNight{it}}
 	switch {
+	case err == nil && !wanted:
+		log.Info("a message about a project that is not among those wanted")
+		return l.settle(ctx, m.Delete)
 	case err == nil:
 		log.Info("the iteration is in the warehouse", "outcome", it.Outcome)
 		l.Done(p)
@@ -179,6 +188,19 @@ func (l *listener) keep(ctx context.Context, m *notify.Message, log *slog.Logger
 		cancel(nil)
 		<-ended
 	}
+}
+
+// wants reports whether the choice wants a project. For its patterns it asks the
+// service for the name.
+func (l *listener) wants(ctx context.Context, project schema.ID) (bool, error) {
+	if !l.Choice.has(project) {
+		return false, nil
+	}
+	if len(l.Choice.Include)+len(l.Choice.Exclude) == 0 {
+		return true, nil
+	}
+	p, err := l.Client.Project(ctx, project)
+	return err == nil && l.Choice.hasName(p.Name), err
 }
 
 // export exports the iteration, unless the warehouse holds it as it is.

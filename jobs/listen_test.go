@@ -19,6 +19,8 @@ import (
 	"github.com/cvexport/cvexport/internal/azurite"
 	"github.com/cvexport/cvexport/internal/notify"
 	"github.com/cvexport/cvexport/internal/simulated"
+	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/schema"
 )
 
 var queues atomic.Int32
@@ -76,6 +78,12 @@ func trained(b *bench, project, iteration int) string {
 
 func (b *bench) listen(t *testing.T, ctx context.Context, m Queue, o ListenOptions) (map[Outcome]int, error) {
 	t.Helper()
+	return b.listenFor(t, ctx, m, Choice{}, o)
+}
+
+// listenFor listens as a resource that wants some projects only.
+func (b *bench) listenFor(t *testing.T, ctx context.Context, m Queue, choice Choice, o ListenOptions) (map[Outcome]int, error) {
+	t.Helper()
 	counts := map[Outcome]int{}
 	o.Done = func(p ProjectNight) { counts[p.Iterations[0].Outcome]++ }
 	if o.Hidden == 0 {
@@ -87,7 +95,7 @@ func (b *bench) listen(t *testing.T, ctx context.Context, m Queue, o ListenOptio
 	o.Poll = 10 * time.Millisecond
 	r := b.request()
 	r.SpoolDir = t.TempDir()
-	err := Listen(ctx, Resource{Name: "test", Client: b.client, Store: b.store, Request: r}, m, o)
+	err := Listen(ctx, Resource{Name: "test", Client: b.client, Store: b.store, Choice: choice, Request: r}, m, o)
 	return counts, err
 }
 
@@ -113,6 +121,35 @@ func TestListen(t *testing.T) {
 		compareRows(t, b, 1, 0, 0, 300)
 		// A night after it has only the rest to do.
 		wantOutcomes(t, b.nightly(t, Choice{}, NightlyOptions{}), map[Outcome]int{Present: 2, Exported: 2})
+	})
+	t.Run("projects that are not wanted are passed over", func(t *testing.T) {
+		b, m := newBench(t, simulated.Config{Seed: 4, Projects: 2, Images: 20}), newMailbox(t, server)
+		projects := b.service.Projects()
+		for name, choice := range map[string]Choice{
+			"ids": {IDs: []schema.ID{projects[1].ID}}, "include": {Include: []string{"* 2"}}, "exclude": {Exclude: []string{projects[0].Name}},
+			"ids and include": {IDs: []schema.ID{projects[0].ID, projects[1].ID}, Include: []string{"* 2"}},
+		} {
+			m.send(t, trained(b, 0, 0))
+			m.send(t, trained(b, 1, 0))
+			counts, err := b.listenFor(t, t.Context(), m, choice, ListenOptions{UntilIdle: true})
+			if err != nil || counts[Exported]+counts[Present] != 1 || len(counts) != 1 {
+				t.Errorf("%s: outcomes %v, %v", name, counts, err)
+			}
+			if left, poisoned := m.left(t); left != 0 || poisoned != 0 {
+				t.Errorf("%s: %d messages left, %d poisoned", name, left, poisoned)
+			}
+		}
+		compareRows(t, b, 1, 0, 0, 20)
+		if held, err := load.ReadHeld(t.Context(), b.store, projects[0].ID); err != nil || len(held) > 0 {
+			t.Errorf("the warehouse has %v of the project that is not wanted, %v", held, err)
+		}
+		// Whether one is wanted may not be known: then its message is not lost.
+		b.useService(t, simulated.Config{Seed: 5, Images: 20})
+		m.send(t, fmt.Sprintf(`{"type":"Training","content":{"projectId":"%s","iterationId":"%s","trainingStatus":"TrainingCompleted"}}`, projects[1].ID, projects[1].Iterations[0].ID))
+		counts, err := b.listenFor(t, t.Context(), m, Choice{Include: []string{"* 2"}}, ListenOptions{UntilIdle: true, Retry: time.Hour})
+		if left, _ := m.left(t); err != nil || !maps.Equal(counts, map[Outcome]int{FailedToDo: 1}) || left != 1 {
+			t.Errorf("outcomes %v, %v; %d messages left", counts, err, left)
+		}
 	})
 	t.Run("what fails comes back, and goes to the poison queue in the end", func(t *testing.T) {
 		b, m := newBench(t, simulated.Config{Iterations: 2, Images: 300}), newMailbox(t, server)

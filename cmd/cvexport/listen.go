@@ -9,7 +9,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/notify"
 	"github.com/cvexport/cvexport/jobs"
 )
@@ -30,8 +29,13 @@ func newListen() *cobra.Command {
 		Long: `Listen takes Custom Vision's notifications from an Azure storage queue and exports
 each iteration whose training has ended. A message is deleted only after its
 export is committed; one that fails comes back later, and moves to the queue
-with -poison at the end of its name when it has failed too often. SIGTERM ends
-it in order and gives the message at hand back.
+with -poison at the end of its name when it has failed too often. Messages about
+projects that the configuration does not want are deleted. SIGTERM ends it in
+order and gives the message at hand back. With --until-idle the exit code says,
+as that of nightly does, whether something failed.
+
+Report and metrics are of the whole run. They are written after each iteration,
+and at the end.
 
 Credentials for the queue are the environment's: AZURE_STORAGE_CONNECTION_STRING
 with the queue's name, AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, or an identity.`,
@@ -80,12 +84,16 @@ func (c *listenCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	run := listening{listenCommand: c, out: cmd.OutOrStdout(), log: display.log, client: client, record: newRecord("listen", &c.common), before: client.Stats()}
+	run.night = jobs.ResourceNight{Name: settings.name, Host: client.Host(), Started: run.record.started}
 	c.options.Log = display.log
 	c.options.Progress = func() jobs.Progress { return display.export("") }
-	c.options.Done = c.tell(cmd, settings, client, display)
+	c.options.Done = func(p jobs.ProjectNight) { run.done(cmd.Context(), p) }
 	r := jobs.Resource{Name: settings.name, Client: client, Store: store, Choice: settings.choice, Request: c.request(settings, &c.common)}
 	display.log.Info("listening", "queue", c.queue, "warehouse", store.URL(""))
-	return jobs.Listen(cmd.Context(), r, queue, c.options)
+	err = jobs.Listen(cmd.Context(), r, queue, c.options)
+	display.close()
+	return run.end(cmd.Context(), err)
 }
 
 func (c *listenCommand) validateListen(cmd *cobra.Command) error {
@@ -102,27 +110,6 @@ func (c *listenCommand) validateListen(cmd *cobra.Command) error {
 		return usage("--poll %s or --retry-after %s makes no sense: want a poll above 0, and up to an hour to try again", o.Poll, o.Retry)
 	}
 	return c.how.validate()
-}
-
-// tell prints one line for each iteration, and brings report and metrics up to date.
-func (c *listenCommand) tell(cmd *cobra.Command, r resource, client *extract.Client, d *display) func(jobs.ProjectNight) {
-	before, started := client.Stats(), time.Now().UTC()
-	return func(p jobs.ProjectNight) {
-		now := client.Stats()
-		p.Stats, before = now.Sub(before), now
-		it := p.Iterations[0]
-		record := newRecord("listen", &c.common)
-		record.started = started
-		n := oneNight(r, p, it, started)
-		n.Host, started = client.Host(), time.Now().UTC()
-		record.add(n)
-		if err := record.write(cmd.Context(), it.Err); err != nil {
-			d.log.Error("telling of an export", "error", err)
-		}
-		if err := c.printLine(cmd.OutOrStdout(), p, it); err != nil {
-			d.log.Error("telling of an export", "error", err)
-		}
-	}
 }
 
 func (c *listenCommand) printLine(w io.Writer, p jobs.ProjectNight, it jobs.IterationNight) error {
