@@ -195,7 +195,7 @@ func (a *azureStore) failed(doing, key string, err error) error {
 		switch answer.StatusCode {
 		case http.StatusNotFound:
 			if doing == "writing" || doing == "listing" || answer.ErrorCode == string(bloberror.ContainerNotFound) {
-				hint = "make the container, or check --warehouse"
+				err, hint = fmt.Errorf("%w: %w", errNoBucket, err), "make the container, or check --warehouse"
 			} else {
 				err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 			}

@@ -155,6 +155,7 @@ func TestAzureErrorsSayWhatToDo(t *testing.T) {
 	server := azurite.Start(t)
 	t.Run("no container", func(t *testing.T) {
 		s, _ := newTestAzure(t, server, "no-such-container")
+		testNoBucket(t, s, "make the container")
 		_, err := s.Put(t.Context(), localKey, randomSource(10, 1), "")
 		says(t, err, "writing az://no-such-container/a/warehouse/tags/a/data.parquet", "404 ContainerNotFound", "make the container")
 		_, err = s.Put(t.Context(), localKey, randomSource(10, 1), "0123")

@@ -2,10 +2,13 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // What the stores in a cloud have in common.
@@ -20,10 +23,14 @@ const (
 	makeBucket = "make the bucket, or check --warehouse"
 )
 
+// errNoBucket is that the bucket or container of a warehouse is not there.
+var errNoBucket = errors.New("there is no such place")
+
 // place is the folder of a bucket or container in which a warehouse lies.
 type place struct {
-	base string // the bucket's URL, without a slash at its end
-	root string // without slashes at its ends; may be empty
+	base string       // the bucket's URL, without a slash at its end
+	root string       // without slashes at its ends; may be empty
+	seen *atomic.Bool // that the bucket is there
 }
 
 func newPlace(base, root string) (place, error) {
@@ -33,7 +40,7 @@ func newPlace(base, root string) (place, error) {
 			return place{}, fmt.Errorf("warehouse %s/%s: %w", base, root, err)
 		}
 	}
-	return place{base: base, root: root}, nil
+	return place{base: base, root: root, seen: &atomic.Bool{}}, nil
 }
 
 // name is what the bucket calls an object.
@@ -65,6 +72,27 @@ func (p place) failed(doing, key string, err error, hint string) error {
 		hint = "; " + hint
 	}
 	return fmt.Errorf("%s %s: %w%s", doing, p.URL(key), err, hint)
+}
+
+// missing tells a missing object from a missing bucket, which answer alike where
+// the answer has no body or the SDK drops it: by a listing, once. Otherwise an
+// export would read all its pages before it learned that they have no place to go.
+// Whatever else a listing meets, such as a refusal, leaves the object missing.
+func (p place) missing(ctx context.Context, s Store, key string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) || p.seen.Load() {
+		return err
+	}
+	for _, listErr := range s.List(ctx, key) {
+		if errors.Is(listErr, errNoBucket) {
+			return listErr
+		}
+		if listErr != nil {
+			return err
+		}
+		break
+	}
+	p.seen.Store(true)
+	return err
 }
 
 // checkSize refuses what the service does not take in one request, which is how

@@ -63,7 +63,7 @@ func (g *gcs) Stat(ctx context.Context, key string) (Object, error) {
 	}
 	attrs, err := handle.Attrs(ctx)
 	if err != nil {
-		return Object{}, g.failed("looking at", key, err)
+		return Object{}, g.missing(ctx, g, key, g.failed("looking at", key, err))
 	}
 	return g.object(key, attrs), nil
 }
@@ -79,7 +79,7 @@ func (g *gcs) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	}
 	r, err := handle.NewReader(ctx)
 	if err != nil {
-		return nil, g.failed("reading", key, err)
+		return nil, g.missing(ctx, g, key, g.failed("reading", key, err))
 	}
 	return r, nil
 }
@@ -172,7 +172,7 @@ func (g *gcs) failed(doing, key string, err error) error {
 	var e *googleapi.Error
 	switch {
 	case errors.Is(err, storage.ErrBucketNotExist), doing == "writing" && errors.As(err, &e) && e.Code == http.StatusNotFound:
-		hint = makeBucket
+		err, hint = fmt.Errorf("%w: %w", errNoBucket, err), makeBucket
 	case errors.Is(err, storage.ErrObjectNotExist):
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	case errors.As(err, &e) && (e.Code == http.StatusForbidden || e.Code == http.StatusUnauthorized):

@@ -62,6 +62,7 @@ func TestGCSLostAnswerAndSomebodyElse(t *testing.T) { testSomebodyElse(t, openGC
 
 func TestGCSErrorsSayWhatToDo(t *testing.T) {
 	s, _ := newTestGCS(t, "no-such-bucket")
+	testNoBucket(t, s, makeBucket)
 	if _, err := s.Put(t.Context(), localKey, randomSource(10, 1), ""); err == nil || !strings.Contains(err.Error(), "gs://no-such-bucket/a/warehouse/tags/a/data.parquet") || !strings.Contains(err.Error(), "make the bucket") {
 		t.Errorf("error = %v", err)
 	}

@@ -122,6 +122,25 @@ func (l *local) URL(key string) string { return filepath.Join(l.root, filepath.F
 
 func (l *local) Close() error { return nil }
 
+// writable is nil if the folder, or the one it would be made in, can be written to.
+func (l *local) writable() error {
+	folder := l.root
+	for {
+		_, err := os.Stat(folder)
+		if parent := filepath.Dir(folder); errors.Is(err, fs.ErrNotExist) && parent != folder {
+			folder = parent
+			continue
+		}
+		if err == nil {
+			err = mayWrite(folder)
+		}
+		if err != nil {
+			return fmt.Errorf("warehouse %s: %w; check --warehouse, or whose the folder is", l.root, err)
+		}
+		return nil
+	}
+}
+
 func (l *local) Put(ctx context.Context, key string, src Source, old string) (Object, error) {
 	path, err := l.path(key)
 	if err != nil {

@@ -22,9 +22,16 @@ type Prior struct {
 	damaged   error
 }
 
-// ReadPrior looks at all objects of an iteration. That it has none is no error.
+// ReadPrior looks at all objects of an iteration. That it has none is no error;
+// that the warehouse could not take any, as far as that can be told without
+// writing, is one.
 func ReadPrior(ctx context.Context, s Store, project, iteration schema.ID) (Prior, error) {
 	p := Prior{project: project, iteration: iteration, versions: map[string]string{}}
+	if l, ok := s.(*local); ok { // of a cloud's, Stat tells
+		if err := l.writable(); err != nil {
+			return Prior{}, err
+		}
+	}
 	for _, t := range schema.Tables() {
 		key := t.Path(project, iteration)
 		obj, err := s.Stat(ctx, key)

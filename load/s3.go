@@ -86,7 +86,7 @@ func (s *s3Store) Stat(ctx context.Context, key string) (Object, error) {
 	}
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &name})
 	if err != nil {
-		return Object{}, s.failed("looking at", key, err)
+		return Object{}, s.missing(ctx, s, key, s.failed("looking at", key, err))
 	}
 	obj := Object{Key: key, Size: aws.ToInt64(head.ContentLength), Version: versionOf(aws.ToString(head.ETag))}
 	obj.CRC32C, obj.Summed = parseCRC(head.Metadata[crcName])
@@ -182,7 +182,7 @@ func (s *s3Store) failed(doing, key string, err error) error {
 	hint := ""
 	switch status, code := s3Answer(err); {
 	case code == "NoSuchBucket", doing == "writing" && status == http.StatusNotFound:
-		hint = makeBucket
+		err, hint = fmt.Errorf("%w: %w", errNoBucket, err), makeBucket
 	case status == http.StatusNotFound:
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	case status == http.StatusMovedPermanently, code == "AuthorizationHeaderMalformed":

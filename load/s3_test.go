@@ -147,6 +147,7 @@ func TestS3ForeignObject(t *testing.T) {
 func TestS3ErrorsSayWhatToDo(t *testing.T) {
 	t.Run("no bucket", func(t *testing.T) {
 		s, _ := newTestS3(t, "no-such-bucket")
+		testNoBucket(t, s, makeBucket)
 		_, err := s.Put(t.Context(), localKey, randomSource(10, 1), "")
 		says(t, err, "writing s3://no-such-bucket/a/warehouse/tags/a/data.parquet", "make the bucket")
 		_, err = s.Put(t.Context(), localKey, randomSource(10, 1), "0123")

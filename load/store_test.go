@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/cvexport/cvexport/schema"
 )
 
 // randomSource is n bytes that depend on n and the seed alone.
@@ -284,6 +286,23 @@ func says(t *testing.T, err error, all ...string) {
 	for _, want := range all {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error = %v; want that it says %q", err, want)
+		}
+	}
+}
+
+// testNoBucket is that a missing bucket or container is told as such, also by what
+// an export asks first, and never taken for a missing object.
+func testNoBucket(t *testing.T, s Store, hint string) {
+	t.Helper()
+	_, stat := s.Stat(t.Context(), localKey)
+	_, open := s.Open(t.Context(), localKey)
+	_, put := s.Put(t.Context(), localKey, randomSource(10, 1), "")
+	_, over := s.Put(t.Context(), localKey, randomSource(10, 1), "0123")
+	_, prior := ReadPrior(t.Context(), s, schema.ID{1}, schema.ID{2})
+	_, held := ReadHeld(t.Context(), s, schema.ID{1})
+	for name, err := range map[string]error{"Stat": stat, "Open": open, "Put": put, "Put over": over, "ReadPrior": prior, "ReadHeld": held} {
+		if err == nil || !strings.Contains(err.Error(), hint) || !strings.Contains(err.Error(), s.URL("")) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrConflict) {
+			t.Errorf("%s: %v, want that it says %q", name, err, hint)
 		}
 	}
 }

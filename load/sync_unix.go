@@ -5,6 +5,7 @@ package load
 import (
 	"errors"
 	"os"
+	"syscall"
 )
 
 // syncFolder brings a folder's entries to disk, so that a rename survives a
@@ -15,4 +16,13 @@ func syncFolder(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// mayWrite is nil if this process may make files in a folder.
+func mayWrite(folder string) error {
+	const writeAndSearch = 2 | 1
+	if err := syscall.Access(folder, writeAndSearch); err != nil {
+		return &os.PathError{Op: "write to", Path: folder, Err: err}
+	}
+	return nil
 }

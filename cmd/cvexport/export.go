@@ -103,7 +103,11 @@ func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store
 	var iteration schema.ID
 	if c.wait {
 		c.waiting.Log = d.log
-		var err error
+		// A wrong warehouse is better known now than in some hours.
+		_, err := load.ReadPrior(cmd.Context(), store, r.Project, schema.ID{})
+		if err != nil {
+			return jobs.Result{}, err
+		}
 		if iteration, err = jobs.Wait(cmd.Context(), client, r.Project, r.Iteration, c.waiting); err != nil {
 			return jobs.Result{}, err
 		}
