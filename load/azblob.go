@@ -30,34 +30,39 @@ var _ Store = (*azureStore)(nil)
 
 const azureLimit = 5000 << 20 // bytes of one Put Blob
 
-// newAzure opens container/folder or ACCOUNT.blob.core.windows.net/container/folder:
+// parseAzure reads container/folder or ACCOUNT.blob.core.windows.net/container/folder:
 // only a host has a dot.
-func newAzure(ctx context.Context, address string, options azcore.ClientOptions) (*azureStore, error) {
-	address, _, query := strings.Cut(address, "?")
+func parseAzure(text string) (address, error) {
+	text, _, query := strings.Cut(text, "?")
 	if query {
-		return nil, fmt.Errorf("warehouse azblob://%s: without a query, please: a SAS token belongs in AZURE_STORAGE_SAS_TOKEN", address)
+		return address{}, fmt.Errorf("warehouse azblob://%s: without a query, please: a SAS token belongs in AZURE_STORAGE_SAS_TOKEN", text)
 	}
-	host, rest := "", address
-	if first, behind, _ := strings.Cut(address, "/"); strings.Contains(first, ".") {
+	host, rest := "", text
+	if first, behind, _ := strings.Cut(text, "/"); strings.Contains(first, ".") {
 		host, rest = first, behind
 	}
 	name, root, _ := strings.Cut(rest, "/")
 	if name == "" || host != "" && !strings.Contains(host, ".blob.") {
-		return nil, fmt.Errorf("warehouse azblob://%s: want azblob://container/folder or azblob://ACCOUNT.blob.core.windows.net/container/folder", address)
+		return address{}, fmt.Errorf("warehouse azblob://%s: want azblob://container/folder or azblob://ACCOUNT.blob.core.windows.net/container/folder", text)
 	}
-	account, host, err := openAccount(ctx, host, options)
-	if err != nil {
-		return nil, fmt.Errorf("warehouse azblob://%s: %w", address, err)
-	}
-	base := "az://" + name
-	if strings.Contains(host, ".blob.") { // else one of its own, which DuckDB has from its secret
-		base = "az://" + host + "/" + name
-	}
-	place, err := newPlace(base, root)
+	return address{scheme: "azblob", host: host, bucket: name, root: root}, nil
+}
+
+// newAzure opens a warehouse; its account may come from the environment.
+func newAzure(ctx context.Context, where address, options azcore.ClientOptions) (*azureStore, error) {
+	place, err := where.place()
 	if err != nil {
 		return nil, err
 	}
-	return &azureStore{place: place, client: account.NewContainerClient(name)}, nil
+	account, host, err := openAccount(ctx, where.host, options)
+	if err != nil {
+		return nil, fmt.Errorf("warehouse %s: %w", strings.Replace(place.URL(""), "az://", "azblob://", 1), err)
+	}
+	where.host = host
+	if place, err = where.place(); err != nil {
+		return nil, err
+	}
+	return &azureStore{place: place, client: account.NewContainerClient(where.bucket)}, nil
 }
 
 func (a *azureStore) Stat(ctx context.Context, key string) (Object, error) {

@@ -84,11 +84,21 @@ func newTestAzure(t *testing.T, server azurite.Server, container string) (*azure
 	t.Helper()
 	gate, address := azureGate(t, server)
 	azureMachine(t, map[string]string{azureConnection: azurite.ConnectionString(address+"/"+server.Account, server.QueueEndpoint)})
-	s, err := newAzure(t.Context(), container+"/a/warehouse", azureQuick())
+	s, err := openAzure(t, container+"/a/warehouse", azureQuick())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s, gate
+}
+
+// openAzure opens what stands behind azblob:// in an address.
+func openAzure(t *testing.T, text string, options azcore.ClientOptions) (*azureStore, error) {
+	t.Helper()
+	where, err := parseAzure(text)
+	if err != nil {
+		return nil, err
+	}
+	return newAzure(t.Context(), where, options)
 }
 
 func azureOpener(server azurite.Server) opener {
@@ -173,7 +183,7 @@ func TestAzureErrorsSayWhatToDo(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		container := newContainer(t, server)
 		azureMachine(t, map[string]string{azureConnection: strings.Replace(server.ConnectionString, "AccountKey=Eby8", "AccountKey=AAAA", 1)})
-		s, err := newAzure(t.Context(), container, azureQuick())
+		s, err := openAzure(t, container, azureQuick())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +214,7 @@ func TestAzureErrorsSayWhatToDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			azureMachine(t, tc.variables)
-			_, err := newAzure(t.Context(), tc.address, azureQuick())
+			_, err := openAzure(t, tc.address, azureQuick())
 			says(t, err, tc.want...)
 			if err != nil && strings.Contains(err.Error(), "secret") {
 				t.Errorf("a secret is in %v", err)
@@ -251,7 +261,7 @@ func openReal(t *testing.T, address string, server http.Handler) *azureStore {
 	t.Helper()
 	options := azureQuick()
 	options.Transport = toGate{(&gate{server: server}).listen(t)}
-	s, err := newAzure(t.Context(), address, options)
+	s, err := openAzure(t, address, options)
 	if err != nil {
 		t.Fatal(err)
 	}

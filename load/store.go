@@ -68,33 +68,85 @@ type Store interface {
 // azblob:// URL, with the machine's own credentials. A folder is made when the
 // first object is put into it.
 func OpenStore(ctx context.Context, address string) (Store, error) {
-	if address == "" {
-		return nil, errors.New("no warehouse: give a folder, gs://bucket/folder, s3://bucket/folder or azblob://container/folder")
+	where, err := parseAddress(address)
+	if err != nil {
+		return nil, err
 	}
-	scheme, rest, isURL := strings.Cut(address, "://")
+	switch where.scheme {
+	case "gs":
+		return newGCS(ctx, where.bucket, where.root)
+	case "s3":
+		return newS3(ctx, where.bucket, where.root)
+	case "azblob":
+		return newAzure(ctx, where, azcore.ClientOptions{})
+	}
+	return newLocal(where.root)
+}
+
+// CheckAddress reports whether [OpenStore] could open a warehouse, as far as that
+// is seen from its address alone: it needs no credentials and talks to nobody. It
+// returns the address in its full form.
+func CheckAddress(address string) (string, error) {
+	where, err := parseAddress(address)
+	if err != nil {
+		return "", err
+	}
+	if where.scheme != "file" {
+		place, err := where.place()
+		return place.URL(""), err
+	}
+	l, err := newLocal(where.root)
+	if err != nil {
+		return "", err
+	}
+	return l.URL(""), nil
+}
+
+// address is where a warehouse lies.
+type address struct {
+	scheme string // file, gs, s3 or azblob
+	host   string // of the storage account, which may stand in an azblob address
+	bucket string // or container; none for a file
+	root   string // the folder below it
+}
+
+func parseAddress(text string) (address, error) {
+	if text == "" {
+		return address{}, errors.New("no warehouse: give a folder, gs://bucket/folder, s3://bucket/folder or azblob://container/folder")
+	}
+	scheme, rest, isURL := strings.Cut(text, "://")
 	if !isURL {
-		return newLocal(address)
+		return address{scheme: "file", root: text}, nil
 	}
 	switch scheme {
 	case "file":
-		u, err := url.Parse(address)
+		u, err := url.Parse(text)
 		if err != nil || (u.Host != "" && u.Host != "localhost") || u.Path == "" {
-			return nil, fmt.Errorf("warehouse %q: want file:///folder, with three slashes", address)
+			return address{}, fmt.Errorf("warehouse %q: want file:///folder, with three slashes", text)
 		}
-		return newLocal(filepath.FromSlash(u.Path))
+		return address{scheme: scheme, root: filepath.FromSlash(u.Path)}, nil
 	case "gs", "s3":
 		bucket, root, _ := strings.Cut(rest, "/")
 		if bucket == "" {
-			return nil, fmt.Errorf("warehouse %q: want %s://bucket or %[2]s://bucket/folder", address, scheme)
+			return address{}, fmt.Errorf("warehouse %q: want %s://bucket or %[2]s://bucket/folder", text, scheme)
 		}
-		if scheme == "gs" {
-			return newGCS(ctx, bucket, root)
-		}
-		return newS3(ctx, bucket, root)
+		return address{scheme: scheme, bucket: bucket, root: root}, nil
 	case "azblob", "az":
-		return newAzure(ctx, rest, azcore.ClientOptions{})
+		return parseAzure(rest)
 	}
-	return nil, fmt.Errorf("warehouse %s://: unknown kind of url: use a folder, file://, gs://, s3:// or azblob://", scheme)
+	return address{}, fmt.Errorf("warehouse %s://: unknown kind of url: use a folder, file://, gs://, s3:// or azblob://", scheme)
+}
+
+// place is the folder of a cloud's warehouse.
+func (a address) place() (place, error) {
+	base := a.scheme + "://" + a.bucket
+	if a.scheme == "azblob" { // which is what DuckDB calls it
+		base = "az://" + a.bucket
+		if strings.Contains(a.host, ".blob.") { // else one of its own, which DuckDB has from its secret
+			base = "az://" + a.host + "/" + a.bucket
+		}
+	}
+	return newPlace(base, a.root)
 }
 
 // checkKey refuses what would leave the warehouse. Keys are built from checked

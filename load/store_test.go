@@ -260,7 +260,11 @@ func TestOpenStore(t *testing.T) {
 		"azblob://container/x?sig=secret":        "error: AZURE_STORAGE_SAS_TOKEN",
 		"https://bucket?sig=secret":              "error: https://: unknown kind",
 	} {
+		checked, checkErr := CheckAddress(address)
 		s, err := OpenStore(t.Context(), address)
+		if (err == nil) != (checkErr == nil) {
+			t.Errorf("CheckAddress(%q): %v, OpenStore: %v", address, checkErr, err)
+		}
 		if reason, wrong := strings.CutPrefix(want, "error: "); wrong {
 			if err == nil || !strings.Contains(err.Error(), reason) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("OpenStore(%q): %v, want %q", address, err, reason)
@@ -271,11 +275,35 @@ func TestOpenStore(t *testing.T) {
 			t.Errorf("OpenStore(%q): %v", address, err)
 			continue
 		}
+		if address != "azblob://container" && address != "az://container/a/b/" && checked != s.URL("") { // whose account is in the environment
+			t.Errorf("CheckAddress(%q) = %s, OpenStore.URL = %s", address, checked, s.URL(""))
+		}
 		if got := filepath.ToSlash(s.URL("images")); got != want {
 			t.Errorf("OpenStore(%q).URL = %s, want %s", address, got, want)
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// An address is checked on a machine that could open none.
+func TestCheckAddress(t *testing.T) {
+	s3Machine(t)
+	azureMachine(t, nil)
+	for _, name := range []string{"STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS", "AWS_ACCESS_KEY_ID", "AWS_REGION"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("HOME", t.TempDir())
+	for address, want := range map[string]string{
+		"gs://bucket/a/":        "gs://bucket/a",
+		"s3://bucket":           "s3://bucket",
+		"azblob://container/a/": "az://container/a",
+		"azblob://account.blob.core.windows.net/container": "az://account.blob.core.windows.net/container",
+		"file:///a/b": filepath.FromSlash("/a/b"),
+	} {
+		if got, err := CheckAddress(address); err != nil || got != want {
+			t.Errorf("CheckAddress(%q) = %s, %v; want %s", address, got, err, want)
 		}
 	}
 }

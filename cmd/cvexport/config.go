@@ -6,6 +6,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cvexport/cvexport/load"
 )
 
 // configCommand looks at a configuration file.
@@ -52,7 +54,7 @@ type checkedResource struct {
 	Exclude     []string `json:"exclude,omitempty"`
 }
 
-func (c *configCommand) run(cmd *cobra.Command) (err error) {
+func (c *configCommand) run(cmd *cobra.Command) error {
 	if c.config == "" {
 		return &usageError{command: cmd.CommandPath(), err: usage("--config is needed")}
 	}
@@ -60,19 +62,17 @@ func (c *configCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	open := stores{}
-	defer open.close(&err)
 	checked := []checkedResource{}
 	for _, r := range resources {
 		client, err := c.client(r, nil)
 		if err != nil {
 			return err
 		}
-		store, err := open.open(cmd, r.warehouse)
+		warehouse, err := load.CheckAddress(r.warehouse)
 		if err != nil {
-			return fmt.Errorf("resource %s: %w", r.name, err)
+			return usage("resource %s: %w", r.name, err)
 		}
-		shown := checkedResource{Name: r.name, Host: client.Host(), Warehouse: store.URL(""), Rate: r.rate, Concurrency: r.concurrency,
+		shown := checkedResource{Name: r.name, Host: client.Host(), Warehouse: warehouse, Rate: r.rate, Concurrency: r.concurrency,
 			Include: r.choice.Include, Exclude: r.choice.Exclude}
 		for _, id := range r.choice.IDs {
 			shown.Projects = append(shown.Projects, id.String())
