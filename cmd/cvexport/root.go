@@ -111,10 +111,15 @@ func (c *common) addRecords(cmd *cobra.Command) {
 	f.StringVar(&c.metrics, "metrics-file", "", "file to write Prometheus metrics to, for node_exporter's textfile collector; its name ends in .prom")
 }
 
-func (c *common) addService(cmd *cobra.Command) {
+func (c *common) addConfig(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.config, "config", os.Getenv("CVEXPORT_CONFIG"), "YAML file of resources; flags and environment weigh more (CVEXPORT_CONFIG)")
 	f.StringVar(&c.resource, "resource", "", "name of the one resource of --config to work on")
+}
+
+func (c *common) addService(cmd *cobra.Command) {
+	c.addConfig(cmd)
+	f := cmd.Flags()
 	f.StringVar(&c.endpoint, "endpoint", os.Getenv("VISION_TRAINING_ENDPOINT"), "the resource's URL, or its region such as westeurope (VISION_TRAINING_ENDPOINT)")
 	f.StringVar(&c.keyFile, "key-file", "", "file that holds the training key (default the environment's VISION_TRAINING_KEY)")
 	f.StringVar(&c.apiVersion, "api-version", "3.2", "version of the Training API: 3.2, 3.3 or 3.4-preview")

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,42 +24,82 @@ func newVerify() *cobra.Command {
 		Long: `Verify reads every object that an export has committed and compares it with the
 export's record: that it is there, its bytes, checksum, rows and columns, that
 keys are unique, and that every image named by another table is in images. It
-changes nothing, and fails if it finds anything wrong.`,
+changes nothing, and fails if it finds anything wrong.
+
+With --config it verifies each warehouse of the configuration once, and needs no
+training key. One that cannot be read does not stop the others. As JSON the
+result is then a list.`,
 		Example: `  cvexport verify
-  cvexport verify --warehouse gs://my-bucket/vision --output json`,
+  cvexport verify --warehouse gs://my-bucket/vision --output json
+  cvexport verify --config cvexport.yaml                  # every warehouse it names
+  cvexport verify --config cvexport.yaml --resource lab`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
+	c.addConfig(cmd)
 	c.addWarehouse(cmd)
 	return cmd
 }
 
 func (c *verifyCommand) run(cmd *cobra.Command) (err error) {
-	if err := c.validate(); err != nil {
-		return err
-	}
-	store, err := c.store(cmd)
+	open := stores{}
+	defer open.close(&err)
+	warehouses, err := c.warehouses(cmd, open)
 	if err != nil {
 		return err
 	}
-	defer closeStore(store, &err)
-	report, err := load.Verify(cmd.Context(), store, c.spoolDir, nil)
-	if err != nil {
-		return err
+	var errs []error
+	done, findings := []verification{}, 0
+	for _, store := range warehouses {
+		report, err := load.Verify(cmd.Context(), store, c.spoolDir, nil)
+		if err != nil {
+			errs = append(errs, err)
+			if cmd.Context().Err() != nil {
+				break
+			}
+			continue
+		}
+		findings += len(report.Findings)
+		done = append(done, newVerification(report, store))
+		if c.output == "text" {
+			if err := printReport(cmd.OutOrStdout(), report, store); err != nil {
+				return err
+			}
+		}
 	}
-	if err := printReport(cmd.OutOrStdout(), c.output, report, store); err != nil {
-		return err
+	switch {
+	case c.output == "json" && c.config != "":
+		errs = append(errs, printJSON(cmd.OutOrStdout(), done))
+	case c.output == "json" && len(done) > 0:
+		errs = append(errs, printJSON(cmd.OutOrStdout(), done[0]))
 	}
-	if len(report.Findings) > 0 {
-		return fmt.Errorf("%s in the warehouse: export the iterations named above again", plural(int64(len(report.Findings)), "problem"))
+	if findings > 0 {
+		errs = append(errs, fmt.Errorf("%s in the warehouse: export the iterations named above again", plural(int64(findings), "problem")))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-func printReport(w io.Writer, format string, r load.Report, store storeURL) error {
-	if format == "json" {
-		return printJSON(w, newVerification(r))
+// warehouses are the one of flags and environment, or those of the configuration,
+// each once.
+func (c *verifyCommand) warehouses(cmd *cobra.Command, open stores) ([]load.Store, error) {
+	resources, err := c.resources(cmd)
+	if err != nil {
+		return nil, err
 	}
+	var warehouses []load.Store
+	for _, r := range resources {
+		store, err := open.open(cmd, r.warehouse)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(warehouses, func(have load.Store) bool { return have.URL("") == store.URL("") }) {
+			warehouses = append(warehouses, store)
+		}
+	}
+	return warehouses, nil
+}
+
+func printReport(w io.Writer, r load.Report, store storeURL) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
 		fmt.Fprintln(&b, f)
@@ -78,6 +120,7 @@ func printReport(w io.Writer, format string, r load.Report, store storeURL) erro
 
 // verification is the report for programs.
 type verification struct {
+	Warehouse   string    `json:"warehouse"`
 	Iterations  int       `json:"iterations"`
 	Objects     int       `json:"objects"`
 	Rows        int64     `json:"rows"`
@@ -94,9 +137,9 @@ type finding struct {
 	Problem   string    `json:"problem"`
 }
 
-func newVerification(r load.Report) verification {
+func newVerification(r load.Report, store storeURL) verification {
 	v := verification{
-		Iterations: r.Iterations, Objects: r.Objects, Rows: r.Rows, Bytes: r.Bytes,
+		Warehouse: store.URL(""), Iterations: r.Iterations, Objects: r.Objects, Rows: r.Rows, Bytes: r.Bytes,
 		Findings: []finding{}, Uncommitted: append([]string{}, r.Uncommitted...),
 	}
 	for _, f := range r.Findings {
