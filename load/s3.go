@@ -14,7 +14,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
@@ -43,14 +42,12 @@ func newS3(ctx context.Context, bucket, root string, options ...func(*s3.Options
 	if err != nil {
 		return nil, err
 	}
-	var traced []func(*config.LoadOptions) error
-	if telemetry.Enabled() {
-		transport := telemetry.Transport(awshttp.NewBuildableClient().GetTransport())
-		traced = append(traced, config.WithHTTPClient(&http.Client{Transport: transport}))
-	}
-	machine, err := config.LoadDefaultConfig(ctx, traced...)
+	machine, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("warehouse s3://%s: %w", bucket, err)
+	}
+	if telemetry.Enabled() { // the SDK's own client, which has what the machine says about certificates
+		machine.HTTPClient = tracedClient{telemetry.Transport(sending{machine.HTTPClient})}
 	}
 	client := s3.NewFromConfig(machine, append([]func(*s3.Options){s3Defaults}, options...)...)
 	if client.Options().Region == "" {
@@ -61,6 +58,16 @@ func newS3(ctx context.Context, bucket, root string, options ...func(*s3.Options
 	}
 	return &s3Store{place: place, client: client, bucket: bucket}, nil
 }
+
+// tracedClient is a client of the SDK around a transport, and sending a transport
+// around a client of the SDK.
+type tracedClient struct{ http.RoundTripper }
+
+func (c tracedClient) Do(r *http.Request) (*http.Response, error) { return c.RoundTrip(r) }
+
+type sending struct{ aws.HTTPClient }
+
+func (s sending) RoundTrip(r *http.Request) (*http.Response, error) { return s.Do(r) }
 
 // s3Defaults retries more than the SDK does: every write here has a
 // precondition, so all of them can be retried.
