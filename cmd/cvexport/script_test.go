@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -49,8 +51,12 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"service": startService,
-			"exits":   exits,
+			"service":   startService,
+			"exits":     exits,
+			"simulate":  startSimulate,
+			"ends":      stopSimulate,
+			"interrupt": interrupt,
+			"column":    printColumn,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
@@ -95,6 +101,9 @@ resources:
     key: {file: key.txt}
 `
 
+// started has the service that each script started last.
+var started sync.Map
+
 // startService starts a simulated service for a script, and tells where it is
 // in the environment: "service images=600 kind=detection fault=reset:page=1".
 func startService(ts *testscript.TestScript, neg bool, args []string) {
@@ -125,6 +134,8 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 			config.Projects = number()
 		case "kind":
 			config.Kind = simulated.Kind(value)
+		case "key":
+			config.Key = value
 		case "fault":
 			fault, err := simulated.ParseFault(value)
 			ts.Check(err)
@@ -147,7 +158,8 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 	server := httptest.NewServer(service)
 	ts.Defer(server.Close)
 	ts.Setenv("VISION_TRAINING_ENDPOINT", server.URL)
-	ts.Setenv("VISION_TRAINING_KEY", "simulated")
+	started.Store(ts, service)
+	ts.Setenv("VISION_TRAINING_KEY", cmp.Or(config.Key, "simulated"))
 	ts.Check(os.WriteFile(ts.MkAbs("good.yaml"), fmt.Appendf(nil, twoResources, server.URL, server.URL), 0o600))
 	ts.Setenv("PROJECT", project.ID.String())
 	for i, it := range project.Iterations {
