@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -108,7 +107,10 @@ func azureOpener(server azurite.Server) opener {
 func TestAzureStore(t *testing.T) {
 	server := azurite.Start(t)
 	open := azureOpener(server)
-	testStoreBehind(t, open)
+	testCloudStore(t, open)
+	testUploadsSurvive(t, open, map[string]fault{
+		"server busy": {randomSource(1000, 1), instead(1, azureSays(http.StatusServiceUnavailable, "ServerBusy"))},
+	})
 	t.Run("list is summed, and has no folders", func(t *testing.T) {
 		opened, _ := open(t)
 		s := opened.(*azureStore)
@@ -138,20 +140,6 @@ func TestAzureStore(t *testing.T) {
 		}))
 		testListsAll(t, s)
 	})
-}
-
-func TestAzureUploadsSurvive(t *testing.T) {
-	faults := singleFaults()
-	maps.Copy(faults, map[string]fault{
-		"server busy": {randomSource(1000, 1), instead(1, azureSays(http.StatusServiceUnavailable, "ServerBusy"))},
-	})
-	testUploadsSurvive(t, azureOpener(azurite.Start(t)), faults)
-}
-
-func TestAzureUploadsFail(t *testing.T) {
-	open := azureOpener(azurite.Start(t))
-	testUploadsFail(t, open)
-	testSomebodyElse(t, open)
 }
 
 func azureSays(status int, code string) func(http.ResponseWriter) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"sync/atomic"
 	"testing"
 )
@@ -62,6 +63,17 @@ func instead(at int32, fail func(http.ResponseWriter)) meddler {
 	}
 }
 
+// untilThen fails the first upload requests before the server sees them.
+func untilThen(last int32, fail func(http.ResponseWriter)) meddler {
+	return func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
+		if n <= last {
+			fail(w)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}
+}
+
 // never fails every upload request, the first after the server did it if done.
 func never(done bool) meddler {
 	return func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
@@ -95,6 +107,18 @@ func damaged(_ int32, w http.ResponseWriter, r *http.Request, server http.Handle
 	server.ServeHTTP(w, r)
 }
 
+// shortened takes the end of every upload away, as if it were meant to be so.
+func shortened(_ int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(err)
+	}
+	body = body[:len(body)-len(body)/4]
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	server.ServeHTTP(w, r)
+}
+
 func busy(w http.ResponseWriter)      { w.WriteHeader(http.StatusServiceUnavailable) }
 func throttled(w http.ResponseWriter) { w.WriteHeader(http.StatusTooManyRequests) }
 
@@ -112,11 +136,15 @@ func cut(w http.ResponseWriter) {
 // opener opens a new warehouse behind a gate.
 type opener func(t *testing.T) (Store, *gate)
 
-func testStoreBehind(t *testing.T, open opener) {
+// testCloudStore is what every store in a cloud must do, whatever happens on the way there.
+func testCloudStore(t *testing.T, open opener) {
 	testStore(t, func(t *testing.T) Store {
 		s, _ := open(t)
 		return s
 	})
+	testUploadsSurvive(t, open, singleFaults())
+	testUploadsFail(t, open)
+	testSomebodyElse(t, open)
 }
 
 type fault struct {
@@ -147,19 +175,21 @@ func testUploadsSurvive(t *testing.T, open opener, faults map[string]fault) {
 	}
 }
 
-// singleFaults are those of an upload that is one request.
+// singleFaults are those of the first request of an upload, for most the only one.
 func singleFaults() map[string]fault {
 	small, large := randomSource(1000, 1), randomSource(1_000_000, 2)
 	return map[string]fault{
-		"busy, small":             {small, instead(1, busy)},
-		"busy, large":             {large, instead(1, busy)},
-		"throttled, small":        {small, instead(1, throttled)},
-		"cut, small":              {small, instead(1, cut)},
-		"cut, in the middle":      {large, halfway},
-		"lost answer, small":      {small, afterwards(1, busy)},
-		"lost answer, large":      {large, afterwards(1, busy)},
-		"lost answer, cut":        {small, afterwards(1, cut)},
-		"lost answer, later busy": {small, never(true)},
+		"busy, small":              {small, instead(1, busy)},
+		"busy, large":              {large, instead(1, busy)},
+		"throttled, small":         {small, instead(1, throttled)},
+		"throttled, large":         {large, instead(1, throttled)},
+		"throttled, several times": {small, untilThen(3, throttled)},
+		"cut, small":               {small, instead(1, cut)},
+		"cut, in the middle":       {large, halfway},
+		"lost answer, small":       {small, afterwards(1, busy)},
+		"lost answer, large":       {large, afterwards(1, busy)},
+		"lost answer, cut":         {small, afterwards(1, cut)},
+		"lost answer, later busy":  {small, never(true)},
 	}
 }
 
@@ -197,14 +227,23 @@ func testSomebodyElse(t *testing.T, open opener) {
 
 // testUploadsFail is what must stay a failure, with the object as it was.
 func testUploadsFail(t *testing.T, open opener) {
-	t.Run("damaged on the way", func(t *testing.T) {
-		s, gate := open(t)
-		gate.meddle = damaged
-		if obj, err := s.Put(t.Context(), localKey, randomSource(1000, 1), ""); err == nil {
-			t.Errorf("Put = %+v", obj)
-		}
-		absent(t, s, localKey)
-	})
+	for name, meddle := range map[string]meddler{"damaged on the way": damaged, "shortened on the way": shortened} {
+		t.Run(name, func(t *testing.T) {
+			for _, over := range []bool{false, true} {
+				s, gate := open(t)
+				old := putBefore(t, s, over)
+				gate.meddle = meddle
+				if obj, err := s.Put(t.Context(), localKey, randomSource(1000, 1), old); err == nil || errors.Is(err, ErrConflict) {
+					t.Errorf("over an object %v: Put = %+v, %v", over, obj, err)
+				}
+				if over {
+					holdsSource(t, s, localKey, randomSource(5, 5))
+				} else {
+					absent(t, s, localKey)
+				}
+			}
+		})
+	}
 	t.Run("never done, though the same content was there before", func(t *testing.T) {
 		s, gate := open(t)
 		src := randomSource(1000, 1)

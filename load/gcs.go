@@ -9,6 +9,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/storage"
@@ -32,9 +33,12 @@ const (
 	// gcsTries is how often an object is uploaded when what arrived is not what
 	// was sent.
 	gcsTries = 3
+	// gcsAttempts is how often in a row a request may fail. Left to itself the SDK
+	// tries for ever. With its pauses this takes a minute.
+	gcsAttempts = 8
 )
 
-func newGCS(ctx context.Context, bucket, root string) (*gcs, error) {
+func newGCS(ctx context.Context, bucket, root string, options ...storage.RetryOption) (*gcs, error) {
 	place, err := newPlace("gs://"+bucket, root)
 	if err != nil {
 		return nil, err
@@ -44,7 +48,7 @@ func newGCS(ctx context.Context, bucket, root string) (*gcs, error) {
 		return nil, fmt.Errorf("warehouse gs://%s: %w (log in with: gcloud auth application-default login)", bucket, err)
 	}
 	// Every write here has a precondition, so all of them can be retried.
-	client.SetRetry(storage.WithPolicy(storage.RetryAlways))
+	client.SetRetry(append(options, storage.WithPolicy(storage.RetryAlways), storage.WithMaxAttempts(gcsAttempts))...)
 	return &gcs{place: place, client: client, bucket: bucket, chunk: gcsChunk}, nil
 }
 
@@ -143,11 +147,15 @@ func (g *gcs) Put(ctx context.Context, key string, src Source, old string) (Obje
 }
 
 // upload sends the whole source. A failed upload is cancelled, never closed:
-// closing a writer commits what it has.
+// closing a writer commits what it has. The SDK counts no attempts of an upload.
 func (g *gcs) upload(ctx context.Context, handle *storage.ObjectHandle, src Source) (*storage.ObjectAttrs, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w := handle.NewWriter(ctx)
+	var failures atomic.Int32 // since the last chunk that arrived
+	w := handle.Retryer(storage.WithErrorFunc(func(err error) bool {
+		return storage.ShouldRetry(err) && failures.Add(1) < gcsAttempts
+	})).NewWriter(ctx)
+	w.ProgressFunc = func(int64) { failures.Store(0) }
 	w.ChunkSize = g.chunk
 	w.ChunkRetryDeadline = 2 * time.Minute
 	w.ContentType = parquetType

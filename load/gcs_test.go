@@ -1,12 +1,17 @@
 package load
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"cloud.google.com/go/storage"
 	"github.com/fsouza/fake-gcs-server/fakestorage"
+	"github.com/googleapis/gax-go/v2"
 )
 
 // newTestGCS opens a store on a server that speaks the protocol, with small chunks.
@@ -26,7 +31,7 @@ func newTestGCS(t *testing.T, bucket string) (*gcs, *gate) {
 	server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: "bucket"})
 	gate.server = server.HTTPHandler()
 	t.Setenv("STORAGE_EMULATOR_HOST", host.Host)
-	s, err := newGCS(t.Context(), bucket, "a/warehouse")
+	s, err := newGCS(t.Context(), bucket, "a/warehouse", storage.WithBackoff(gax.Backoff{Initial: time.Millisecond, Max: 2 * time.Millisecond, Multiplier: 2}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,16 +46,14 @@ func newTestGCS(t *testing.T, bucket string) (*gcs, *gate) {
 
 func openGCS(t *testing.T) (Store, *gate) { return newTestGCS(t, "bucket") }
 
-func TestGCSStore(t *testing.T) { testStoreBehind(t, openGCS) }
+func TestGCSStore(t *testing.T) { testCloudStore(t, openGCS) }
 
-func TestGCSUploadsSurvive(t *testing.T) {
-	small, large := randomSource(1000, 1), randomSource(1_000_000, 2)
+// A large upload is several requests, the first of which begins it.
+func TestGCSChunksSurvive(t *testing.T) {
+	large := randomSource(1_000_000, 2)
 	testUploadsSurvive(t, openGCS, map[string]fault{
-		"busy, small":                   {small, instead(1, busy)},
-		"throttled, small":              {small, instead(1, throttled)},
-		"cut, small":                    {small, instead(1, cut)},
-		"lost answer, small":            {small, afterwards(1, busy)},
 		"busy, in a chunk":              {large, instead(3, busy)},
+		"throttled, in a chunk":         {large, instead(3, throttled)},
 		"cut, in a chunk":               {large, instead(3, cut)},
 		"lost answer of the beginning":  {large, afterwards(1, busy)},
 		"lost answer of a chunk":        {large, afterwards(3, busy)},
@@ -58,7 +61,31 @@ func TestGCSUploadsSurvive(t *testing.T) {
 	})
 }
 
-func TestGCSLostAnswerAndSomebodyElse(t *testing.T) { testSomebodyElse(t, openGCS) }
+// Where the server is away for good, nothing waits for it for ever.
+func TestGCSGivesUp(t *testing.T) {
+	s, gate := newTestGCS(t, "bucket")
+	var asked atomic.Int32
+	gate.server = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		io.Copy(io.Discard, r.Body)
+		busy(w)
+	})
+	_, stat := s.Stat(t.Context(), localKey)
+	_, open := s.Open(t.Context(), localKey)
+	_, small := s.Put(t.Context(), localKey, randomSource(1000, 1), "")
+	_, large := s.Put(t.Context(), localKey, randomSource(1_000_000, 1), "")
+	var list error
+	for _, list = range s.List(t.Context(), "") {
+	}
+	for name, err := range map[string]error{"stat": stat, "open": open, "small": small, "large": large, "list": list} {
+		if err == nil || !strings.Contains(err.Error(), "503") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := asked.Load(); n > 8*gcsAttempts {
+		t.Errorf("it asked %d times", n)
+	}
+}
 
 func TestGCSErrorsSayWhatToDo(t *testing.T) {
 	s, _ := newTestGCS(t, "no-such-bucket")

@@ -9,7 +9,6 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"maps"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -86,23 +85,17 @@ func s3Says(status int, code string) func(http.ResponseWriter) {
 
 func openS3(t *testing.T) (Store, *gate) { return newTestS3(t, "bucket") }
 
-func TestS3Store(t *testing.T) { testStoreBehind(t, openS3) }
+func TestS3Store(t *testing.T) { testCloudStore(t, openS3) }
 
 func TestS3UploadsSurvive(t *testing.T) {
-	faults := singleFaults()
 	small := randomSource(1000, 1)
-	maps.Copy(faults, map[string]fault{
+	testUploadsSurvive(t, openS3, map[string]fault{
 		"told to slow down":    {small, instead(1, s3Says(http.StatusServiceUnavailable, "SlowDown"))},
 		"racing with another":  {small, instead(1, s3Says(http.StatusConflict, "ConditionalRequestConflict"))},
 		"lost answer, racing":  {small, afterwards(1, s3Says(http.StatusConflict, "ConditionalRequestConflict"))},
 		"lost answer, refused": {small, afterwards(1, s3Says(http.StatusForbidden, "AccessDenied"))},
 	})
-	testUploadsSurvive(t, openS3, faults)
 }
-
-func TestS3UploadsFail(t *testing.T) { testUploadsFail(t, openS3) }
-
-func TestS3LostAnswerAndSomebodyElse(t *testing.T) { testSomebodyElse(t, openS3) }
 
 // Amazon S3 answers so where the fake says that the precondition failed.
 func TestS3PutOverWhatIsGone(t *testing.T) {
