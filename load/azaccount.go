@@ -74,7 +74,7 @@ func openHost(ctx context.Context, host, account string, options *service.Client
 	case token != "":
 		return service.NewClientWithNoCredential(at+"?"+token, options)
 	}
-	identity, err := azidentity.NewDefaultAzureCredential(nil)
+	identity, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: azcore.ClientOptions{Transport: options.Transport}})
 	if err == nil { // one that cannot log in is better known now than after the export
 		_, err = identity.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{"https://storage.azure.com/.default"}})
 	}

@@ -15,6 +15,7 @@ import (
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iterator"
+	"google.golang.org/api/option"
 )
 
 // gcs is a folder of a Google Cloud Storage bucket. Credentials are the
@@ -38,17 +39,17 @@ const (
 	gcsAttempts = 8
 )
 
-func newGCS(ctx context.Context, bucket, root string, options ...storage.RetryOption) (*gcs, error) {
+func newGCS(ctx context.Context, bucket, root string, options []option.ClientOption, retries ...storage.RetryOption) (*gcs, error) {
 	place, err := newPlace("gs://"+bucket, root)
 	if err != nil {
 		return nil, err
 	}
-	client, err := storage.NewClient(ctx)
+	client, err := storage.NewClient(ctx, options...)
 	if err != nil {
 		return nil, fmt.Errorf("warehouse gs://%s: %w (log in with: gcloud auth application-default login)", bucket, err)
 	}
 	// Every write here has a precondition, so all of them can be retried.
-	client.SetRetry(append(options, storage.WithPolicy(storage.RetryAlways), storage.WithMaxAttempts(gcsAttempts))...)
+	client.SetRetry(append(retries, storage.WithPolicy(storage.RetryAlways), storage.WithMaxAttempts(gcsAttempts))...)
 	return &gcs{place: place, client: client, bucket: bucket, chunk: gcsChunk}, nil
 }
 

@@ -31,7 +31,7 @@ func newTestGCS(t *testing.T, bucket string) (*gcs, *gate) {
 	server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: "bucket"})
 	gate.server = server.HTTPHandler()
 	t.Setenv("STORAGE_EMULATOR_HOST", host.Host)
-	s, err := newGCS(t.Context(), bucket, "a/warehouse", storage.WithBackoff(gax.Backoff{Initial: time.Millisecond, Max: 2 * time.Millisecond, Multiplier: 2}))
+	s, err := newGCS(t.Context(), bucket, "a/warehouse", nil, storage.WithBackoff(gax.Backoff{Initial: time.Millisecond, Max: 2 * time.Millisecond, Multiplier: 2}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func OpenStore(ctx context.Context, address string) (Store, error) {
 	}
 	switch where.scheme {
 	case "gs":
-		return newGCS(ctx, where.bucket, where.root)
+		return newGCS(ctx, where.bucket, where.root, nil)
 	case "s3":
 		return newS3(ctx, where.bucket, where.root)
 	case "azblob":
