@@ -24,7 +24,7 @@ const (
 )
 
 // errNoBucket is that the bucket or container of a warehouse is not there.
-var errNoBucket = errors.New("there is no such place")
+var errNoBucket = errors.New("no such bucket or container")
 
 // place is the folder of a bucket or container in which a warehouse lies.
 type place struct {
