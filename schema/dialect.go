@@ -45,7 +45,7 @@ func (d dialect) functions() template.FuncMap {
 // nothing that is stored knows a default one.
 func (d dialect) ref(name string) string {
 	if d.Dialect == BigQuery {
-		return "`" + strings.ReplaceAll(d.dataset, ".", "`.`") + "`.`" + name + "`"
+		return d.quoteName(d.dataset + "." + name)
 	}
 	return name
 }
@@ -67,10 +67,11 @@ func (d dialect) typeName(c Column) string {
 	return fmt.Sprintf(structList, strings.Join(fields, ", "))
 }
 
-// quoteName quotes a name that may be a word of the language.
+// quoteName quotes a name, which may be a word of the language. BigQuery's may be
+// a path.
 func (d dialect) quoteName(s string) string {
 	if d.Dialect == BigQuery {
-		return "`" + s + "`"
+		return "`" + strings.ReplaceAll(s, ".", "`.`") + "`"
 	}
 	return `"` + s + `"`
 }

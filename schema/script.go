@@ -11,12 +11,16 @@ import (
 type Script struct {
 	Dialect Dialect
 
-	// Warehouse is the root as the database calls it: a folder or a URL, without
-	// a slash at its end. A name in it is taken to the letter.
+	// Warehouse is the root as the database calls it: a folder, gs://, s3:// or
+	// az://, without a slash at its end. A name in it is taken to the letter.
 	Warehouse string
 
 	// Dataset is BigQuery's, as dataset or project.dataset.
 	Dataset string
+
+	// Location is where BigQuery makes the dataset if it is not there yet, such as
+	// EU; empty for BigQuery's own choice. It has to be where the bucket is.
+	Location string
 
 	// Native makes tables of BigQuery's own, which hold a copy of the rows, in place
 	// of external ones.
@@ -31,17 +35,27 @@ type Script struct {
 // Running them again replaces what they made; no row of the warehouse is touched.
 func (s Script) Statements() []string {
 	d := dialect{s.Dialect, s.Dataset}
-	make := s.duckDB
 	if s.Dialect == BigQuery {
-		make = s.bigQuery
+		return s.bigQuery(d)
 	}
-	return make(d)
+	return s.duckDB(d)
 }
 
 // String is the script as text.
 func (s Script) String() string { return strings.Join(s.Statements(), ";\n\n") + ";\n" }
 
+// duckDBAccess lets DuckDB read a cloud's warehouse with the machine's own
+// credentials, where DuckDB can use them.
+var duckDBAccess = map[string][]string{
+	"gs": {"-- DuckDB needs an HMAC key for Google Cloud Storage:\n--   CREATE SECRET (TYPE gcs, KEY_ID '...', SECRET '...');\nINSTALL httpfs", "LOAD httpfs"},
+	"s3": {"INSTALL httpfs", "LOAD httpfs", "INSTALL aws", "LOAD aws", "CREATE OR REPLACE SECRET cvexport (TYPE s3, PROVIDER credential_chain)"},
+	"az": {"INSTALL azure", "LOAD azure", "-- With ACCOUNT_NAME '...' if the address below names no account.\nCREATE OR REPLACE SECRET cvexport (TYPE azure, PROVIDER credential_chain)"},
+}
+
 func (s Script) duckDB(d dialect) (statements []string) {
+	if scheme, _, ok := strings.Cut(s.Warehouse, "://"); ok {
+		statements = slices.Clone(duckDBAccess[scheme])
+	}
 	add := func(format string, args ...any) { statements = append(statements, fmt.Sprintf(format, args...)) }
 	describe := func(kind, name, doc string, columns []Column) {
 		add("COMMENT ON %s %s IS %s", kind, name, d.quote(doc))
@@ -94,7 +108,11 @@ func globEscape(s string) string {
 
 func (s Script) bigQuery(d dialect) (statements []string) {
 	add := func(format string, args ...any) { statements = append(statements, fmt.Sprintf(format, args...)) }
-	add("CREATE SCHEMA IF NOT EXISTS `%s`", s.Dataset)
+	location := ""
+	if s.Location != "" {
+		location = " OPTIONS (location = " + d.quote(s.Location) + ")"
+	}
+	add("CREATE SCHEMA IF NOT EXISTS %s%s", d.quoteName(s.Dataset), location)
 	for _, t := range Tables() {
 		statements = append(statements, s.bigQueryTable(d, t)...)
 	}
@@ -125,8 +143,19 @@ func (s Script) bigQueryTable(d dialect, t Table) []string {
 		return []string{fmt.Sprintf("CREATE OR REPLACE EXTERNAL TABLE %s (\n%s\n)\n%s\nOPTIONS (\n  description = %s,\n  %s,\n  require_hive_partition_filter = false\n)",
 			d.ref(t.Name), bigQueryColumns(d, t.Columns, true), partitions, doc, source)}
 	}
-	return []string{fmt.Sprintf("LOAD DATA OVERWRITE %s (\n%s\n)\nCLUSTER BY project_id, iteration_id\nOPTIONS (description = %s)\nFROM FILES (\n  %s\n)\n%s",
-		d.ref(t.Name), bigQueryColumns(d, t.Columns, true), doc, source, partitions)}
+	return []string{fmt.Sprintf("LOAD DATA OVERWRITE %s (\n%s\n)\nCLUSTER BY %s\nOPTIONS (description = %s)\nFROM FILES (\n  %s\n)\n%s",
+		d.ref(t.Name), bigQueryColumns(d, t.Columns, true), strings.Join(clustering(t), ", "), doc, source, partitions)}
+}
+
+// clustering are the columns by which questions choose rows; BigQuery takes four.
+func clustering(t Table) []string {
+	columns := []string{"project_id", "iteration_id"}
+	for _, name := range []string{"tag_id", "image_id"} {
+		if slices.ContainsFunc(t.Columns, func(c Column) bool { return c.Name == name }) {
+			columns = append(columns, name)
+		}
+	}
+	return columns
 }
 
 // bigQueryColumns lists columns with their descriptions, a line each.

@@ -29,6 +29,19 @@ type Argument struct {
 	Doc     string
 }
 
+// Signature is how the view or function is called: outcomes(probability_threshold,
+// overlap_threshold).
+func (v View) Signature() string {
+	var names []string
+	for _, a := range v.Arguments {
+		names = append(names, a.Name)
+	}
+	if names == nil {
+		return v.Name
+	}
+	return v.Name + "(" + strings.Join(names, ", ") + ")"
+}
+
 // Views are all views and functions, each behind those that it reads.
 func Views() []View { return views }
 

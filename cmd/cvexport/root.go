@@ -60,7 +60,8 @@ them, also when the service has forgotten them.`,
   export VISION_TRAINING_ENDPOINT=westeurope VISION_TRAINING_KEY=...
   cvexport export --project ID --iteration latest         # the iteration trained last, into ./warehouse
   cvexport nightly                                        # every completed iteration not exported yet
-  cvexport verify                                         # is everything in the warehouse whole?`,
+  cvexport verify                                         # is everything in the warehouse whole?
+  cvexport sql --dialect duckdb                           # tables, views and evaluation functions, to run`,
 		Version:       programVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -70,7 +71,7 @@ them, also when the service has forgotten them.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{command: cmd.CommandPath(), err: err}
 	})
-	root.AddCommand(newExport(), newNightly(), newListen(), newVerify(), newConfig(), newSimulate(), newDemo())
+	root.AddCommand(newExport(), newNightly(), newListen(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo())
 	for _, cmd := range root.Commands() {
 		markUsage(cmd)
 		for _, below := range cmd.Commands() {
@@ -94,9 +95,13 @@ func markUsage(cmd *cobra.Command) {
 	}
 }
 
+func (c *common) addAddress(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.warehouse, "warehouse", os.Getenv("CVEXPORT_WAREHOUSE"), "where the tables are: a folder, file://, gs://, s3:// or azblob:// (CVEXPORT_WAREHOUSE; default "+defaultWarehouse+")")
+}
+
 func (c *common) addWarehouse(cmd *cobra.Command) {
+	c.addAddress(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.warehouse, "warehouse", os.Getenv("CVEXPORT_WAREHOUSE"), "where the tables are: a folder, file://, gs://, s3:// or azblob:// (CVEXPORT_WAREHOUSE; default "+defaultWarehouse+")")
 	f.StringVar(&c.spoolDir, "spool", "", "folder for temporary files, about the size of one iteration's tables (default the system's)")
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json, on standard error")
 	f.StringVar(&c.output, "output", "text", "text or json, the result on standard output")

@@ -12,7 +12,7 @@ import (
 // BigQuery takes the script, and makes of it what the schema says.
 func TestScript(t *testing.T) {
 	for _, native := range []bool{false, true} {
-		script := schema.Script{Dialect: schema.BigQuery, Warehouse: "gs://bucket/it's a \\ folder", Dataset: "project-1.vision", Native: native}
+		script := schema.Script{Dialect: schema.BigQuery, Warehouse: "gs://bucket/it's a \\ folder", Dataset: "project-1.vision", Location: "EU", Native: native}
 		statements, err := Analyze(script.String())
 		if err != nil {
 			t.Fatal(err)
