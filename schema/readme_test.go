@@ -10,9 +10,16 @@ import (
 
 var update = flag.Bool("update", false, "write the README's tables anew")
 
-// The README's tables are the schema's.
-func TestReadmeTables(t *testing.T) {
-	const path, from, to = "../README.md", "-update -->\n", "<!-- end of tables -->"
+// The README's tables and views are the schema's.
+func TestReadme(t *testing.T) {
+	checkReadme(t, "tables", readmeTables())
+	checkReadme(t, "views", readmeViews())
+}
+
+func checkReadme(t *testing.T, part, want string) {
+	t.Helper()
+	const path = "../README.md"
+	from, to := "<!-- "+part+": written by go test ./schema -run Readme -update -->\n", "<!-- end of "+part+" -->"
 	body, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -20,14 +27,13 @@ func TestReadmeTables(t *testing.T) {
 	before, rest, ok1 := strings.Cut(string(body), from)
 	got, after, ok2 := strings.Cut(rest, to)
 	if !ok1 || !ok2 {
-		t.Fatal("the README has no place for the tables")
+		t.Fatalf("the README has no place for the %s", part)
 	}
-	want := readmeTables()
 	if got == want {
 		return
 	}
 	if !*update {
-		t.Fatal("the README's tables are not the schema's: go test ./schema -run Readme -update")
+		t.Fatalf("the README's %s are not the schema's: go test ./schema -run Readme -update", part)
 	}
 	if err := os.WriteFile(path, []byte(before+from+want+to+after), 0o644); err != nil {
 		t.Fatal(err)
@@ -45,8 +51,34 @@ func readmeTables() string {
 	return b.String() + "\n"
 }
 
+func readmeViews() string {
+	var b strings.Builder
+	b.WriteString("\n| view or function | rows |\n| --- | --- |\n")
+	for _, v := range Views() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", v.Signature(), v.Doc)
+	}
+	for _, v := range Views() {
+		if v.table != nil {
+			continue // its table's columns are above
+		}
+		fmt.Fprintf(&b, "\n<details><summary><code>%s</code>: columns</summary>\n\n| | type | |\n| --- | --- | --- |\n", v.Signature())
+		for _, a := range v.Arguments {
+			value := ""
+			if a.Default != "" {
+				value = "; in DuckDB " + a.Default + " if left out"
+			}
+			fmt.Fprintf(&b, "| argument `%s` | %s | %s%s |\n", a.Name, readmeType(Column{Type: a.Type}), a.Doc, value)
+		}
+		for _, c := range v.Columns {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name, readmeType(c), c.Doc)
+		}
+		b.WriteString("\n</details>\n")
+	}
+	return b.String() + "\n"
+}
+
 func readmeType(c Column) string {
-	name := map[Type]string{String: "string", Timestamp: "timestamp", Double: "double", Int32: "int32", Int64: "int64", StringList: "list of string"}[c.Type]
+	name := typeNames[c.Type]
 	if c.Type == StructList {
 		var fields []string
 		for _, f := range c.Fields {

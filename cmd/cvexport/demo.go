@@ -45,24 +45,20 @@ var demoQueries = []struct{ question, sql string }{
 	{"How many rows has each table?", `
 SELECT e.iteration_name AS iteration, o.table, o.rows, o.bytes
 FROM exports e, unnest(e.objects) AS u(o) ORDER BY ALL`},
-	{"Which tags is the model of the last iteration worst at?", `
-SELECT tag_name AS tag, image_count AS images, round(precision, 3) AS precision,
-       round(recall, 3) AS recall, round(average_precision, 3) AS average_precision
-FROM tag_performance
-WHERE iteration_id = (SELECT iteration_id FROM exports ORDER BY trained_at DESC LIMIT 1)
-ORDER BY average_precision, tag LIMIT 5`},
+	{"Is the last iteration better?", `
+SELECT e.iteration_name AS iteration, m.labels, round(m.precision, 3) AS precision, round(m.recall, 3) AS recall, round(m.f1, 3) AS f1
+FROM tag_metrics(0.5, 0.3) AS m JOIN exports AS e USING (project_id, iteration_id)
+WHERE m.scope = 'micro' ORDER BY e.trained_at`},
+	{"Which tags is it worst at?", `
+SELECT tag_name AS tag, labels, round(precision, 3) AS precision, round(recall, 3) AS recall, round(f1, 3) AS f1
+FROM tag_metrics(0.5, 0.3)
+WHERE scope = 'tag' AND iteration_id = (SELECT iteration_id FROM exports ORDER BY trained_at DESC LIMIT 1)
+ORDER BY f1, tag LIMIT 5`},
 	{"Which images did it get wrong, and was surest of?", `
-WITH latest AS (SELECT iteration_id FROM exports ORDER BY trained_at DESC LIMIT 1),
-best AS (
-  SELECT image_id, tag_id, tag_name, probability FROM predictions SEMI JOIN latest USING (iteration_id)
-  QUALIFY row_number() OVER (PARTITION BY image_id ORDER BY probability DESC, prediction_index) = 1),
-labels AS (
-  SELECT image_id, list(tag_id) AS tag_ids, string_agg(tag_name, ', ' ORDER BY tag_index) AS labelled
-  FROM tags SEMI JOIN latest USING (iteration_id) GROUP BY image_id)
-SELECT image_id AS image, tag_name AS predicted, round(probability, 4) AS probability, coalesce(labelled, 'nothing') AS labelled
-FROM best LEFT JOIN labels USING (image_id)
-WHERE NOT coalesce(list_contains(tag_ids, tag_id), false)
-ORDER BY best.probability DESC, image LIMIT 5`},
+SELECT image_id AS image, predicted_tag_name AS predicted, round(probability, 4) AS probability, coalesce(true_tag_name, '(no label)') AS labelled
+FROM mistakes(0.5, 0.3)
+WHERE probability IS NOT NULL AND iteration_id = (SELECT iteration_id FROM exports ORDER BY trained_at DESC LIMIT 1)
+ORDER BY probability DESC, image LIMIT 5`},
 }
 
 func (c *demoCommand) run(cmd *cobra.Command) (err error) {

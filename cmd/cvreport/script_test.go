@@ -16,12 +16,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs both commands as users have them, one beside the other:
 // testdata/script/*.txtar.
 func TestScripts(t *testing.T) {
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(bin, "cvexport"), "../cvexport")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building cvexport: %v: %s", err, out)
-	}
+	bin := filepath.Dir(builtCvexport(t))
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
@@ -30,4 +25,16 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// builtCvexport builds the other command, as users have it, into a folder of its own.
+func builtCvexport(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "cvexport")
+	build := exec.Command("go", "build", "-o", program, "../cvexport")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building cvexport: %v: %s", err, out)
+	}
+	return program
 }

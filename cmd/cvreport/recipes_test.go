@@ -1,0 +1,54 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the README's answers anew")
+
+// recipe is a question of the README: its SQL and its answer.
+var recipe = regexp.MustCompile("(?s)```sql\n(.*?)```\n\n```\n(.*?)```")
+
+// The README's recipes have the answers that the README gives, on the demo's data.
+func TestRecipes(t *testing.T) {
+	const path, from, to = "../../README.md", "-run Recipes -update -->\n", "<!-- end of recipes -->"
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(body), from)
+	recipes, after, ok2 := strings.Cut(rest, to)
+	if !ok1 || !ok2 || !recipe.MatchString(recipes) {
+		t.Fatal("the README has no recipes")
+	}
+	root := filepath.Join(t.TempDir(), "warehouse")
+	demo := exec.Command(builtCvexport(t), "demo", "--quiet", "--warehouse", root)
+	if out, err := demo.CombinedOutput(); err != nil && !strings.Contains(string(out), "neither beside cvexport") { // there is no need of cvreport
+		t.Fatalf("%v: %s", err, out)
+	}
+	got := recipe.ReplaceAllStringFunc(recipes, func(text string) string {
+		sql := recipe.FindStringSubmatch(text)[1]
+		answer, stderr, code := query(t, "--warehouse", root, sql)
+		if code != exitDone {
+			t.Errorf("%s%s", sql, stderr)
+		}
+		return fmt.Sprintf("```sql\n%s```\n\n```\n%s```", sql, answer)
+	})
+	if diff := cmp.Diff(recipes, got); diff != "" && !*update {
+		t.Errorf("go test ./cmd/cvreport -run Recipes -update (-readme +answers):\n%s", diff)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(before+from+got+to+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
