@@ -37,6 +37,8 @@ type Decoder struct {
 	ids     []schema.ID
 	unknown map[string]int
 
+	quick quick
+
 	// Where the reading is, for errors.
 	at     place
 	image  image
@@ -65,6 +67,7 @@ func NewDecoder(opts Options) *Decoder {
 		regions:     newRegionColumns(opts.Memory, opts.ExportID),
 		jx:          jx.DecodeBytes(nil),
 	}
+	d.quick.decoder = d
 	d.fields = callbacks{
 		image: d.imageField, prediction: d.predictionField, tag: d.tagField, region: d.regionField, box: d.boxField,
 		images: d.imageItem, predictionItem: d.predictionItem, tagItem: d.tagItem, regionItem: d.regionItem,
@@ -90,15 +93,21 @@ func (d *Decoder) Decode(body []byte, known func(schema.ID) bool) (*Records, err
 	err := d.page()
 	d.body, d.known = nil, nil
 	if err != nil {
-		for _, r := range d.tables() {
-			r.discard()
-		}
+		d.discard()
 		return nil, err
 	}
 	return &Records{
 		Images: d.images.record(), Predictions: d.predictions.record(), Tags: d.tags.record(), Regions: d.regions.record(),
 		IDs: d.ids, Unknown: d.unknown,
 	}, nil
+}
+
+// discard drops what was read of a page.
+func (d *Decoder) discard() {
+	d.ids = nil
+	for _, r := range d.tables() {
+		r.discard()
+	}
 }
 
 func (d *Decoder) tables() [4]*rows {
@@ -114,6 +123,12 @@ func (d *Decoder) page() error {
 		return &Error{Image: -1, Offset: len(d.body) - len(trimmed), Err: errHTML}
 	case !utf8.Valid(d.body):
 		return &Error{Image: -1, Offset: invalidUTF8(d.body), Err: errUTF8}
+	}
+	if d.known == nil {
+		if d.quick.page() {
+			return nil
+		}
+		d.discard()
 	}
 	if err := d.jx.Arr(d.fields.images); err != nil {
 		return d.locate(err)

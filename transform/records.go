@@ -102,10 +102,18 @@ func (r *rows) box() (b boxColumns) {
 	return b
 }
 
-// record hands over what was built and starts anew.
+// record hands over what was built and starts anew, with room for as much: pages
+// are alike, and growing by doubling costs copies.
 func (r *rows) record() arrow.RecordBatch {
+	rec := r.builder.NewRecordBatch()
+	for i, column := range r.builder.Fields() {
+		column.Reserve(r.n)
+		if text, ok := column.(*array.StringBuilder); ok {
+			text.ReserveData(len(rec.Column(i).(*array.String).ValueBytes()))
+		}
+	}
 	r.n = 0
-	return r.builder.NewRecordBatch()
+	return rec
 }
 
 // discard drops what was built; the columns may differ in length.

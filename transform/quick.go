@@ -1,0 +1,279 @@
+package transform
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// quick reads pages as nearly all are: known fields, each once at most, with
+// values of their types. On anything else it gives up, whether it is an error or
+// not, and the plain decoder reads the page again from its start: that one knows
+// what is wrong, and where. What quick takes, the plain decoder takes too, and
+// makes the same rows of it (FuzzQuick).
+type quick struct {
+	scanner
+	decoder *Decoder
+	tagIDs  tagIDs
+	item    quickItem
+}
+
+// quickItem is one prediction, tag or region while it is read.
+type quickItem struct {
+	met         once
+	tagID       []byte // as its column has it
+	tagName     text
+	created     micros
+	probability float64
+	regionID    schema.ID
+	side        [4]float64
+}
+
+const (
+	metTagID once = 1 << iota
+	metTagName
+	metCreated
+	metProbability
+	metBox
+	metRegionID
+	metLeft
+	metTop
+	metWidth
+	metHeight
+
+	metSides = metLeft | metTop | metWidth | metHeight
+)
+
+// page reads the page that the decoder has, and reports whether it did. If not,
+// the decoder holds a part of it, to be discarded.
+func (q *quick) page() bool {
+	q.scanner = scanner{b: q.decoder.body}
+	defer func() { q.scanner = scanner{} }()
+	if q.peek() != '[' {
+		return false // null is no page
+	}
+	for state := q.scanner.item(true); state != closed; state = q.scanner.item(false) {
+		if state == broken || !q.image() {
+			return false
+		}
+	}
+	return q.ended()
+}
+
+func (q *quick) image() bool {
+	d := q.decoder
+	d.image = image{predictions: d.predictions.n, tags: d.tags.n, regions: d.regions.n}
+	img := &d.image
+	for first := true; ; first = false {
+		key, state := q.key(first)
+		if state != open {
+			if state == broken || img.id.IsZero() {
+				return false
+			}
+			d.ids = append(d.ids, img.id)
+			d.appendImage()
+			return true
+		}
+		ok := false
+		switch string(key) {
+		case "id":
+			ok = img.met.mark(1) == nil && q.id(&img.id)
+		case "created":
+			ok = img.met.mark(2) == nil && q.time(&img.created)
+		case "width":
+			ok = img.met.mark(4) == nil && q.pixels(&img.width)
+		case "height":
+			ok = img.met.mark(8) == nil && q.pixels(&img.height)
+		case "imageUri":
+			ok = img.met.mark(16) == nil && q.uri(&img.imageURI)
+		case "thumbnailUri":
+			ok = img.met.mark(32) == nil && q.uri(&img.thumbnailURI)
+		case "predictions":
+			ok = img.met.mark(64) == nil && q.predictions()
+		case "tags":
+			ok = img.met.mark(128) == nil && q.tags()
+		case "regions":
+			ok = img.met.mark(256) == nil && q.regions()
+		}
+		if !ok {
+			return false
+		}
+	}
+}
+
+func (q *quick) predictions() bool {
+	c := &q.decoder.predictions
+	for state := q.scanner.item(true); state != closed; state = q.scanner.item(false) {
+		if state == broken || !q.fields(metTagID|metTagName|metProbability|metBox) || !q.has(metTagID|metProbability) {
+			return false
+		}
+		q.appendTag(&c.childColumns)
+		c.probability.Append(q.item.probability)
+		c.box.append(q.item.side, q.item.met&metSides != 0)
+	}
+	return true
+}
+
+func (q *quick) tags() bool {
+	c := &q.decoder.tags
+	for state := q.scanner.item(true); state != closed; state = q.scanner.item(false) {
+		if state == broken || !q.fields(metTagID|metTagName|metCreated) || !q.has(metTagID) {
+			return false
+		}
+		q.appendTag(&c.childColumns)
+		q.item.created.appendTo(c.created)
+	}
+	return true
+}
+
+func (q *quick) regions() bool {
+	c := &q.decoder.regions
+	for state := q.scanner.item(true); state != closed; state = q.scanner.item(false) {
+		if state == broken || !q.fields(metTagID|metTagName|metCreated|metRegionID|metSides) || !q.has(metTagID|metRegionID|metSides) {
+			return false
+		}
+		q.appendTag(&c.childColumns)
+		var buf [36]byte
+		c.regionID.Append(q.item.regionID.Append(buf[:0]))
+		q.item.created.appendTo(c.created)
+		c.box.append(q.item.side, true)
+	}
+	return true
+}
+
+func (q *quick) has(fields once) bool { return q.item.met&fields == fields }
+
+// appendTag appends what predictions, tags and regions share.
+func (q *quick) appendTag(c *childColumns) {
+	c.tagID.Append(q.item.tagID)
+	q.item.tagName.appendTo(c.tagName)
+	c.n++
+}
+
+// fields reads the fields of an item, of which it may have only those allowed.
+func (q *quick) fields(allowed once) bool {
+	q.item = quickItem{}
+	for first := true; ; first = false {
+		key, state := q.key(first)
+		if state != open {
+			return state == closed
+		}
+		if !q.field(key, allowed) {
+			return false
+		}
+	}
+}
+
+func (q *quick) field(key []byte, allowed once) bool {
+	it := &q.item
+	mark := func(bit once) bool { return allowed&bit != 0 && it.met.mark(bit) == nil }
+	switch string(key) {
+	case "probability":
+		return mark(metProbability) && q.number(&it.probability)
+	case "tagId":
+		return mark(metTagID) && q.tagID()
+	case "tagName":
+		return mark(metTagName) && q.text(&it.tagName)
+	case "boundingBox":
+		return mark(metBox) && q.box()
+	case "created":
+		return mark(metCreated) && q.time(&it.created)
+	case "regionId":
+		return mark(metRegionID) && q.id(&it.regionID)
+	case "left":
+		return mark(metLeft) && q.number(&it.side[0])
+	case "top":
+		return mark(metTop) && q.number(&it.side[1])
+	case "width":
+		return mark(metWidth) && q.number(&it.side[2])
+	case "height":
+		return mark(metHeight) && q.number(&it.side[3])
+	}
+	return false
+}
+
+// box reads the four sides of a prediction's box, or null.
+func (q *quick) box() bool {
+	if q.peek() != '{' {
+		return q.null()
+	}
+	for first := true; ; first = false {
+		key, state := q.key(first)
+		if state != open {
+			return state == closed && q.has(metSides)
+		}
+		if !q.field(key, metSides) {
+			return false
+		}
+	}
+}
+
+func (q *quick) number(into *float64) (ok bool) {
+	*into, ok = q.float()
+	return ok
+}
+
+func (q *quick) pixels(into *count) (ok bool) {
+	if q.peek() == 'n' {
+		return q.null()
+	}
+	into.value, into.present = q.integer()
+	return into.present
+}
+
+func (q *quick) time(into *micros) bool {
+	var t text
+	if ok := q.text(&t); !ok || !t.present {
+		return ok
+	}
+	value, err := schema.ParseTime(t.bytes)
+	*into = micros{value: value, present: true}
+	return err == nil
+}
+
+func (q *quick) uri(into *text) bool {
+	if !q.text(into) {
+		return false
+	}
+	if i := bytes.IndexByte(into.bytes, '?'); i >= 0 && !q.decoder.opts.KeepSAS {
+		into.bytes = into.bytes[:i]
+	}
+	return true
+}
+
+func (q *quick) id(into *schema.ID) bool {
+	raw, ok := q.fixed(36)
+	if !ok {
+		return false
+	}
+	id, err := schema.ParseID(raw)
+	*into = id
+	return err == nil && !id.IsZero()
+}
+
+func (q *quick) tagID() (ok bool) {
+	raw, ok := q.fixed(36)
+	if ok {
+		q.item.tagID, ok = q.tagIDs.canonical(raw)
+	}
+	return ok
+}
+
+// tagIDs remembers ids that were checked: a page names few tags, often.
+type tagIDs [256]struct{ raw, canonical [36]byte }
+
+// canonical checks an id of 36 bytes and returns its canonical form.
+func (t *tagIDs) canonical(raw []byte) ([]byte, bool) {
+	const multiplier = 0x9E3779B97F4A7C15
+	slot := &t[(binary.LittleEndian.Uint64(raw)*multiplier)>>56]
+	if string(slot.raw[:]) != string(raw) {
+		id, err := schema.ParseID(raw)
+		if err != nil || id.IsZero() {
+			return nil, false
+		}
+		copy(slot.raw[:], raw)
+		id.Append(slot.canonical[:0])
+	}
+	return slot.canonical[:], true
+}
