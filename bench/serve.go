@@ -1,0 +1,122 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/simulated"
+)
+
+// served is the simulated service as a process of its own, so that its time is
+// not the export's.
+type served struct {
+	cmd     *exec.Cmd
+	url     string
+	project simulated.Project
+	env     []string
+}
+
+var listening = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+
+func (b *benchmark) serve(ctx context.Context, c simulated.Config, latency time.Duration, rate int) (*served, error) {
+	world, err := simulated.New(c)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"simulate", "--listen", "127.0.0.1:0", "--kind", string(c.Kind), "--seed", fmt.Sprint(c.Seed), "--iterations", "1",
+		"--images", fmt.Sprint(c.Images), "--tags", fmt.Sprint(c.Tags), "--predictions", fmt.Sprint(c.Predictions), "--regions", fmt.Sprint(c.Regions),
+		"--latency", latency.String()}
+	if rate > 0 {
+		args = append(args, "--rate", fmt.Sprint(rate))
+	}
+	s := &served{cmd: exec.CommandContext(ctx, b.path("cvexport"), args...), project: world.Projects()[0]}
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	s.cmd.Stderr = s.cmd.Stdout
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if s.url = listening.FindString(lines.Text()); s.url != "" {
+			go io.Copy(io.Discard, stdout)
+			s.env = []string{"VISION_TRAINING_ENDPOINT=" + s.url, "VISION_TRAINING_KEY=simulated"}
+			return s, nil
+		}
+	}
+	s.stop()
+	return nil, fmt.Errorf("the simulated service does not say where it listens")
+}
+
+func (s *served) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it has ended already, or does now
+	_ = s.cmd.Wait()
+}
+
+func (s *served) export(ctx context.Context, b *benchmark, rate string) (usage, error) {
+	return run(ctx, s.env, b.path("cvexport"), "export", "--quiet", "--rate", rate, "--warehouse", b.path("export.out"),
+		"--project", s.project.ID.String(), "--iteration", s.project.Iterations[0].ID.String())
+}
+
+// images is the address of the iteration's images.
+func (s *served) images() string {
+	return fmt.Sprintf("%s/customvision/v3.2/training/projects/%s/iterations/%s/performance/images", s.url, s.project.ID, s.project.Iterations[0].ID)
+}
+
+// fetch saves every page into a folder, four at once, until one is empty.
+func fetch(ctx context.Context, address, folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	const workers = 4
+	group, ctx := errgroup.WithContext(ctx)
+	for w := range workers {
+		group.Go(func() error {
+			for page := w; ; page += workers {
+				more, err := fetchPage(ctx, fmt.Sprintf("%s?orderBy=Oldest&take=%d&skip=%d", address, extract.PageSize, page*extract.PageSize),
+					filepath.Join(folder, fmt.Sprintf("page-%06d.json", page)))
+				if err != nil || !more {
+					return err
+				}
+			}
+		})
+	}
+	return group.Wait()
+}
+
+func fetchPage(ctx context.Context, address, file string) (more bool, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return false, err
+	}
+	request.Header.Set("Training-key", os.Getenv("VISION_TRAINING_KEY"))
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return false, fmt.Errorf("%s: %s: %v", address, response.Status, err)
+	}
+	const empty = "[]"
+	if string(body) == empty {
+		return false, nil
+	}
+	return true, os.WriteFile(file, body, 0o644)
+}
