@@ -97,7 +97,7 @@ func NewClient(opts Options) (*Client, error) {
 		return nil, err
 	}
 	const longestWait = 2 * time.Minute
-	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), timeout: opts.Timeout, longest: longestWait}
+	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), timeout: opts.Timeout, longest: longestWait}
 	key := runtime.NewKeyCredentialPolicy(azcore.NewKeyCredential(opts.Key), "Training-key",
 		// ParseEndpoint took http on loopback only.
 		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})

@@ -19,8 +19,12 @@ import (
 // throttle is the one place that decides when a request may leave. It sits
 // inside the retries, so that those count too, and a 429 to one worker holds
 // all of them back.
+//
+// It adapts: a 429 halves the rate of all workers, and answers that are well let
+// it climb back, to what the user allowed and no further.
 type throttle struct {
 	limiter *rate.Limiter
+	allowed rate.Limit    // by the user
 	timeout time.Duration // of one try, its body included; waiting for a turn does not count
 	longest time.Duration // the longest wait the service may ask for
 
@@ -30,7 +34,15 @@ type throttle struct {
 
 	mu    sync.Mutex
 	until time.Time // nothing leaves before
+	cut   time.Time // when the rate was last halved
 }
+
+// How the rate adapts.
+const (
+	cutApart = time.Second // 429 answers closer than this are of one burst, and halve the rate once
+	leastCut = 16          // the rate never falls below this part of what is allowed
+	climb    = 40          // so many good answers bring it back from nothing
+)
 
 var _ policy.Policy = (*throttle)(nil)
 
@@ -52,9 +64,30 @@ func (t *throttle) Do(req *policy.Request) (*http.Response, error) {
 	}
 	if resp.StatusCode == http.StatusTooManyRequests {
 		t.throttled.Add(1)
+		t.slowDown(time.Now())
 		t.pause(resp)
+	} else if resp.StatusCode < http.StatusBadRequest {
+		t.speedUp()
 	}
 	return resp, nil
+}
+
+func (t *throttle) slowDown(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.Sub(t.cut) < cutApart {
+		return
+	}
+	t.cut = now
+	t.limiter.SetLimitAt(now, max(t.limiter.Limit()/2, t.allowed/leastCut))
+}
+
+func (t *throttle) speedUp() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if limit := t.limiter.Limit(); limit < t.allowed {
+		t.limiter.SetLimit(min(limit+t.allowed/climb, t.allowed))
+	}
 }
 
 func (t *throttle) wait(ctx context.Context) error {
