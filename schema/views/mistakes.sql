@@ -4,7 +4,7 @@
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column image_id string: the image
--- column mistake string: confused (predicted one tag, labelled another), unlabelled (predicted, nothing labelled there), missed (labelled, not predicted)
+-- column mistake string: confused (predicted one tag, labelled another), unlabelled (predicted, and no missed label goes with it), missed (labelled, and no wrong prediction goes with it)
 -- column true_tag_id string: the tag of the missed label; null for unlabelled
 -- column true_tag_name string: its name
 -- column predicted_tag_id string: the tag that was predicted; null for missed
@@ -47,7 +47,7 @@ compared AS{{inline}} (
     project_id, iteration_id, image_id, prediction_index, probability, tag_id, tag_name, label_index, region_id,
     width * height / (areas - width * height) AS iou
   FROM pairs
-  WHERE region_id IS NULL OR (width > 0 AND height > 0)
+  WHERE region_id IS NULL OR (width > 0 AND height > 0 AND areas IS NOT NULL) -- as in outcomes
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY project_id, iteration_id, image_id, prediction_index
     ORDER BY width * height / (areas - width * height) DESC, label_index) = 1

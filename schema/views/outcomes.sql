@@ -9,7 +9,7 @@
 -- column tag_name string: its name when the iteration was exported
 -- column probability double: how sure the model was; null for a missed label
 -- column prediction_index int32: the prediction's place in the service's list; null for a missed label
--- column label_index int32: the place of the label that was found, compared with, or missed, among the image's regions or tags
+-- column label_index int32: the place of the label that was found, compared with, or missed, among the image's regions or tags; null if there is none
 -- column region_id string: the region that was found, compared with (the one of the tag that the box overlaps most), or missed
 -- column iou double: intersection over union of the box and that region; null if they do not meet, and for a missed label
 -- column box_left double: the predicted box's left edge, or the missed region's
@@ -34,7 +34,8 @@ compared AS{{inline}} (
     project_id, iteration_id, image_id, prediction_index, probability, label_index, region_id,
     width * height / (areas - width * height) AS iou
   FROM pairs
-  WHERE region_id IS NULL OR (width > 0 AND height > 0)
+  -- Without its box, a detector's prediction has no areas; it has a width, as DuckDB's LEAST and GREATEST leave nulls out.
+  WHERE region_id IS NULL OR (width > 0 AND height > 0 AND areas IS NOT NULL)
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY project_id, iteration_id, image_id, prediction_index
     ORDER BY width * height / (areas - width * height) DESC, label_index) = 1
