@@ -3,9 +3,9 @@
 -- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
--- column place int64: from 1, the likeliest of the iteration
+-- column place int64: from 1, the likeliest of the iteration; of several as likely, by image_id, suspicion and prediction_index
 -- column image_id string: the image
--- column suspicion string: wrong_tag (labelled as another tag), missing_label (nothing labelled there), misplaced_box (the tag's region overlaps too little), or extra_label (a classifier is sure that the tag is not there)
+-- column suspicion string: wrong_tag (labelled as another tag), missing_label (nothing labelled there), misplaced_box (the tag's region overlaps too little), or extra_label (a classifier's missed label: it is sure that the tag is not there)
 -- column confidence double: how sure the model is: the prediction's probability, or 1 less it for extra_label
 -- column predicted_tag_id string: the tag that the model sees; null for extra_label
 -- column predicted_tag_name string: its name
@@ -17,8 +17,21 @@
 -- column iou double: intersection over union of the box and that region
 -- column image_uri string: where the service keeps the image
 
-WITH disagreements AS{{inline}} (
-  -- A second box on a region that is found is the model's error, not the label's.
+WITH denials AS{{inline}} (
+  -- What the classifier thinks of each missed label, its surest prediction first.
+  SELECT
+    m.project_id, m.iteration_id, m.image_id, m.true_tag_id, m.true_tag_name, m.label_index, m.region_id,
+    p.prediction_index, p.probability,
+    ROW_NUMBER() OVER (
+      PARTITION BY m.project_id, m.iteration_id, m.image_id, m.label_index
+      ORDER BY p.probability DESC, p.prediction_index) AS nth
+  FROM {{ref "mistakes"}}(probability_threshold, overlap_threshold) AS m
+  JOIN {{ref "current_predictions"}} AS p
+    ON p.project_id = m.project_id AND p.iteration_id = m.iteration_id AND p.image_id = m.image_id AND p.tag_id = m.true_tag_id
+  WHERE m.mistake = 'missed' AND m.region_id IS NULL
+),
+disagreements AS{{inline}} (
+  -- A second prediction of a label that is found is the model's error, not the label's.
   SELECT
     project_id, iteration_id, image_id,
     CASE WHEN mistake = 'confused' THEN 'wrong_tag' WHEN region_id IS NULL THEN 'missing_label' ELSE 'misplaced_box' END AS suspicion,
@@ -27,17 +40,15 @@ WITH disagreements AS{{inline}} (
     CASE WHEN mistake = 'confused' THEN true_tag_name WHEN region_id IS NOT NULL THEN predicted_tag_name END AS labelled_tag_name,
     prediction_index, label_index, region_id, iou
   FROM {{ref "mistakes"}}(probability_threshold, overlap_threshold)
-  WHERE mistake = 'confused' OR (mistake = 'unlabelled' AND (iou IS NULL OR iou < overlap_threshold))
+  WHERE mistake = 'confused' OR (mistake = 'unlabelled' AND (label_index IS NULL OR iou < overlap_threshold))
   UNION ALL
   SELECT
-    m.project_id, m.iteration_id, m.image_id, 'extra_label' AS suspicion, 1 - p.probability AS confidence,
+    project_id, iteration_id, image_id, 'extra_label' AS suspicion, 1 - probability AS confidence,
     CAST(NULL AS {{type "string"}}) AS predicted_tag_id, CAST(NULL AS {{type "string"}}) AS predicted_tag_name,
-    m.true_tag_id AS labelled_tag_id, m.true_tag_name AS labelled_tag_name,
-    p.prediction_index, m.label_index, m.region_id, CAST(NULL AS {{type "double"}}) AS iou
-  FROM {{ref "mistakes"}}(probability_threshold, overlap_threshold) AS m
-  JOIN {{ref "current_predictions"}} AS p
-    ON p.project_id = m.project_id AND p.iteration_id = m.iteration_id AND p.image_id = m.image_id AND p.tag_id = m.true_tag_id
-  WHERE m.mistake = 'missed' AND m.region_id IS NULL AND 1 - p.probability >= probability_threshold
+    true_tag_id AS labelled_tag_id, true_tag_name AS labelled_tag_name,
+    prediction_index, label_index, region_id, CAST(NULL AS {{type "double"}}) AS iou
+  FROM denials
+  WHERE nth = 1 AND 1 - probability >= probability_threshold
 )
 SELECT
   d.project_id, d.iteration_id,
