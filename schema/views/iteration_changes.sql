@@ -9,27 +9,27 @@
 -- column after_iteration_id string: the other iteration
 -- column image_id string: the image
 -- column tag_id string: a tag that the image has, or that was predicted before or after
--- column tag_name string: its name
+-- column tag_name string: its name; if it was renamed, the one in the other iteration
 -- column change string: fixed, broken, still_right or still_wrong; wrong is any wrong prediction or missed label of the tag
 -- column before_true_positives int64: right predictions before
 -- column before_false_positives int64: wrong predictions before
 -- column before_false_negatives int64: missed labels before
--- column before_probability double: the surest prediction of the tag before; null if there was none
+-- column before_probability double: the surest of these predictions before; null if there was none
 -- column after_true_positives int64: right predictions after
 -- column after_false_positives int64: wrong predictions after
 -- column after_false_negatives int64: missed labels after
--- column after_probability double: the surest prediction of the tag after; null if there was none
+-- column after_probability double: the surest of these predictions after; null if there was none
 
 WITH counted AS{{inline}} (
   SELECT
     image_id, tag_id, MAX(tag_name) AS tag_name,
-    COUNTIF(iteration_id = before AND outcome = 'true_positive') AS before_true_positives,
-    COUNTIF(iteration_id = before AND outcome = 'false_positive') AS before_false_positives,
-    COUNTIF(iteration_id = before AND outcome = 'false_negative') AS before_false_negatives,
+    CAST(COUNTIF(iteration_id = before AND outcome = 'true_positive') AS {{type "int64"}}) AS before_true_positives,
+    CAST(COUNTIF(iteration_id = before AND outcome = 'false_positive') AS {{type "int64"}}) AS before_false_positives,
+    CAST(COUNTIF(iteration_id = before AND outcome = 'false_negative') AS {{type "int64"}}) AS before_false_negatives,
     MAX(CASE WHEN iteration_id = before THEN probability END) AS before_probability,
-    COUNTIF(iteration_id = after AND outcome = 'true_positive') AS after_true_positives,
-    COUNTIF(iteration_id = after AND outcome = 'false_positive') AS after_false_positives,
-    COUNTIF(iteration_id = after AND outcome = 'false_negative') AS after_false_negatives,
+    CAST(COUNTIF(iteration_id = after AND outcome = 'true_positive') AS {{type "int64"}}) AS after_true_positives,
+    CAST(COUNTIF(iteration_id = after AND outcome = 'false_positive') AS {{type "int64"}}) AS after_false_positives,
+    CAST(COUNTIF(iteration_id = after AND outcome = 'false_negative') AS {{type "int64"}}) AS after_false_negatives,
     MAX(CASE WHEN iteration_id = after THEN probability END) AS after_probability
   FROM {{ref "outcomes"}}(probability_threshold, overlap_threshold)
   WHERE project_id = project AND iteration_id IN (before, after)
@@ -41,9 +41,17 @@ in_both AS{{inline}} (
   WHERE project_id = project AND iteration_id IN (before, after)
   GROUP BY image_id
   HAVING COUNTIF(iteration_id = before) > 0 AND COUNTIF(iteration_id = after) > 0
+),
+-- One name a tag, also if it was renamed between the iterations.
+names AS{{inline}} (
+  SELECT tag_id, COALESCE(MAX(CASE WHEN iteration_id = after THEN tag_name END), MAX(tag_name)) AS tag_name
+  FROM {{ref "tag_performance"}}
+  WHERE project_id = project AND iteration_id IN (before, after)
+  GROUP BY tag_id
 )
 SELECT
-  project AS project_id, before AS before_iteration_id, after AS after_iteration_id, c.image_id, c.tag_id, c.tag_name,
+  project AS project_id, before AS before_iteration_id, after AS after_iteration_id, c.image_id, c.tag_id,
+  COALESCE(n.tag_name, c.tag_name) AS tag_name,
   CASE
     WHEN c.before_false_positives + c.before_false_negatives = 0 THEN
       CASE WHEN c.after_false_positives + c.after_false_negatives = 0 THEN 'still_right' ELSE 'broken' END
@@ -54,3 +62,4 @@ SELECT
   c.after_true_positives, c.after_false_positives, c.after_false_negatives, c.after_probability
 FROM counted AS c
 JOIN in_both AS b ON b.image_id = c.image_id
+LEFT JOIN names AS n ON n.tag_id = c.tag_id
