@@ -8,7 +8,7 @@
 -- column labels int64: how many labels there are
 -- column average_precision double: 0 to 1; null if there are no labels
 -- column service_average_precision double: the service's own, at the overlap it was asked for
--- column average_precision_difference double: average_precision less the service's; null if that was asked for at another overlap
+-- column average_precision_difference double: average_precision less the service's; null if a detector's was asked for at another overlap
 
 WITH points AS{{inline}} (
   SELECT

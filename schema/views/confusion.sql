@@ -4,9 +4,9 @@
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column true_tag_id string: the labelled tag; null for background
--- column true_tag_name string: its name, or background: nothing was labelled there
+-- column true_tag_name string: its name, or background: no missed label goes with the prediction
 -- column predicted_tag_id string: the predicted tag; null for missed
--- column predicted_tag_name string: its name, or missed: nothing was predicted there
+-- column predicted_tag_name string: its name, or missed: no prediction goes with the label
 -- column cases int64: how often
 
 WITH judged AS{{inline}} (

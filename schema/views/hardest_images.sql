@@ -3,9 +3,9 @@
 -- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
--- column place int64: from 1, the hardest of the iteration
+-- column place int64: from 1, the hardest of the iteration; of several as hard, by image_id
 -- column image_id string: the image
--- column error double: the sum of the probabilities of the wrong predictions, and of 1 less the probability that would have found it for each missed label
+-- column error double: the sum of the probabilities of the wrong predictions, and for each missed label 1 less the probability of the prediction below the threshold that would have found it, or 1 if none would
 -- column true_positives int64: predictions that were right
 -- column false_positives int64: predictions that were wrong
 -- column false_negatives int64: labels that were missed
@@ -27,9 +27,9 @@ scored AS{{inline}} (
   SELECT
     project_id, iteration_id, image_id,
     SUM(CASE outcome WHEN 'false_positive' THEN probability WHEN 'false_negative' THEN 1 - probability ELSE 0.0 END) AS error,
-    COUNTIF(outcome = 'true_positive') AS true_positives,
-    COUNTIF(outcome = 'false_positive') AS false_positives,
-    COUNTIF(outcome = 'false_negative') AS false_negatives
+    CAST(COUNTIF(outcome = 'true_positive') AS {{type "int64"}}) AS true_positives,
+    CAST(COUNTIF(outcome = 'false_positive') AS {{type "int64"}}) AS false_positives,
+    CAST(COUNTIF(outcome = 'false_negative') AS {{type "int64"}}) AS false_negatives
   FROM judged
   GROUP BY project_id, iteration_id, image_id
   HAVING COUNTIF(outcome <> 'true_positive') > 0

@@ -1,4 +1,4 @@
--- tag_metrics: precision, recall and F1 of each tag and of all together, beside the service's own figures
+-- tag_metrics: precision, recall and F1 of each tag of an iteration and of all together, beside the service's own figures
 -- argument probability_threshold double 0.5: predictions less sure than this are left out
 -- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
 -- column project_id string: the project
@@ -13,17 +13,17 @@
 -- column precision double: the share of the predictions that were right; null if there were none, which macro takes for 0
 -- column recall double: the share of the labels that were found; null if there are none, which macro takes for 0
 -- column f1 double: the harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn); null if there is no case
--- column service_precision double: the service's own, at the thresholds it was asked for
--- column service_recall double: the service's own, at the thresholds it was asked for
+-- column service_precision double: the service's own, at the thresholds it was asked for; of micro and macro alike, its one figure for the iteration
+-- column service_recall double: the service's own, at the thresholds it was asked for; of micro and macro alike, its one figure for the iteration
 -- column precision_difference double: precision less the service's; null if that was asked for at other thresholds
 -- column recall_difference double: recall less the service's; null if that was asked for at other thresholds
 
 WITH counted AS{{inline}} (
   SELECT
     project_id, iteration_id, tag_id, MAX(tag_name) AS tag_name,
-    COUNTIF(outcome = 'true_positive') AS true_positives,
-    COUNTIF(outcome = 'false_positive') AS false_positives,
-    COUNTIF(outcome = 'false_negative') AS false_negatives
+    CAST(COUNTIF(outcome = 'true_positive') AS {{type "int64"}}) AS true_positives,
+    CAST(COUNTIF(outcome = 'false_positive') AS {{type "int64"}}) AS false_positives,
+    CAST(COUNTIF(outcome = 'false_negative') AS {{type "int64"}}) AS false_negatives
   FROM {{ref "outcomes"}}(probability_threshold, overlap_threshold)
   GROUP BY project_id, iteration_id, tag_id
 ),
