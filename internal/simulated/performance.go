@@ -30,8 +30,9 @@ type verdict struct {
 // classifier is right if the image has the tag. A detector follows PASCAL VOC
 // 2012: each box, likeliest first, is compared with the region of its tag that
 // it overlaps most, and is right if that overlap is enough and the region is
-// not taken yet. Average precision takes all points of the curve, from all
-// predictions.
+// not taken yet; boxes that only touch do not overlap. Average precision takes
+// all points of the curve, from all predictions; its mean is that of the tags
+// that have labels.
 func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figures, overall figures) {
 	tags := s.Projects()[p].Tags
 	perTag = make([]figures, len(tags))
@@ -55,6 +56,7 @@ func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figure
 			verdicts[t] = append(verdicts[t], v...)
 		}
 	}
+	labelled := 0
 	for t := range tags {
 		f := &perTag[t]
 		for _, v := range verdicts[t] {
@@ -68,8 +70,12 @@ func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figure
 		overall.truePositives += f.truePositives
 		overall.falsePositives += f.falsePositives
 		overall.labels += f.labels
-		overall.averagePrecision += f.averagePrecision / float64(len(tags))
+		overall.averagePrecision += f.averagePrecision
+		if f.labels > 0 {
+			labelled++
+		}
 	}
+	overall.averagePrecision /= float64(max(1, labelled))
 	return perTag, overall
 }
 
@@ -92,7 +98,7 @@ func judge(img Image, place map[Tag]int, overlap float64) map[int][]verdict {
 		prediction := img.Predictions[i]
 		right := labelled[prediction.Tag]
 		if prediction.Box != nil {
-			best, most := -1, -1.0
+			best, most := -1, 0.0
 			for j, region := range img.Regions {
 				if region.Tag == prediction.Tag {
 					if v := intersectionOverUnion(*prediction.Box, region.Box); v > most {

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/cvexport/cvexport/internal/simulated"
+)
+
+// The simulated service computes its figures by itself. At the thresholds that
+// they were asked for they are those of the views; at others no difference is
+// shown. They come as float32.
+func TestServiceFiguresAreThoseOfTheRows(t *testing.T) {
+	asked := []thresholds{{0.5, 0.3}, {0, 0}, {0.25, 0.75}, {0.75, 0.5}, {1, 1}}
+	for _, config := range []simulated.Config{
+		{Kind: simulated.Multiclass, Images: 100},
+		{Kind: simulated.Multilabel, Images: 100, Tags: 20},
+		{Kind: simulated.Detection, Images: 100, Predictions: 20},
+		{Kind: simulated.Detection, Images: 4, Tags: 20}, // most tags have no label
+	} {
+		t.Run(fmt.Sprintf("%s of %d", config.Kind, config.Images), func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			config.Seed, config.Iterations = 7, len(asked)
+			service := exportSimulated(t, root, config, asked...)
+			db := open(t, root)
+			inMemory(t, db)
+			detector := config.Kind == simulated.Detection
+			for i, it := range service.Projects()[0].Iterations {
+				at := asked[i]
+				metrics := func(at thresholds, where string) [][]any {
+					return ask(t, db, fmt.Sprintf(`SELECT scope, tag_name, precision, service_precision, precision_difference, recall, service_recall, recall_difference
+						FROM tag_metrics(probability_threshold := %v, overlap_threshold := %v) WHERE iteration_id = '%s' AND %s`, at.probability, at.overlap, it.ID, where)).rows
+				}
+				areas := func(overlap float64) [][]any {
+					return ask(t, db, fmt.Sprintf(`SELECT scope, tag_name, average_precision, service_average_precision, average_precision_difference
+						FROM average_precision(overlap_threshold := %v) WHERE iteration_id = '%s'`, overlap, it.ID)).rows
+				}
+				// The service's one figure for an iteration counts every case the same.
+				sameFigures(t, at, metrics(at, "scope <> 'macro'"), config.Tags, 2, 5)
+				sameFigures(t, at, areas(at.overlap), config.Tags, 2)
+
+				other := asked[(i+1)%len(asked)]
+				noDifference(t, metrics(other, "true"), 4, 7)
+				noDifference(t, metrics(thresholds{other.probability, at.overlap}, "true"), 4, 7)
+				if detector {
+					noDifference(t, metrics(thresholds{at.probability, other.overlap}, "true"), 4, 7)
+					noDifference(t, areas(other.overlap), 4)
+				} else {
+					sameFigures(t, at, areas(other.overlap), config.Tags, 2) // it has no overlap
+				}
+			}
+		})
+	}
+}
+
+// sameFigures compares columns that each have the service's figure and the
+// difference from it at their right. The service says 0 where ours is null.
+func sameFigures(t *testing.T, at thresholds, rows [][]any, tags int, columns ...int) {
+	t.Helper()
+	if len(rows) < max(tags, 5)+1 {
+		t.Fatalf("%d rows of %d tags", len(rows), tags)
+	}
+	for _, row := range rows {
+		for _, c := range columns {
+			ours, isThere := row[c].(float64)
+			service, _ := row[c+1].(float64)
+			difference, isCompared := row[c+2].(float64)
+			if row[c+1] == nil || isThere != isCompared || math.Abs(ours-service) > 1e-6 || math.Abs(difference) > 1e-6 {
+				t.Errorf("at %v: %v: %v, the service says %v, difference %v", at, row[:2], row[c], row[c+1], row[c+2])
+			}
+		}
+	}
+}
+
+func noDifference(t *testing.T, rows [][]any, columns ...int) {
+	t.Helper()
+	if len(rows) == 0 {
+		t.Error("no rows")
+	}
+	for _, row := range rows {
+		for _, c := range columns {
+			if row[c] != nil {
+				t.Errorf("asked for at other thresholds, but there is a difference: %v", row)
+			}
+		}
+	}
+}
