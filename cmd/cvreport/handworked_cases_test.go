@@ -1,0 +1,289 @@
+package main
+
+const usual = "0.5, 0.3"
+
+// handWorked are iterations with the figures that pencil and paper give.
+var handWorked = []struct {
+	name string
+	example
+	questions []question
+}{
+	{
+		name: "of two boxes on one region the surer one is right, also if it overlaps less",
+		example: example{
+			predictions: `
+i A 0.75  0044
+i A 0.875 0042`,
+			labels: `
+i A 0044`,
+		},
+		questions: []question{
+			at(outcomes, usual, "i A false_positive 0 0 1", "i A true_positive 1 0 0.5"),
+			// The label is not to blame for the second box.
+			at(suspects, usual),
+			at(matrix, usual, "background tag A 1", "tag A tag A 1"),
+		},
+	},
+	{
+		name: "of two boxes as sure the first in the list is right",
+		example: example{
+			predictions: `
+i A 0.75 0042
+i A 0.75 0044`,
+			labels: `
+i A 0044`,
+		},
+		questions: []question{at(outcomes, usual, "i A true_positive 0 0 0.5", "i A false_positive 1 0 1")},
+	},
+	{
+		// The second box overlaps both regions by 12 of 20. It is compared with the
+		// first, which is taken, and does not fall back on the second.
+		name: "a box between two regions is compared with one",
+		example: example{
+			predictions: `
+i A 0.9 0044
+i A 0.8 1044`,
+			labels: `
+i A 0044
+i A 2044`,
+		},
+		questions: []question{at(outcomes, usual, "i A true_positive 0 0 1", "i A false_positive 1 0 0.6", "i A false_negative - 1 -")},
+	},
+	{
+		// 3 by 3 and 4 by 1 share 3 by 1: 3 / (9 + 4 - 3) is 0.3.
+		name: "a threshold that is just met is met",
+		example: example{
+			predictions: `
+i A 0.5 0041`,
+			labels: `
+i A 0033`,
+		},
+		questions: []question{
+			at(outcomes, "0.5, 0.3", "i A true_positive 0 0 0.3"),
+			at(outcomes, "0.5, 0.300001", "i A false_positive 0 0 0.3", "i A false_negative - 0 -"),
+			at(outcomes, "0.500001, 0.3", "i A false_negative - 0 -"),
+			at(suspects, "0.5, 0.300001", "1 i misplaced_box 0.5 A A 0 0"),
+		},
+	},
+	{
+		// b: 4 by 4 and 4 by 4 share 1 by 4, 4 / 28.
+		name: "boxes that touch, or have no area, do not meet, whatever overlap is enough",
+		example: example{
+			predictions: `
+a A 0.9 4044
+b A 0.9 3044
+c A 0.9 0044
+d A 0.9 2000`,
+			labels: `
+a A 0044
+b A 0044
+c A 2200
+d A 0044`,
+		},
+		questions: []question{at(outcomes, "0, 0",
+			"a A false_positive 0 - -", "a A false_negative - 0 -",
+			"b A true_positive 0 0 0.1429",
+			"c A false_positive 0 - -", "c A false_negative - 0 -",
+			"d A false_positive 0 - -", "d A false_negative - 0 -")},
+	},
+	{
+		// Right or wrong: + + - - - + + - - +, of five labels.
+		//
+		//	precision     1    1   2/3  2/4  2/5  3/6  4/7  4/8  4/9  5/10
+		//	recall       0.2  0.4  0.4  0.4  0.4  0.6  0.8  0.8  0.8  1
+		//	interpolated  1    1                  4/7  4/7            0.5
+		//
+		// The area is 0.2 (1 + 1 + 4/7 + 4/7 + 1/2) = 51/70. F1 is 2/6, 4/7, 6/11, 8/12
+		// and 10/15: the last two are as good, and the surer one is taken. Nothing finds
+		// B, and C has no label: mAP is (51/70 + 0) / 2.
+		name: "average precision of ten boxes",
+		example: example{
+			predictions: `
+a A 0.95 0044
+b A 0.9  0044
+c A 0.85 0044
+d A 0.8  0044
+e A 0.75 0044
+f A 0.7  0044
+g A 0.65 0044
+h A 0.6  0044
+i A 0.55 0044
+j A 0.5  0044
+j C 0.9  0044`,
+			labels: `
+a A 0044
+b A 0044
+f A 0044
+g A 0044
+j A 0044
+j B 0044`,
+		},
+		questions: []question{
+			at(curve, "0.3", "0.95 1 0 1 0.2 1", "0.9 2 0 1 0.4 1", "0.7 3 3 0.5 0.6 0.5714", "0.65 4 3 0.5714 0.8 0.5714", "0.5 5 5 0.5 1 0.5"),
+			at(areas, "0.3", "tag A 5 0.7286", "tag B 1 0", "tag C 0 -", "macro - 6 0.3643"),
+			at(best, "0.3", "A 0.65 4 3 5 0.6667"),
+		},
+	},
+	{
+		// One point: precision 1/2 at recall 1/2, in whatever order they are listed.
+		name: "predictions as sure make one point",
+		example: example{
+			classifier: true,
+			predictions: `
+a A 0.5
+b A 0.5
+c B 0.5
+d B 0.5`,
+			labels: `
+a A
+c A
+d B
+e B`,
+		},
+		questions: []question{
+			at(curve, "0.3", "0.5 1 1 0.5 0.5 0.5", "0.5 1 1 0.5 0.5 0.5"),
+			at(areas, "0.3", "tag A 2 0.25", "tag B 2 0.25", "macro - 4 0.25"),
+		},
+	},
+	{
+		// Macro takes A, B and C, and what B and C lack for 0; D has no case.
+		name: "precision, recall and F1",
+		example: example{
+			classifier: true,
+			predictions: `
+a A 0.9
+b A 0.9
+b C 0.9
+c D 0.1`,
+			labels: `
+a A
+c B`,
+		},
+		questions: []question{at(metrics, usual,
+			"tag A 1 1 1 0 0.5 1 0.6667",
+			"tag B 1 0 0 1 - 0 0",
+			"tag C 0 0 1 0 0 - 0",
+			"tag D 0 0 0 0 - - -",
+			"micro - 2 1 2 1 0.3333 0.5 0.4",
+			"macro - 2 1 2 1 0.1667 0.3333 0.2222")},
+	},
+	{
+		// The surest on the first region is C's; A's box overlaps both by 12 of 20, is
+		// compared with the first alone, and has none. In j nothing overlaps by 0.5.
+		name: "a wrong box goes with the missed region of another tag that it overlaps most",
+		example: example{
+			predictions: `
+i A 0.8 1044
+i C 0.9 0042
+j A 0.9 0042`,
+			labels: `
+i B 0044
+i B 2044
+j B 0045`,
+		},
+		questions: []question{
+			at(mistakes, "0.5, 0.5", "i unlabelled - A 0 - -", "i confused B C 1 0 0.5", "i missed B - - 1 -", "j unlabelled - A 0 - -", "j missed B - - 0 -"),
+			at(matrix, "0.5, 0.5", "background tag A 2", "tag B missed 2", "tag B tag C 1"),
+			at(mistakes, "0.5, 0.4", "i unlabelled - A 0 - -", "i confused B C 1 0 0.5", "i missed B - - 1 -", "j confused B A 0 0 0.4"),
+		},
+	},
+	{
+		// D is surest and goes with B, C with A, and none is left for E. B, listed
+		// twice, is one label.
+		name: "a classifier's wrong tags go with the missed ones in turn",
+		example: example{
+			classifier: true,
+			predictions: `
+i C 0.9
+i D 0.95
+i E 0.6
+i A 0.04`,
+			labels: `
+i B
+i A
+i B`,
+		},
+		questions: []question{
+			at(outcomes, usual, "i A false_negative - 1 -", "i B false_negative - 0 -", "i C false_positive 0 - -", "i D false_positive 1 - -", "i E false_positive 2 - -"),
+			at(mistakes, usual, "i confused A C 0 1 -", "i confused B D 1 0 -", "i unlabelled - E 2 - -"),
+			at(matrix, usual, "background tag E 1", "tag A tag C 1", "tag B tag D 1"),
+			at(suspects, usual, "1 i wrong_tag 0.95 D B 1 0", "2 i wrong_tag 0.9 C A 0 1", "3 i missing_label 0.6 E - 2 -"),
+		},
+	},
+	{
+		// A classifier that says a tag twice finds it once, with the surer of the two.
+		name: "a tag predicted twice",
+		example: example{
+			classifier: true,
+			predictions: `
+i A 0.6
+i A 0.9`,
+			labels: `
+i A`,
+		},
+		questions: []question{
+			at(outcomes, usual, "i A false_positive 0 0 -", "i A true_positive 1 0 -"),
+			at(suspects, usual),
+		},
+	},
+	{
+		// b: wrong with 0.9, and a missed label that a prediction of 0.25 would have
+		// found: 0.9 + 0.75. a: a missed label that nothing would have found. c is right.
+		name: "hardest images and suspects of a classifier",
+		example: example{
+			classifier: true,
+			predictions: `
+b A 0.9
+b B 0.25
+c A 0.9
+d A 0.9
+d B 0.05`,
+			labels: `
+a A
+b B
+c A
+d A
+d B`,
+		},
+		questions: []question{
+			at(hardest, usual, "1 b 1.65 0 1 1", "2 a 1 0 0 1", "3 d 0.95 1 0 1"),
+			at(suspects, "0.9, 0.3", "1 d extra_label 0.95 - B 1 1", "2 b wrong_tag 0.9 A B 0 0"),
+		},
+	},
+}
+
+// Only a, b, c and d are in both. B of b was predicted before, C of b after, and
+// neither is labelled.
+var (
+	handWorkedBefore = example{
+		classifier: true,
+		predictions: `
+a A 0.4
+b A 0.9
+b B 0.6
+c A 0.9
+d A 0.3
+before A 0.9`,
+		labels: `
+a A
+b A
+c A
+d A`,
+	}
+	handWorkedAfter = example{
+		classifier: true,
+		predictions: `
+a A 0.8
+b A 0.7
+b C 0.5
+c A 0.2
+after A 0.9`,
+		labels: `
+a A
+b A
+c A
+d A`,
+	}
+	handWorkedChanges = at(changes, usual,
+		"a A fixed - 0.8", "b A still_right 0.9 0.7", "b B fixed 0.6 -", "b C broken - 0.5", "c A broken 0.9 -", "d A still_wrong - -")
+)
