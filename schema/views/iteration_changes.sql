@@ -20,27 +20,35 @@
 -- column after_false_negatives int64: missed labels after
 -- column after_probability double: the surest of these predictions after; null if there was none
 
-WITH counted AS{{inline}} (
+-- Each iteration by itself: of an IN, DuckDB would not know that it concerns every table.
+WITH both_outcomes AS{{inline}} (
+  SELECT 'before' AS side, image_id, tag_id, tag_name, outcome, probability
+  FROM {{ref "outcomes"}}(probability_threshold, overlap_threshold)
+  WHERE project_id = project AND iteration_id = before
+  UNION ALL
+  SELECT 'after' AS side, image_id, tag_id, tag_name, outcome, probability
+  FROM {{ref "outcomes"}}(probability_threshold, overlap_threshold)
+  WHERE project_id = project AND iteration_id = after
+),
+counted AS{{inline}} (
   SELECT
     image_id, tag_id, MAX(tag_name) AS tag_name,
-    CAST(COUNTIF(iteration_id = before AND outcome = 'true_positive') AS {{type "int64"}}) AS before_true_positives,
-    CAST(COUNTIF(iteration_id = before AND outcome = 'false_positive') AS {{type "int64"}}) AS before_false_positives,
-    CAST(COUNTIF(iteration_id = before AND outcome = 'false_negative') AS {{type "int64"}}) AS before_false_negatives,
-    MAX(CASE WHEN iteration_id = before THEN probability END) AS before_probability,
-    CAST(COUNTIF(iteration_id = after AND outcome = 'true_positive') AS {{type "int64"}}) AS after_true_positives,
-    CAST(COUNTIF(iteration_id = after AND outcome = 'false_positive') AS {{type "int64"}}) AS after_false_positives,
-    CAST(COUNTIF(iteration_id = after AND outcome = 'false_negative') AS {{type "int64"}}) AS after_false_negatives,
-    MAX(CASE WHEN iteration_id = after THEN probability END) AS after_probability
-  FROM {{ref "outcomes"}}(probability_threshold, overlap_threshold)
-  WHERE project_id = project AND iteration_id IN (before, after)
+    CAST(COUNTIF(side = 'before' AND outcome = 'true_positive') AS {{type "int64"}}) AS before_true_positives,
+    CAST(COUNTIF(side = 'before' AND outcome = 'false_positive') AS {{type "int64"}}) AS before_false_positives,
+    CAST(COUNTIF(side = 'before' AND outcome = 'false_negative') AS {{type "int64"}}) AS before_false_negatives,
+    MAX(CASE WHEN side = 'before' THEN probability END) AS before_probability,
+    CAST(COUNTIF(side = 'after' AND outcome = 'true_positive') AS {{type "int64"}}) AS after_true_positives,
+    CAST(COUNTIF(side = 'after' AND outcome = 'false_positive') AS {{type "int64"}}) AS after_false_positives,
+    CAST(COUNTIF(side = 'after' AND outcome = 'false_negative') AS {{type "int64"}}) AS after_false_negatives,
+    MAX(CASE WHEN side = 'after' THEN probability END) AS after_probability
+  FROM both_outcomes
   GROUP BY image_id, tag_id
 ),
 in_both AS{{inline}} (
-  SELECT image_id
-  FROM {{ref "current_images"}}
-  WHERE project_id = project AND iteration_id IN (before, after)
-  GROUP BY image_id
-  HAVING COUNTIF(iteration_id = before) > 0 AND COUNTIF(iteration_id = after) > 0
+  SELECT b.image_id
+  FROM {{ref "current_images"}} AS b
+  JOIN {{ref "current_images"}} AS a ON a.image_id = b.image_id
+  WHERE b.project_id = project AND b.iteration_id = before AND a.project_id = project AND a.iteration_id = after
 ),
 -- One name a tag, also if it was renamed between the iterations.
 names AS{{inline}} (

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cvexport/cvexport/internal/simulated"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// planNode is a part of DuckDB's plan for a query.
+type planNode struct {
+	Name      string         `json:"name"`
+	Children  []planNode     `json:"children"`
+	ExtraInfo map[string]any `json:"extra_info"`
+}
+
+// walk calls do for the node and everything below it.
+func (n planNode) walk(do func(planNode)) {
+	do(n)
+	for _, child := range n.Children {
+		child.walk(do)
+	}
+}
+
+// A query for one iteration reads no file of another, through any view or
+// function: what it costs does not grow with the warehouse.
+func TestQueriesReadTheirIterationAlone(t *testing.T) {
+	root := t.TempDir()
+	for _, config := range []simulated.Config{
+		{Kind: simulated.Detection, Images: 4, Projects: 2, Iterations: 3},
+		{Kind: simulated.Multilabel, Images: 4, Seed: 1, Projects: 2, Iterations: 3},
+	} {
+		exportSimulated(t, root, config, thresholds{0.5, 0.3})
+	}
+	const files = 12 // of each table
+	db := open(t, root)
+	w := readWarehouse(t, db)
+	of := w.places(w.exports[0].ProjectID)
+
+	check := func(name, query string, want ...string) {
+		t.Helper()
+		var plan []planNode
+		text := ask(t, db, "EXPLAIN (FORMAT json) "+query).rows[0][1].(string)
+		if err := json.Unmarshal([]byte(text), &plan); err != nil {
+			t.Fatalf("%s: the plan: %v", name, err)
+		}
+		scans := 0
+		for _, root := range plan {
+			root.walk(func(n planNode) {
+				if strings.TrimSpace(n.Name) != "READ_PARQUET" {
+					return
+				}
+				scans++
+				if read, ok := n.ExtraInfo["Scanning Files"].(string); !ok || !slices.Contains(want, read) {
+					t.Errorf("%s: a scan of %v reads the files %q, want %v", name, n.ExtraInfo["Projections"], read, want)
+				}
+			})
+		}
+		if scans == 0 {
+			t.Errorf("%s: the plan reads no file: %s", name, text)
+		}
+	}
+	one := fmt.Sprintf("1/%d", files)
+	where := fmt.Sprintf(" WHERE project_id = '%s' AND iteration_id = '%s'", of[0].ProjectID, of[0].IterationID)
+	for _, table := range schema.Tables() {
+		check(table.Name, "SELECT * FROM "+table.Name+where, one)
+	}
+	for _, v := range schema.Views() {
+		a := arguments{0.5, 0.3, of[0], of[1]}
+		if v.Name == "iteration_changes" { // its arguments say which; it reads two, together or each by itself
+			check(v.Name, "SELECT * FROM "+call(v, a), one, fmt.Sprintf("2/%d", files))
+			continue
+		}
+		check(v.Name, "SELECT * FROM "+call(v, a)+where, one)
+	}
+	// The plan does tell: of a whole project, all files are read.
+	check("a project", "SELECT * FROM current_predictions"+fmt.Sprintf(" WHERE project_id = '%s'", of[0].ProjectID), fmt.Sprintf("3/%d", files))
+}
