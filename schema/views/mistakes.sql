@@ -19,7 +19,7 @@ WITH wrong_or_missed AS{{inline}} (
   SELECT
     project_id, iteration_id, image_id, outcome, tag_id, tag_name, probability, prediction_index, label_index, region_id, iou,
     box_left, box_top, box_width, box_height,
-    CASE WHEN outcome = 'false_negative' THEN label_index END AS missed_index,
+    CASE outcome WHEN 'false_positive' THEN prediction_index ELSE label_index END AS own_index,
     ROW_NUMBER() OVER (
       PARTITION BY project_id, iteration_id, image_id, outcome
       ORDER BY probability DESC, prediction_index, label_index) AS place
@@ -57,21 +57,28 @@ paired AS{{inline}} (
   FROM compared
   WHERE iou IS NULL OR iou >= overlap_threshold
   QUALIFY ROW_NUMBER() OVER (PARTITION BY project_id, iteration_id, image_id, label_index ORDER BY probability DESC, prediction_index) = 1
+),
+-- Each pair under its prediction, and under its label, which is then no mistake of its own.
+members AS{{inline}} (
+  SELECT
+    p.project_id, p.iteration_id, p.image_id, m.outcome, p.tag_id, p.tag_name, p.label_index, p.region_id, p.iou,
+    CASE m.outcome WHEN 'false_positive' THEN p.prediction_index ELSE p.label_index END AS own_index
+  FROM paired AS p
+  CROSS JOIN (SELECT 'false_positive' AS outcome UNION ALL SELECT 'false_negative' AS outcome) AS m
 )
 SELECT
   o.project_id, o.iteration_id, o.image_id,
-  CASE WHEN o.outcome = 'false_negative' THEN 'missed' WHEN w.tag_id IS NULL THEN 'unlabelled' ELSE 'confused' END AS mistake,
-  CASE WHEN o.outcome = 'false_negative' THEN o.tag_id ELSE w.tag_id END AS true_tag_id,
-  CASE WHEN o.outcome = 'false_negative' THEN o.tag_name ELSE w.tag_name END AS true_tag_name,
+  CASE WHEN o.outcome = 'false_negative' THEN 'missed' WHEN m.tag_id IS NULL THEN 'unlabelled' ELSE 'confused' END AS mistake,
+  CASE WHEN o.outcome = 'false_negative' THEN o.tag_id ELSE m.tag_id END AS true_tag_id,
+  CASE WHEN o.outcome = 'false_negative' THEN o.tag_name ELSE m.tag_name END AS true_tag_name,
   CASE WHEN o.outcome = 'false_positive' THEN o.tag_id END AS predicted_tag_id,
   CASE WHEN o.outcome = 'false_positive' THEN o.tag_name END AS predicted_tag_name,
   o.probability, o.prediction_index,
-  CASE WHEN w.tag_id IS NULL THEN o.label_index ELSE w.label_index END AS label_index,
-  CASE WHEN w.tag_id IS NULL THEN o.region_id ELSE w.region_id END AS region_id,
-  CASE WHEN w.tag_id IS NULL THEN o.iou ELSE w.iou END AS iou
+  CASE WHEN m.tag_id IS NULL THEN o.label_index ELSE m.label_index END AS label_index,
+  CASE WHEN m.tag_id IS NULL THEN o.region_id ELSE m.region_id END AS region_id,
+  CASE WHEN m.tag_id IS NULL THEN o.iou ELSE m.iou END AS iou
 FROM wrong_or_missed AS o
-LEFT JOIN paired AS w
-  ON w.project_id = o.project_id AND w.iteration_id = o.iteration_id AND w.image_id = o.image_id AND w.prediction_index = o.prediction_index
-LEFT JOIN paired AS m
-  ON m.project_id = o.project_id AND m.iteration_id = o.iteration_id AND m.image_id = o.image_id AND m.label_index = o.missed_index
-WHERE m.image_id IS NULL
+LEFT JOIN members AS m
+  ON m.project_id = o.project_id AND m.iteration_id = o.iteration_id AND m.image_id = o.image_id
+  AND m.outcome = o.outcome AND m.own_index = o.own_index
+WHERE o.outcome = 'false_positive' OR m.tag_id IS NULL
