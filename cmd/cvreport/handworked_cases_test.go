@@ -248,6 +248,7 @@ d B`,
 		questions: []question{
 			at(hardest, usual, "1 b 1.65 0 1 1", "2 a 1 0 0 1", "3 d 0.95 1 0 1"),
 			at(suspects, "0.9, 0.3", "1 d extra_label 0.95 - B 1 1", "2 b wrong_tag 0.9 A B 0 0"),
+			at(suspects, "0.95, 0.3", "1 d extra_label 0.95 - B 1 1"), // just sure enough
 		},
 	},
 }
