@@ -51,6 +51,7 @@ bench: cc ## cvexport against DuckDB on the same pages (bench/results.md), and t
 	go build -o bin/bench ./bench && bin/bench -runs $(BENCHCOUNT)
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./transform ./load ./jobs | tee bin/bench.txt
 	$(BENCHSTAT) bin/bench.txt
+	go test -run '^$$' -bench Evaluation -benchtime 1x -timeout 3h ./cmd/cvreport # the views, once: 30 million predictions take half an hour
 
 demo: build ## the tour: simulate a service, export it to ./warehouse, query it
 	bin/cvexport demo
