@@ -3,6 +3,7 @@ package schema
 import (
 	"embed"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 )
@@ -15,6 +16,7 @@ type View struct {
 	Doc       string // one sentence
 	Arguments []Argument
 	Columns   []Column // Nullable, Repeats and Fields say nothing here
+	Reads     []string // the tables, views and functions that its query names, each once
 
 	table *Table // of a view over one table
 	body  *template.Template
@@ -59,6 +61,7 @@ func loadViews() []View {
 		v.Name, v.table = "current_"+t.Name, &t
 		v.Doc = fmt.Sprintf("one row per %s of every iteration that has a committed export", t.RowPer)
 		v.Columns = append(partitionColumns(), t.Columns...)
+		v.Reads = v.reads()
 		all = append(all, v)
 	}
 	for _, name := range []string{
@@ -69,9 +72,34 @@ func loadViews() []View {
 		if v.Name != name {
 			panic("schema: views/" + name + ".sql is about " + v.Name)
 		}
+		v.Reads = v.reads()
 		all = append(all, v)
 	}
 	return all
+}
+
+// TablesOf returns the names of the tables that are behind these names of tables,
+// views and functions: themselves, and what views and functions read, through
+// any number of others. A name of nothing is passed over.
+func TablesOf(names ...string) []string {
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	for _, v := range slices.Backward(views) { // each behind those that it reads
+		if wanted[v.Name] {
+			for _, name := range v.Reads {
+				wanted[name] = true
+			}
+		}
+	}
+	var tables []string
+	for _, t := range Tables() {
+		if wanted[t.Name] {
+			tables = append(tables, t.Name)
+		}
+	}
+	return tables
 }
 
 // partitionColumns are those that are only in an object's path.
@@ -130,9 +158,24 @@ func typeNamed(name string) Type {
 }
 
 // query is the view's query in a dialect.
-func (v View) query(d dialect) string {
+func (v View) query(d dialect) string { return v.execute(d.functions()) }
+
+// reads are the names that the query's template refers to.
+func (v View) reads() (names []string) {
+	functions := dialect{Dialect: DuckDB}.functions()
+	functions["ref"] = func(name string) string {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		return name
+	}
+	v.execute(functions)
+	return names
+}
+
+func (v View) execute(functions template.FuncMap) string {
 	var b strings.Builder
-	body := template.Must(v.body.Clone()).Funcs(d.functions())
+	body := template.Must(v.body.Clone()).Funcs(functions)
 	if err := body.Execute(&b, struct {
 		Table  *Table
 		Tables []Table

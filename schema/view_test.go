@@ -16,6 +16,11 @@ func TestViewsAreWellFormed(t *testing.T) {
 		if !name.MatchString(v.Name) || taken[v.Name] || v.Doc == "" || len(v.Columns) == 0 {
 			t.Errorf("view %s", v.Name)
 		}
+		for _, read := range v.Reads {
+			if !taken[read] {
+				t.Errorf("%s reads %s, which is no table and no view before it", v.Name, read)
+			}
+		}
 		taken[v.Name] = true
 		seen, optional := map[string]bool{}, false
 		for _, a := range v.Arguments {
@@ -32,6 +37,26 @@ func TestViewsAreWellFormed(t *testing.T) {
 				t.Errorf("%s: column %+v", v.Name, c)
 			}
 			seen[c.Name] = true
+		}
+	}
+}
+
+func TestTablesOf(t *testing.T) {
+	for names, want := range map[string]string{
+		"":                              "",
+		"nothing":                       "",
+		"exports":                       "exports",
+		"regions tags":                  "tags regions",
+		"current_images":                "images exports",
+		"current_labels":                "tags regions exports",
+		"outcomes":                      "predictions tags regions exports",
+		"hardest_images":                "images predictions tags regions exports",
+		"average_precision nothing":     "predictions tags regions tag_performance exports",
+		"export_health":                 "images predictions tags regions tag_performance exports",
+		"iteration_changes predictions": "images predictions tags regions exports",
+	} {
+		if got := strings.Join(TablesOf(strings.Fields(names)...), " "); got != want {
+			t.Errorf("TablesOf(%s) = %s, want %s", names, got, want)
 		}
 	}
 }
