@@ -128,21 +128,21 @@ func exportFailed(project, iteration schema.ID, err error) error {
 	return fmt.Errorf("read the exports record of project %s iteration %s: %w", project, iteration, err)
 }
 
+// mostRecord bounds an exports object, which is a row of a few kilobytes.
+const mostRecord = 64 << 20
+
 // fetchExport reads a whole exports object, and which version of it that was.
 func fetchExport(ctx context.Context, s Store, key string) ([]byte, Object, error) {
-	const (
-		tries = 3
-		most  = 64 << 20 // it is a row of a few kilobytes
-	)
+	const tries = 3
 	for range tries {
 		obj, err := s.Stat(ctx, key)
 		if err != nil {
 			return nil, Object{}, err
 		}
-		if obj.Size > most {
+		if obj.Size > mostRecord {
 			return nil, Object{}, fmt.Errorf("%w: %s has %d bytes", errDamaged, key, obj.Size)
 		}
-		body, err := fetch(ctx, s, key, most)
+		body, err := fetch(ctx, s, key, mostRecord)
 		if err != nil {
 			return nil, Object{}, err
 		}

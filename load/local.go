@@ -158,10 +158,9 @@ func (l *local) put(ctx context.Context, key, path string, src Source, old strin
 	if err := makeFolder(folder); err != nil {
 		return Object{}, err
 	}
-	lock := flock.New(filepath.Join(l.root, lockName))
-	const retry = 10 * time.Millisecond
-	if _, err := lock.TryLockContext(ctx, retry); err != nil {
-		return Object{}, fmt.Errorf("waiting for another writer of the warehouse: %w", err)
+	lock, err := l.lock(ctx)
+	if err != nil {
+		return Object{}, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 
@@ -194,6 +193,16 @@ func (l *local) put(ctx context.Context, key, path string, src Source, old strin
 	obj := objectOf(key, after)
 	obj.CRC32C, obj.Summed = src.CRC32C(), true
 	return obj, nil
+}
+
+// lock waits for its turn to write.
+func (l *local) lock(ctx context.Context) (*flock.Flock, error) {
+	lock := flock.New(filepath.Join(l.root, lockName))
+	const retry = 10 * time.Millisecond
+	if _, err := lock.TryLockContext(ctx, retry); err != nil {
+		return nil, fmt.Errorf("waiting for another writer of the warehouse: %w", err)
+	}
+	return lock, nil
 }
 
 // current is the file now at path, nil if there is none.

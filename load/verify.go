@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -242,64 +240,22 @@ func dataTable(name string) (t schema.Table, known bool) {
 	return schema.Table{Name: name}, false
 }
 
-// copied is an object copied to a local file.
-type copied struct {
-	*tempFile
-	size int64
-	crc  uint32
-}
-
-func (f *copied) Size() int64    { return f.size }
-func (f *copied) CRC32C() uint32 { return f.crc }
-
 // download copies an object and sums it. Without the object, or with one that
 // breaks off, it reports that and returns no file.
 func (c *exportCheck) download(ctx context.Context, table, key string) (*copied, error) {
-	body, err := c.store.Open(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		c.found(table, key, "it is missing; export the iteration again")
+	file, err := download(ctx, c.store, c.dir, table, key, nil)
+	if bad, ok := errors.AsType[*unreadable](err); ok {
+		if errors.Is(bad, fs.ErrNotExist) {
+			c.found(table, key, "it is missing; export the iteration again")
+		} else {
+			c.found(table, key, "it cannot be read to its end: %v", bad)
+		}
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	file, err := newTempFile(c.dir, "cvexport-verify-"+table+"-*.spool")
-	if err != nil {
-		return nil, errors.Join(err, body.Close())
-	}
-	from := &objectReader{ctx: ctx, r: body}
-	sum := crc32.New(castagnoli)
-	size, err := io.Copy(io.MultiWriter(file, sum), from)
-	closeErr := body.Close()
-	switch {
-	case ctx.Err() != nil:
-		return nil, errors.Join(ctx.Err(), file.Close())
-	case from.err != nil || err == nil && closeErr != nil:
-		c.found(table, key, "it cannot be read to its end: %v", errors.Join(from.err, closeErr))
-		return nil, file.Close()
-	case err != nil:
-		return nil, errors.Join(fmt.Errorf("copy it to %s: %w", c.dir, err), file.Close())
-	}
 	c.report.Objects++
-	c.report.Bytes += size
-	return &copied{file, size, sum.Sum32()}, nil
-}
-
-// objectReader tells a failure to read from a failure to write the copy, and
-// ends when ctx does.
-type objectReader struct {
-	ctx context.Context
-	r   io.Reader
-	err error
-}
-
-func (r *objectReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := r.r.Read(p)
-	if err != nil && err != io.EOF {
-		r.err = err
-	}
-	return n, err
+	c.report.Bytes += file.size
+	return file, nil
 }
