@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -14,74 +16,129 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// result is the answer of one statement.
-type result struct {
-	columns, types []string
-	rows           [][]any
-}
-
-type writer func(io.Writer, result) error
+type writer func(io.Writer, answer) error
 
 var formats = map[string]writer{"table": writeTable, "csv": writeCSV, "json": writeJSON}
 
 // writeTable is for people: aligned, numbers to the right, NULL told apart
-// from an empty text.
-func writeTable(w io.Writer, r result) error {
-	if len(r.columns) == 0 {
+// from an empty text. The first rows say how wide the columns are, so that the rest
+// can be written as it comes; longer cells among those push the line out.
+func writeTable(w io.Writer, a answer) error {
+	if len(a.columns) == 0 {
 		return nil
 	}
-	lines := [][]string{r.columns}
-	right := make([]bool, len(r.columns))
-	for c := range right {
-		right[c] = isNumber(r.types[c])
+	const measured = 1000 // rows
+	t := table{w: w, widths: make([]int, len(a.columns)), right: make([]bool, len(a.columns))}
+	for c := range t.right {
+		t.right[c] = isNumber(a.types[c])
 	}
-	for _, row := range r.rows {
+	waiting := [][][]string{cellsOf(a.columns)}
+	count := 0
+	for row, err := range a.rows {
+		if err != nil {
+			return err
+		}
+		count++
 		line := make([]string, len(row))
 		for c, v := range row {
-			line[c] = strings.Map(printable, cellText(v, "NULL"))
+			line[c] = cellText(v, "NULL")
 		}
-		lines = append(lines, line)
+		cells := cellsOf(line)
+		if count > measured {
+			if err := t.flush(&waiting); err != nil {
+				return err
+			}
+			if err := t.write(cells); err != nil {
+				return err
+			}
+			continue
+		}
+		waiting = append(waiting, cells)
 	}
-	widths := make([]int, len(r.columns))
-	for _, line := range lines {
-		for c, cell := range line {
-			widths[c] = max(widths[c], runewidth.StringWidth(cell))
+	if err := t.flush(&waiting); err != nil {
+		return err
+	}
+	end := fmt.Sprintf("(%d rows)\n", count)
+	if count == 1 {
+		end = "(1 row)\n"
+	}
+	_, err := io.WriteString(w, end)
+	return err
+}
+
+// table writes rows of cells, each of one or several lines.
+type table struct {
+	w      io.Writer
+	widths []int
+	right  []bool
+}
+
+// flush measures and writes the rows that wait, of which the first is the head.
+func (t *table) flush(waiting *[][][]string) error {
+	for _, cells := range *waiting {
+		for c, lines := range cells {
+			for _, line := range lines {
+				t.widths[c] = max(t.widths[c], runewidth.StringWidth(line))
+			}
 		}
+	}
+	for n, cells := range *waiting {
+		if err := t.write(cells); err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		rule := make([]string, len(t.widths))
+		for c, width := range t.widths {
+			rule[c] = strings.Repeat("-", width)
+		}
+		if err := t.write(cellsOf(rule)); err != nil {
+			return err
+		}
+	}
+	*waiting = nil
+	return nil
+}
+
+func (t *table) write(cells [][]string) error {
+	height := 0
+	for _, lines := range cells {
+		height = max(height, len(lines))
 	}
 	var b strings.Builder
-	for n, line := range lines {
-		for c, cell := range line {
+	for n := range height {
+		line := ""
+		for c, lines := range cells {
 			if c > 0 {
-				b.WriteString("  ")
+				line += "  "
 			}
-			space := strings.Repeat(" ", widths[c]-runewidth.StringWidth(cell))
-			switch {
-			case right[c]:
-				b.WriteString(space + cell)
-			case c == len(line)-1:
-				b.WriteString(cell)
-			default:
-				b.WriteString(cell + space)
+			text := ""
+			if n < len(lines) {
+				text = lines[n]
+			}
+			space := strings.Repeat(" ", max(0, t.widths[c]-runewidth.StringWidth(text)))
+			if t.right[c] {
+				line += space + text
+			} else {
+				line += text + space
 			}
 		}
-		b.WriteByte('\n')
-		if n == 0 {
-			for c, width := range widths {
-				if c > 0 {
-					b.WriteString("  ")
-				}
-				b.WriteString(strings.Repeat("-", width))
-			}
-			b.WriteByte('\n')
-		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
-	if len(r.rows) == 1 {
-		b.WriteString("(1 row)\n")
-	} else {
-		fmt.Fprintf(&b, "(%d rows)\n", len(r.rows))
-	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(t.w, b.String())
 	return err
+}
+
+// cellsOf parts texts into lines, without what would move the cursor.
+func cellsOf(texts []string) [][]string {
+	cells := make([][]string, len(texts))
+	for c, text := range texts {
+		for line := range strings.SplitSeq(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n") {
+			cells[c] = append(cells[c], strings.Map(printable, line))
+		}
+	}
+	return cells
 }
 
 // printable keeps a name from moving the cursor.
@@ -101,12 +158,15 @@ func isNumber(databaseType string) bool {
 	return false
 }
 
-func writeCSV(w io.Writer, r result) error {
+func writeCSV(w io.Writer, a answer) error {
 	out := csv.NewWriter(w)
-	if err := out.Write(r.columns); err != nil {
+	if err := out.Write(a.columns); err != nil {
 		return err
 	}
-	for _, row := range r.rows {
+	for row, err := range a.rows {
+		if err != nil {
+			return err
+		}
 		line := make([]string, len(row))
 		for c, v := range row {
 			line[c] = cellText(v, "")
@@ -141,42 +201,53 @@ func cellText(v any, null string) string {
 	return fmt.Sprint(v)
 }
 
-// writeJSON writes one array of objects, with the columns in their order.
-func writeJSON(w io.Writer, r result) error {
-	var b bytes.Buffer
-	b.WriteByte('[')
-	for n, row := range r.rows {
-		if n > 0 {
-			b.WriteByte(',')
+// writeJSON writes one array of objects, with the columns in their order, an
+// object a line.
+func writeJSON(w io.Writer, a answer) error {
+	var names [][]byte
+	for _, column := range a.columns {
+		name, err := marshal(column)
+		if err != nil {
+			return err
 		}
-		b.WriteString("\n  {")
+		names = append(names, name)
+	}
+	begin, count := "[", 0
+	for row, err := range a.rows {
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		b.WriteString(begin + "\n  {")
 		for c, v := range row {
 			if c > 0 {
 				b.WriteString(", ")
 			}
-			name, err := marshal(r.columns[c])
-			if err != nil {
-				return err
-			}
 			value, err := marshal(v)
 			if err != nil {
-				return fmt.Errorf("column %s, row %d: %w", r.columns[c], n, err)
+				return fmt.Errorf("column %s, row %d: %w", a.columns[c], count, err)
 			}
-			b.Write(name)
+			b.Write(names[c])
 			b.WriteString(": ")
 			b.Write(value)
 		}
 		b.WriteByte('}')
+		if _, err := w.Write(b.Bytes()); err != nil {
+			return err
+		}
+		begin = ","
+		count++
 	}
-	if len(r.rows) > 0 {
-		b.WriteByte('\n')
+	end := "\n]\n"
+	if count == 0 {
+		end = "[]\n"
 	}
-	b.WriteString("]\n")
-	_, err := w.Write(b.Bytes())
+	_, err := io.WriteString(w, end)
 	return err
 }
 
-// marshal writes a value without turning < and & into escapes.
+// marshal writes a value without turning < and & into escapes. What JSON has no
+// number for becomes the text NaN, Infinity or -Infinity.
 func marshal(v any) ([]byte, error) {
 	if n, ok := v.(*big.Int); ok {
 		return []byte(n.String()), nil
@@ -185,5 +256,36 @@ func marshal(v any) ([]byte, error) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
+	if _, unsupported := errors.AsType[*json.UnsupportedValueError](err); unsupported {
+		b.Reset()
+		err = e.Encode(finite(v))
+	}
 	return bytes.TrimSpace(b.Bytes()), err
+}
+
+func finite(v any) any {
+	switch v := v.(type) {
+	case float64:
+		switch {
+		case math.IsNaN(v):
+			return "NaN"
+		case math.IsInf(v, 1):
+			return "Infinity"
+		case math.IsInf(v, -1):
+			return "-Infinity"
+		}
+	case float32:
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return finite(f)
+		}
+	case []any:
+		for i := range v {
+			v[i] = finite(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = finite(v[key])
+		}
+	}
+	return v
 }

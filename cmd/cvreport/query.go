@@ -1,22 +1,23 @@
 package main
 
 import (
+	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 
-	"github.com/duckdb/duckdb-go/v2"
 	"github.com/spf13/cobra"
 )
 
 // queryCommand runs SQL over a warehouse.
 type queryCommand struct {
-	warehouse string
-	format    string
+	source
+	format string
+	output string
 }
 
 func newQuery() *cobra.Command {
@@ -25,13 +26,34 @@ func newQuery() *cobra.Command {
 		Use:   `query "SQL"`,
 		Short: "Run SQL over the tables of a warehouse",
 		Long: `Query runs SQL with DuckDB over the tables images, predictions, tags, regions,
-tag_performance and exports of a warehouse. Each has the columns project_id and
-iteration_id besides its own. The SQL is the argument, or standard input for -.
-Of several statements, the rows of the last one are shown.`,
+tag_performance and exports of a warehouse, and over the views and functions
+below. Each table has the columns project_id and iteration_id besides its own.
+The SQL is the argument, or standard input for -. Of several statements, the rows
+of the last one are written.
+
+Of a remote warehouse, the tables that the SQL names are first copied to a folder
+of this machine (--cache), and from then on only what has changed.
+
+The format table is for reading: its columns are as wide as the first rows need.
+csv, json and parquet are for any number of rows.
+
+Views, and functions with their arguments:
+` + listing(),
 		Example: `  cvreport query "SELECT iteration_name, images, precision, recall FROM exports ORDER BY trained_at"
-  cvreport query "DESCRIBE predictions"
-  cvreport query --format json "SELECT tag_name, count(*) AS n FROM predictions GROUP BY ALL"
-  cvreport query --warehouse /data/vision - < question.sql`,
+  cvreport query "DESCRIBE outcomes"
+
+  # precision, recall and F1 of each tag, at probability 0.5 and box overlap 0.3
+  cvreport query "SELECT * FROM tag_metrics(0.5, 0.3) ORDER BY f1"
+
+  # the ten images of each iteration that the model got most wrong
+  cvreport query "SELECT * FROM hardest_images() WHERE place <= 10 ORDER BY ALL"
+
+  # what a new iteration broke and fixed
+  cvreport query "SELECT change, count(*) FROM iteration_changes('PROJECT', 'BEFORE', 'AFTER') GROUP BY ALL"
+
+  # from a bucket to a file; and the SQL from a file
+  cvreport query --warehouse gs://my-bucket/vision -o sure.parquet "FROM current_predictions WHERE probability > 0.9"
+  cvreport query --format json - < question.sql`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return &usageError{errors.New(`want one argument, the SQL (in quotes), or - for standard input; see cvreport query --help`)}
@@ -40,19 +62,16 @@ Of several statements, the rows of the last one are shown.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args[0]) },
 	}
-	warehouse := os.Getenv("CVEXPORT_WAREHOUSE")
-	if warehouse == "" {
-		warehouse = "./warehouse"
-	}
-	cmd.Flags().StringVar(&c.warehouse, "warehouse", warehouse, "the folder the tables are in (CVEXPORT_WAREHOUSE)")
-	cmd.Flags().StringVar(&c.format, "format", "table", "table, csv or json")
+	c.addFlags(cmd)
+	cmd.Flags().StringVar(&c.format, "format", "", "table, csv, json or parquet (default what --output ends in, or table)")
+	cmd.Flags().StringVarP(&c.output, "output", "o", "-", "file to write, which appears when it is whole; - is standard output")
 	return cmd
 }
 
 func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
-	write, ok := formats[c.format]
-	if !ok {
-		return &usageError{fmt.Errorf("--format %q is none of table, csv, json", c.format)}
+	ctx, stdout, stderr := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	if err := c.chooseFormat(stdout); err != nil {
+		return err
 	}
 	if text == "-" {
 		b, err := io.ReadAll(cmd.InOrStdin())
@@ -61,81 +80,99 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 		}
 		text = string(b)
 	}
-	root, err := warehousePath(c.warehouse)
+	before, last, err := splitLast(text)
 	if err != nil {
-		return err
+		return fmt.Errorf("query: %w", err)
 	}
-	db, err := openWarehouse(cmd.Context(), root)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if strings.TrimSpace(text) == "" {
+	if last == "" {
 		return &usageError{errors.New("there is no sql to run")}
 	}
-	rows, err := db.QueryContext(cmd.Context(), text)
+	out, err := newOutput(c.output, stdout)
 	if err != nil {
-		return fmt.Errorf("query: %w", err)
+		return err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	answer, err := readRows(rows)
+	defer func() { err = errors.Join(err, out.close()) }()
+	want := tablesIn(text)
+	root, err := c.localFolder(ctx, stderr, want)
 	if err != nil {
-		return fmt.Errorf("query: %w", err)
+		return err
 	}
-	return write(cmd.OutOrStdout(), answer)
+	if !c.isRemote() {
+		want = anyTable
+	}
+	db, err := openTables(ctx, root, want)
+	if err != nil {
+		return c.explain(err, root)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("starting duckdb: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if before != "" {
+		if _, err := conn.ExecContext(ctx, before); err != nil {
+			return c.explain(fmt.Errorf("query: %w", err), root)
+		}
+	}
+	if err := c.write(ctx, conn, before, last, out); err != nil {
+		return c.explain(fmt.Errorf("query: %w", err), root)
+	}
+	return nil
 }
 
-func readRows(rows *sql.Rows) (out result, err error) {
-	types, err := rows.ColumnTypes()
-	if err != nil {
-		return result{}, err
-	}
-	for _, t := range types {
-		out.columns = append(out.columns, t.Name())
-		out.types = append(out.types, t.DatabaseTypeName())
-	}
-	for rows.Next() {
-		values := make([]any, len(types))
-		into := make([]any, len(types))
-		for i := range values {
-			into[i] = &values[i]
+// chooseFormat checks --format, or takes it from the file's name.
+func (c *queryCommand) chooseFormat(stdout io.Writer) error {
+	if c.format == "" {
+		c.format = "table"
+		switch end := strings.TrimPrefix(filepath.Ext(c.output), "."); end {
+		case "csv", "json", "parquet":
+			c.format = end
 		}
-		if err := rows.Scan(into...); err != nil {
-			return result{}, err
-		}
-		for i := range values {
-			values[i] = plain(values[i])
-		}
-		out.rows = append(out.rows, values)
 	}
-	return out, rows.Err()
+	if formats[c.format] == nil && c.format != "parquet" {
+		return &usageError{fmt.Errorf("--format %q is none of table, csv, json, parquet", c.format)}
+	}
+	if c.format == "parquet" && c.output == "-" && isTerminal(stdout) {
+		return &usageError{errors.New("--format parquet is nothing for a terminal: give a file with --output")}
+	}
+	return nil
 }
 
-// plain turns the driver's own types into Go's.
-func plain(v any) any {
-	switch v := v.(type) {
-	case duckdb.Decimal:
-		return v.Float64()
-	case duckdb.Map:
-		out := map[string]any{}
-		for key, value := range v {
-			out[fmt.Sprint(key)] = plain(value)
-		}
-		return out
-	case []any:
-		for i := range v {
-			v[i] = plain(v[i])
-		}
-	case map[string]any:
-		for key := range v {
-			v[key] = plain(v[key])
-		}
-	case []byte:
-		return string(v)
-	case driver.Valuer:
-		if value, err := v.Value(); err == nil {
-			return value
-		}
+func (c *queryCommand) write(ctx context.Context, conn *sql.Conn, before, last string, out *output) error {
+	if c.format == "parquet" {
+		return out.writeFile(func(path string) error { return copyParquet(ctx, conn, last, path) })
 	}
-	return v
+	// It may be over again, or no more than a word of a text: then no harm is done.
+	return ask(ctx, conn, last, transaction.MatchString(before), func(a answer) error {
+		return out.write(func(w io.Writer) error { return formats[c.format](w, a) })
+	})
+}
+
+var transaction = regexp.MustCompile(`(?i)\b(begin|transaction)\b`)
+
+// copyParquet lets DuckDB write the rows, so that their types stay what they are.
+func copyParquet(ctx context.Context, conn *sql.Conn, query, path string) error {
+	to := fmt.Sprintf("\n) TO '%s' (FORMAT parquet, COMPRESSION zstd)", quoted(path))
+	copying, err := conn.PrepareContext(ctx, "COPY (\n"+query+to)
+	if err != nil { // DuckDB's own word about what the user wrote, rather than about COPY
+		alone, aloneErr := conn.PrepareContext(ctx, query)
+		if aloneErr != nil {
+			return aloneErr
+		}
+		return errors.Join(fmt.Errorf("--format parquet is for a SELECT, and the last statement is none that can be copied: use another format: %w", err), alone.Close())
+	}
+	_, err = copying.ExecContext(ctx)
+	return errors.Join(aLineUp(err), copying.Close())
+}
+
+// explain adds what the user can do about an error of DuckDB's.
+func (c *queryCommand) explain(err error, root string) error {
+	if hint := hintOf(err.Error()); hint != "" {
+		return fmt.Errorf("%w\n%s", err, hint)
+	}
+	if c.isRemote() && strings.Contains(err.Error(), root) {
+		return fmt.Errorf("%w\nif a file of the cache is damaged, remove the cache and run it again: %s", err, root)
+	}
+	return err
 }

@@ -117,7 +117,8 @@ func TestQueryRefuses(t *testing.T) {
 		"wrong sql":     {[]string{"--warehouse", root, "SELEC 1"}, exitFailed, "syntax error"},
 		"wrong column":  {[]string{"--warehouse", root, "SELECT nope FROM predictions"}, exitFailed, "nope"},
 		"no warehouse":  {[]string{"--warehouse", root + "-not", "SELECT 1"}, exitFailed, "check --warehouse"},
-		"remote":        {[]string{"--warehouse", "gs://b/x", "SELECT 1"}, exitUsage, "gcloud storage rsync -r gs://b/x ./warehouse"},
+		"kind":          {[]string{"--warehouse", "https://b/x?sig=secret", "SELECT 1"}, exitUsage, "unknown kind of url"},
+		"token":         {[]string{"--warehouse", "azblob://b/x?sig=secret", "SELECT 1"}, exitUsage, "AZURE_STORAGE_SAS_TOKEN"},
 		"extension":     {[]string{"--warehouse", root, "SELECT * FROM read_parquet('https://127.0.0.1:1/x.parquet')"}, exitFailed, "httpfs"},
 		"file as house": {[]string{"--warehouse", os.Args[0], "SELECT 1"}, exitFailed, "no folder"},
 	} {

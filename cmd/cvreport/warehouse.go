@@ -16,22 +16,15 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// warehousePath takes a folder or a file:// URL. DuckDB reads files; it would
-// have to download an extension to read anything else.
+// warehousePath takes a folder or a file:// URL.
 func warehousePath(address string) (string, error) {
 	scheme, _, isURL := strings.Cut(address, "://")
-	switch {
-	case !isURL:
-	case scheme == "file":
+	if isURL && scheme == "file" {
 		u, err := url.Parse(address)
 		if err != nil || (u.Host != "" && u.Host != "localhost") || u.Path == "" {
 			return "", &usageError{fmt.Errorf("warehouse %q: want file:///folder, with three slashes", address)}
 		}
 		address = filepath.FromSlash(u.Path)
-	case scheme == "gs":
-		return "", &usageError{fmt.Errorf("warehouse %s is remote: copy it first, with: gcloud storage rsync -r %s ./warehouse", address, address)}
-	default:
-		return "", &usageError{fmt.Errorf("warehouse %s:// is remote: copy it to a folder first", scheme)}
 	}
 	info, err := os.Stat(address)
 	if err == nil && !info.IsDir() {
@@ -46,10 +39,19 @@ func warehousePath(address string) (string, error) {
 // openWarehouse opens an in-memory database with the tables of a folder, and the
 // views and functions over them. Nothing is downloaded: the Parquet reader is
 // built in.
-func openWarehouse(ctx context.Context, root string) (_ *sql.DB, err error) {
+func openWarehouse(ctx context.Context, root string) (*sql.DB, error) {
+	return openTables(ctx, root, anyTable)
+}
+
+// openTables opens a warehouse of which only the wanted tables are looked at.
+// The others are empty.
+func openTables(ctx context.Context, root string, want func(table string) bool) (_ *sql.DB, err error) {
 	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(root)}
 	for _, t := range schema.Tables() {
-		found, err := hasParquet(filepath.Join(root, t.Name))
+		found := false
+		if want(t.Name) {
+			found, err = hasParquet(filepath.Join(root, t.Name))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("looking for the files of table %s: %w", t.Name, err)
 		}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cvexport/cvexport/load"
+)
+
+// source is the warehouse of a command, and how it comes to a folder of this
+// machine: DuckDB would have to download an extension to read anything else.
+type source struct {
+	warehouse string
+	cache     string
+	offline   bool
+	quiet     bool
+}
+
+func (s *source) addFlags(cmd *cobra.Command) {
+	warehouse := os.Getenv("CVEXPORT_WAREHOUSE")
+	if warehouse == "" {
+		warehouse = "./warehouse"
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.warehouse, "warehouse", warehouse, "where the tables are: a folder, file://, gs://, s3:// or azblob:// (CVEXPORT_WAREHOUSE)")
+	f.StringVar(&s.cache, "cache", os.Getenv("CVEXPORT_CACHE"), "folder for the copies of remote warehouses (CVEXPORT_CACHE; default cvexport in the user's cache folder)")
+	f.BoolVar(&s.offline, "offline", false, "use the copy of a remote warehouse as it is, without the network")
+	f.BoolVar(&s.quiet, "quiet", false, "no progress on standard error")
+}
+
+// localFolder is the folder that the warehouse's tables are in. Those of a remote one
+// are first copied to its cache, as far as they are wanted and have changed.
+// What is wrong with it is told on stderr.
+func (s *source) localFolder(ctx context.Context, stderr io.Writer, want func(table string) bool) (root string, err error) {
+	if !s.isRemote() {
+		return warehousePath(s.warehouse)
+	}
+	of, err := cacheOf(s.warehouse)
+	if err != nil {
+		return "", &usageError{err}
+	}
+	folder, err := s.cacheFolder(of)
+	if err != nil {
+		return "", &usageError{err}
+	}
+	if s.offline {
+		return s.useCache(ctx, stderr, folder, of, want)
+	}
+	from, err := load.OpenStore(ctx, s.warehouse)
+	if err != nil {
+		return "", &usageError{err}
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	cache, err := load.OpenCache(folder, of)
+	if err != nil {
+		return "", err
+	}
+	display := newFetchDisplay(stderr, s.quiet, of)
+	updated, err := cache.Update(ctx, from, want, display.show)
+	display.done()
+	if err != nil {
+		return "", fmt.Errorf("%w; run it again, which goes on from there, or use --offline for what the cache has", err)
+	}
+	for _, f := range updated.Findings {
+		fmt.Fprintln(stderr, "cvreport: warning:", f)
+	}
+	if updated.Iterations == 0 && len(updated.Findings) == 0 {
+		return "", fmt.Errorf("warehouse %s: it has no export (export something first, or check --warehouse)", s.warehouse)
+	}
+	return cache.Folder(), nil
+}
+
+func (s *source) isRemote() bool {
+	scheme, _, isURL := strings.Cut(s.warehouse, "://")
+	return isURL && scheme != "file"
+}
+
+// useCache takes the cache as it is, and tells what it lacks.
+func (s *source) useCache(ctx context.Context, stderr io.Writer, folder, of string, want func(string) bool) (string, error) {
+	if _, err := os.Stat(folder); err != nil {
+		return "", fmt.Errorf("there is no cache of %s yet (%w): run it once without --offline", of, err)
+	}
+	cache, err := load.OpenCache(folder, of)
+	if err != nil {
+		return "", err
+	}
+	iterations, missing, err := cache.Missing(ctx, want)
+	if err != nil {
+		return "", fmt.Errorf("looking at the cache in %s: %w", folder, err)
+	}
+	if iterations == 0 {
+		return "", fmt.Errorf("the cache in %s has no export of %s: run it once without --offline", folder, of)
+	}
+	if missing > 0 {
+		fmt.Fprintf(stderr, "cvreport: warning: %s that the sql reads not in the cache as committed: rows are missing; run it once without --offline\n", are(missing, "object"))
+	}
+	return cache.Folder(), nil
+}
+
+// are says how many there are.
+func are(n int, what string) string {
+	if n == 1 {
+		return "1 " + what + " is"
+	}
+	return fmt.Sprintf("%d %ss are", n, what)
+}
+
+// cacheFolder is the folder for the cache of a warehouse, one of its own.
+func (s *source) cacheFolder(of string) (string, error) {
+	base := s.cache
+	if base == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("no place for a copy of the warehouse (%w): give --cache", err)
+		}
+		base = filepath.Join(user, "cvexport")
+	}
+	const most = 60
+	name := strings.Trim(unsafe.ReplaceAllString(of, "-"), "-.")
+	hash := sha256.Sum256([]byte(of))
+	return filepath.Abs(filepath.Join(base, name[:min(len(name), most)]+"-"+hex.EncodeToString(hash[:5])))
+}
+
+// unsafe is what no file system minds the lack of.
+var unsafe = regexp.MustCompile(`[^a-zA-Z0-9._]+`)
+
+// cacheOf names a remote warehouse in a line without secrets: its address, and
+// whose it is where the address does not say that.
+func cacheOf(address string) (string, error) {
+	scheme, rest, _ := strings.Cut(address, "://")
+	rest = strings.TrimRight(rest, "/")
+	at := ""
+	switch scheme {
+	case "gs":
+		at = os.Getenv("STORAGE_EMULATOR_HOST")
+	case "s3":
+		at = os.Getenv("AWS_ENDPOINT_URL_S3")
+		if at == "" {
+			at = os.Getenv("AWS_ENDPOINT_URL")
+		}
+	case "azblob", "az":
+		scheme = "azblob"
+		if strings.Contains(rest, "?") {
+			return "", errors.New("warehouse azblob://: without a query, please: a SAS token belongs in AZURE_STORAGE_SAS_TOKEN")
+		}
+		if first, _, _ := strings.Cut(rest, "/"); !strings.Contains(first, ".") {
+			at = azureAccount()
+		}
+	default:
+		return "", fmt.Errorf("warehouse %s://: unknown kind of url: use a folder, file://, gs://, s3:// or azblob://", scheme)
+	}
+	of := scheme + "://" + rest
+	if at != "" {
+		of += " at " + at
+	}
+	if strings.ContainsAny(of, "\r\n") {
+		return "", fmt.Errorf("warehouse %q: the address has more than a line", address)
+	}
+	return of, nil
+}
+
+// azureAccount is the storage account that the environment names.
+func azureAccount() string {
+	for part := range strings.SplitSeq(os.Getenv("AZURE_STORAGE_CONNECTION_STRING"), ";") {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(part), "AccountName="); ok {
+			return name
+		}
+	}
+	return os.Getenv("AZURE_STORAGE_ACCOUNT")
+}
