@@ -102,17 +102,9 @@ func (s *source) useCache(ctx context.Context, stderr io.Writer, folder, of stri
 		return "", fmt.Errorf("the cache in %s has no export of %s: run it once without --offline", folder, of)
 	}
 	if missing > 0 {
-		fmt.Fprintf(stderr, "cvreport: warning: %s that the sql reads not in the cache as committed: rows are missing; run it once without --offline\n", are(missing, "object"))
+		fmt.Fprintf(stderr, "cvreport: warning: %d objects that the sql reads are not in the cache as they were committed: rows are missing; run it once without --offline\n", missing)
 	}
 	return cache.Folder(), nil
-}
-
-// are says how many there are.
-func are(n int, what string) string {
-	if n == 1 {
-		return "1 " + what + " is"
-	}
-	return fmt.Sprintf("%d %ss are", n, what)
 }
 
 // cacheFolder is the folder for the cache of a warehouse, one of its own.

@@ -1,0 +1,439 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/fsouza/fake-gcs-server/fakestorage"
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/azurite"
+	"github.com/cvexport/cvexport/internal/simulated"
+	"github.com/cvexport/cvexport/jobs"
+	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// remote is a warehouse on a server, with a project's exports in it.
+type remote struct {
+	address string
+	store   load.Store
+	remove  func(t *testing.T, key string)
+	down    func() // the server is gone
+
+	service *simulated.Service
+	client  *extract.Client
+}
+
+// onGCS is a warehouse on a server that speaks Google Cloud Storage.
+func onGCS(t *testing.T) *remote {
+	var server *fakestorage.Server
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server.HTTPHandler().ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	host, err := url.Parse(front.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = fakestorage.NewServerWithOptions(fakestorage.Options{NoListener: true, Scheme: "http", ExternalURL: front.URL, PublicHost: host.Host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: "bucket"})
+	t.Setenv("STORAGE_EMULATOR_HOST", host.Host)
+	return &remote{
+		address: "gs://bucket/vision", down: front.Close,
+		remove: func(t *testing.T, key string) {
+			if err := server.Client().Bucket("bucket").Object("vision/" + key).Delete(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+}
+
+// onS3 is a warehouse on a server that speaks S3.
+func onS3(t *testing.T) *remote {
+	backend := s3mem.New()
+	if err := backend.CreateBucket("bucket"); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(gofakes3.New(backend).Server())
+	t.Cleanup(server.Close)
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-central-1",
+		"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_MAX_ATTEMPTS": "1",
+	} {
+		t.Setenv(name, value)
+	}
+	return &remote{
+		address: "s3://bucket/vision", down: server.Close,
+		remove: func(t *testing.T, key string) {
+			if _, err := backend.DeleteObject("bucket", "vision/"+key); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+}
+
+// onAzure is a warehouse on the emulator of Azure Blob Storage.
+func onAzure(t *testing.T) *remote {
+	server := azurite.Start(t)
+	account, err := azblob.NewClientFromConnectionString(server.ConnectionString, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := account.CreateContainer(t.Context(), "container", nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString)
+	return &remote{
+		address: "azblob://container/vision",
+		remove: func(t *testing.T, key string) {
+			if _, err := account.DeleteBlob(t.Context(), "container", "vision/"+key, nil); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+}
+
+// fill exports two iterations to it.
+func (r *remote) fill(t *testing.T) {
+	t.Helper()
+	var err error
+	if r.service, err = simulated.New(simulated.Config{Seed: 3, Kind: simulated.Detection, Iterations: 2, Images: 60}); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(r.service)
+	t.Cleanup(server.Close)
+	if r.client, err = extract.NewClient(extract.Options{Endpoint: server.URL, Key: "simulated", Rate: 1e6, Timeout: 10 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	if r.store, err = load.OpenStore(t.Context(), r.address); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for n := range 2 {
+		r.export(t, n)
+	}
+}
+
+func (r *remote) iteration(n int) schema.ID { return r.service.Projects()[0].Iterations[n].ID }
+
+func (r *remote) export(t *testing.T, n int) {
+	t.Helper()
+	_, err := jobs.Export(t.Context(), r.client, r.store, jobs.Request{
+		Project: r.service.Projects()[0].ID, Iteration: r.iteration(n).String(), Concurrency: 2,
+		ProbabilityThreshold: 0.5, OverlapThreshold: 0.3, SpoolDir: t.TempDir(), Version: "test", Memory: memory.DefaultAllocator,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// copyAll copies every object to a folder, as a tool of the store would.
+func (r *remote) copyAll(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	for obj, err := range r.store.List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := r.store.Open(t.Context(), obj.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(root, filepath.FromSlash(obj.Key))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(f, body)
+		if err := errors.Join(err, f.Close(), body.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// calls are each table, view and function as it is read.
+func (r *remote) calls() map[string]string {
+	calls := map[string]string{}
+	for _, t := range schema.Tables() {
+		calls[t.Name] = t.Name
+	}
+	for _, v := range schema.Views() {
+		call := v.Name
+		switch {
+		case v.Name == "iteration_changes":
+			call = fmt.Sprintf("%s('%s', '%s', '%s')", v.Name, r.service.Projects()[0].ID, r.iteration(0), r.iteration(1))
+		case len(v.Arguments) > 0:
+			call += "()"
+		}
+		calls[v.Name] = call
+	}
+	return calls
+}
+
+// everything asks for all rows of all tables, views and functions. With one thread
+// sums are always added up in one order.
+func (r *remote) everything() string {
+	var parts []string
+	for name, call := range r.calls() {
+		parts = append(parts, fmt.Sprintf("SELECT '%s' AS name, to_json(t) AS row FROM %s AS t", name, call))
+	}
+	slices.Sort(parts)
+	return "SET threads = 1; " + strings.Join(parts, "\nUNION ALL ") + "\nORDER BY ALL"
+}
+
+func mustQuery(t *testing.T, args ...string) (stdout, stderr string) {
+	t.Helper()
+	stdout, stderr, code := query(t, args...)
+	if code != exitDone {
+		t.Fatalf("%v: exit code %d: %s", args, code, stderr)
+	}
+	return stdout, stderr
+}
+
+// A query on a remote warehouse gives the rows of a copy of it, and fetches what
+// it needs, once.
+func testQueryRemote(t *testing.T, r *remote) {
+	t.Setenv("CVEXPORT_CACHE", filepath.Join(t.TempDir(), "cache"))
+	_, stderr, code := query(t, "--warehouse", r.address, "FROM exports")
+	if code != exitFailed || !strings.Contains(stderr, "it has no export (export something first, or check --warehouse)") {
+		t.Errorf("empty: exit code %d: %s", code, stderr)
+	}
+	r.fill(t)
+	cached := func(table string) int {
+		t.Helper()
+		found, err := filepath.Glob(filepath.Join(os.Getenv("CVEXPORT_CACHE"), "*", table, "*", "*", "data.parquet"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	out, stderr := mustQuery(t, "--warehouse", r.address, "--format", "csv", "SELECT count(*) AS n FROM current_labels")
+	if !strings.HasPrefix(out, "n\n") || out == "n\n0\n" || !strings.Contains(stderr, "cvreport: fetching 6 objects, ") || !strings.Contains(stderr, r.address) {
+		t.Errorf("first: %s%s", out, stderr)
+	}
+	for table, want := range map[string]int{"exports": 2, "tags": 2, "regions": 2, "images": 0, "predictions": 0, "tag_performance": 0} {
+		if got := cached(table); got != want {
+			t.Errorf("%d objects of %s are in the cache, want %d", got, table, want)
+		}
+	}
+	if again, stderr := mustQuery(t, "--warehouse", r.address, "--format", "csv", "SELECT count(*) AS n FROM current_labels"); again != out || stderr != "" {
+		t.Errorf("second: %s%s", again, stderr)
+	}
+	_, stderr, code = query(t, "--warehouse", r.address, "--offline", "SELECT count(*) AS n FROM images")
+	if code != exitDone || !strings.Contains(stderr, "warning: 2 objects that the sql reads are not in the cache") {
+		t.Errorf("offline, with objects missing: exit code %d: %s", code, stderr)
+	}
+
+	same := func(when string) {
+		t.Helper()
+		want, _ := mustQuery(t, "--warehouse", r.copyAll(t), "--format", "csv", r.everything())
+		got, _ := mustQuery(t, "--warehouse", r.address, "--quiet", "--format", "csv", r.everything())
+		if got != want || !strings.Contains(got, "\nhardest_images,") {
+			t.Errorf("%s: %d bytes, want %d", when, len(got), len(want))
+		}
+	}
+	same("first")
+
+	// A replacement is seen.
+	before, _ := mustQuery(t, "--warehouse", r.address, "SELECT export_id FROM exports ORDER BY 1")
+	r.export(t, 0)
+	after, stderr := mustQuery(t, "--warehouse", r.address, "SELECT export_id FROM exports ORDER BY 1")
+	if before == after || stderr == "" {
+		t.Errorf("a replacement is not seen: %s%s", after, stderr)
+	}
+
+	// Several at once.
+	r.export(t, 1)
+	var wait sync.WaitGroup
+	answers := make([]string, 3)
+	for n := range answers {
+		wait.Go(func() {
+			answers[n], _, _ = query(t, "--warehouse", r.address, "--quiet", "--format", "json", "SELECT export_id, count(*) AS n FROM current_predictions GROUP BY ALL ORDER BY ALL")
+		})
+	}
+	wait.Wait()
+	for _, answer := range answers {
+		if answer != answers[0] || strings.Count(answer, "export_id") != 2 {
+			t.Errorf("at once: %s", answer)
+		}
+	}
+	same("after replacements")
+
+	// An iteration that is gone is not shown.
+	r.remove(t, schema.Exports.Path(r.service.Projects()[0].ID, r.iteration(0)))
+	if out, _ := mustQuery(t, "--warehouse", r.address, "--format", "csv", "SELECT count(DISTINCT iteration_id) AS n FROM images"); out != "n\n1\n" {
+		t.Errorf("gone: %s", out)
+	}
+	if got := cached("*"); got != 6 {
+		t.Errorf("%d objects are in the cache, want 6", got)
+	}
+
+	// An object that is gone is told, and shows.
+	r.remove(t, schema.Tags.Path(r.service.Projects()[0].ID, r.iteration(1)))
+	t.Setenv("CVEXPORT_CACHE", filepath.Join(t.TempDir(), "other"))
+	out, stderr = mustQuery(t, "--warehouse", r.address, "--format", "csv", "SELECT table_name, problem FROM export_health")
+	if out != "table_name,problem\ntags,row_count\n" || !strings.Contains(stderr, "warning: project") || !strings.Contains(stderr, "table tags: it is missing; export the iteration again") {
+		t.Errorf("a missing object: %s%s", out, stderr)
+	}
+
+	// Offline needs no server, but a cache.
+	if r.down == nil {
+		return
+	}
+	r.down()
+	if out, _ := mustQuery(t, "--warehouse", r.address, "--offline", "--format", "csv", "SELECT count(*) AS n FROM exports"); out != "n\n1\n" {
+		t.Errorf("offline: %s", out)
+	}
+	_, stderr, code = query(t, "--warehouse", r.address+"/elsewhere", "--offline", "FROM exports")
+	if code != exitFailed || !strings.Contains(stderr, "run it once without --offline") {
+		t.Errorf("offline without a cache: exit code %d: %s", code, stderr)
+	}
+}
+
+func TestQueryS3(t *testing.T) {
+	r := onS3(t)
+	testQueryRemote(t, r)
+	_, stderr, code := query(t, "--warehouse", r.address, "FROM exports")
+	if code != exitFailed || !strings.Contains(stderr, "fetch s3://bucket/vision: list table exports: ") || !strings.Contains(stderr, "use --offline") {
+		t.Errorf("without a server: exit code %d: %s", code, stderr)
+	}
+}
+
+func TestQueryGCS(t *testing.T)   { testQueryRemote(t, onGCS(t)) }
+func TestQueryAzure(t *testing.T) { testQueryRemote(t, onAzure(t)) }
+
+// An interrupt while objects are fetched leaves a cache that is used on.
+func TestQueryInterrupted(t *testing.T) {
+	r := onGCS(t)
+	r.fill(t)
+	t.Setenv("CVEXPORT_CACHE", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	root := newRoot()
+	root.SetArgs([]string{"query", "--warehouse", r.address, "FROM current_predictions"})
+	root.SetOut(io.Discard)
+	root.SetErr(writerFunc(func(p []byte) (int, error) {
+		cancel() // it has begun
+		return len(p), nil
+	}))
+	if err := root.ExecuteContext(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v", err)
+	}
+	want, _ := mustQuery(t, "--warehouse", r.copyAll(t), "--format", "csv", r.everything())
+	if got, _ := mustQuery(t, "--warehouse", r.address, "--format", "csv", r.everything()); got != want {
+		t.Errorf("%d bytes, want %d", len(got), len(want))
+	}
+}
+
+// What is fetched for a view or function is all that it reads.
+func TestQueryFetchesEnough(t *testing.T) {
+	r := onGCS(t)
+	r.fill(t)
+	t.Setenv("CVEXPORT_CACHE", t.TempDir())
+	local := r.copyAll(t)
+	whole, err := openWarehouse(t.Context(), local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.Close()
+	for name, call := range r.calls() {
+		text := fmt.Sprintf("SELECT count(*), coalesce(sum(hash(t)), 0)::VARCHAR FROM (SELECT COLUMNS(c -> c NOT LIKE 'f1%%' AND c NOT LIKE '%%precision%%' AND c NOT LIKE '%%recall%%') FROM %s) AS t", call)
+		part, err := openTables(t.Context(), local, tablesIn(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rows [2]struct {
+			n    int
+			hash string
+		}
+		for i, db := range []*sql.DB{whole, part} {
+			if err := db.QueryRowContext(t.Context(), text).Scan(&rows[i].n, &rows[i].hash); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		if err := part.Close(); err != nil {
+			t.Error(err)
+		}
+		if rows[0] != rows[1] || rows[0].n == 0 && name != "export_health" {
+			t.Errorf("%s: %v of the whole, %v of %s", name, rows[0], rows[1], strings.Join(schema.TablesOf(name), ", "))
+		}
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
+
+func TestCacheFolders(t *testing.T) {
+	for _, name := range []string{"STORAGE_EMULATOR_HOST", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("XDG_CACHE_HOME", "/home/somebody/.cache")
+	seen := map[string]string{}
+	folder := func(address string) string {
+		t.Helper()
+		of, err := cacheOf(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder, err := (&source{}).cacheFolder(of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return folder
+	}
+	for _, address := range []string{
+		"gs://bucket/a-b", "gs://bucket/a/b", "s3://bucket/a/b", "azblob://bucket/a/b", "gs://bucket/" + strings.Repeat("long/", 100),
+		"gs://bucket/" + strings.Repeat("long/", 101), "gs://bucket/../猫 'x'",
+	} {
+		got := folder(address)
+		if seen[got] != "" || filepath.Dir(got) != "/home/somebody/.cache/cvexport" || len(filepath.Base(got)) > 80 || strings.Trim(filepath.Base(got), "abcdefghijklmnopqrstuvwxyz0123456789-._") != "" {
+			t.Errorf("%s: %s, the folder of %q", address, got, seen[got])
+		}
+		seen[got] = address
+	}
+	if got := folder("gs://bucket/a/b/"); seen[got] != "gs://bucket/a/b" || !strings.HasPrefix(filepath.Base(got), "gs-bucket-a-b-") {
+		t.Errorf("a slash at the end: %s", got)
+	}
+	if folder("az://bucket/a/b") != folder("azblob://bucket/a/b") {
+		t.Error("az and azblob have different folders")
+	}
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", "DefaultEndpointsProtocol=https;AccountName=one;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net")
+	of, err := cacheOf("azblob://bucket/a/b")
+	if err != nil || of != "azblob://bucket/a/b at one" {
+		t.Errorf("%q, %v", of, err)
+	}
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
+	if got := folder("s3://bucket/a/b"); seen[got] != "" {
+		t.Errorf("another server has the same folder: %s", got)
+	}
+}
