@@ -77,7 +77,8 @@ func newRoot() *cobra.Command {
 		Use:   "cvreport",
 		Short: "Look at a warehouse that cvexport has written",
 		Example: `  cvreport query "SELECT * FROM exports"
-  cvreport query --format csv "SELECT * FROM predictions WHERE probability > 0.9" > sure.csv`,
+  cvreport query "SELECT * FROM tag_metrics(0.5, 0.3)"
+  cvreport query --warehouse gs://my-bucket/vision -o sure.csv "FROM current_predictions WHERE probability > 0.9"`,
 		Version:       programVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -40,7 +40,7 @@ csv, json and parquet are for any number of rows.
 Views, and functions with their arguments:
 ` + listing(),
 		Example: `  cvreport query "SELECT iteration_name, images, precision, recall FROM exports ORDER BY trained_at"
-  cvreport query "DESCRIBE outcomes"
+  cvreport query "DESCRIBE FROM outcomes()"
 
   # precision, recall and F1 of each tag, at probability 0.5 and box overlap 0.3
   cvreport query "SELECT * FROM tag_metrics(0.5, 0.3) ORDER BY f1"

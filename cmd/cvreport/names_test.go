@@ -1,0 +1,74 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+func TestTablesIn(t *testing.T) {
+	const all = "images predictions tags regions tag_performance exports"
+	for text, want := range map[string]string{
+		"SELECT 1":                               "",
+		"FROM exports":                           "exports",
+		`SELECT * FROM "Exports"`:                "exports",
+		"select count(*) from main.IMAGES":       "images",
+		"FROM tags_2, myimages":                  "",
+		"FROM tag_metrics(0.5, 0.3)":             "predictions tags regions tag_performance exports",
+		"DESCRIBE hardest_images":                "images predictions tags regions exports",
+		"CREATE MACRO m() AS TABLE FROM regions": "regions",
+		"FROM query('FROM ' || 'exp' || 'orts')": all,
+		"FROM query_table(['tags'])":             all,
+		"FROM '/cache/exp*/**/*.parquet'":        all,
+		"ATTACH 'views.db'":                      all,
+		"SELECT queries FROM exports":            "exports",
+	} {
+		want2 := strings.Fields(want)
+		wanted := tablesIn(text)
+		var got []string
+		for _, table := range schema.Tables() {
+			if wanted(table.Name) {
+				got = append(got, table.Name)
+			}
+		}
+		if strings.Join(got, " ") != strings.Join(want2, " ") {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// A wrong name is met with the right one, and where it stands.
+func TestHints(t *testing.T) {
+	root := newWarehouse(t, "warehouse")
+	for text, want := range map[string]string{
+		"SELECT * FROM tag_metric(0.5, 0.3)":               "tag_metrics is a function: SELECT * FROM tag_metrics(probability_threshold := 0.5, overlap_threshold := 0.3)",
+		"SELECT * FROM tag_metrics":                        "tag_metrics is a function: SELECT * FROM tag_metrics(",
+		"FROM hardest_image":                               "hardest_images is a function: SELECT * FROM hardest_images(",
+		"FROM current_label":                               `Did you mean "current_labels"?`,
+		"FROM current_labels()":                            "current_labels takes no arguments: SELECT * FROM current_labels",
+		"FROM curent_image()":                              "current_images takes no arguments",
+		"FROM elsewhere":                                   "cvreport query --help lists the views and functions",
+		"SELECT 1;\nSELECT nope FROM tags":                 "LINE 2: SELECT nope FROM tags\n               ^",
+		"SELECT 1;\nSELECT tag_name::INT FROM predictions": "LINE 2: SELECT tag_name::INT FROM predictions\n",
+		"SELECT tag_name::INT\nFROM predictions":           "LINE 1: SELECT tag_name::INT\n",
+		"SELECT 1;\nSELECT tag_name::\nINT, x FROM tags":   `column "x"`,
+	} {
+		for _, format := range []string{"table", "json", "parquet"} {
+			stdout, stderr, code := query(t, "--warehouse", root, "--format", format, text)
+			if code != exitFailed || !strings.Contains(stderr, want) || stdout != "" {
+				t.Errorf("%s, %s: exit code %d: %s%s\nwant %s", text, format, code, stdout, stderr, want)
+			}
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for pair, want := range map[[2]string]int{
+		{"", ""}: 0, {"", "abc"}: 3, {"abc", ""}: 3, {"tags", "tags"}: 0, {"tag", "tags"}: 1, {"kitten", "sitting"}: 3, {"outcome", "outcomes"}: 1,
+	} {
+		if got := distance(pair[0], pair[1]); got != want {
+			t.Errorf("distance%q = %d, want %d", pair, got, want)
+		}
+	}
+}

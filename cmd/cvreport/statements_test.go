@@ -1,0 +1,74 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestSplitLast(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"":                                   {"", ""},
+		" ; -- nothing\n ;":                  {"", ""},
+		"SELECT 1":                           {"", "SELECT 1"},
+		"SELECT 1;":                          {"", "SELECT 1"},
+		"SELECT 1 ; ; -- done;\n":            {"", "SELECT 1 "},
+		"SELECT 1; SELECT 2":                 {"SELECT 1;", " SELECT 2"},
+		"SELECT 1;SELECT 2;;":                {"SELECT 1;", "SELECT 2"},
+		"SELECT ';'; SELECT '; SELECT 3'":    {"SELECT ';';", " SELECT '; SELECT 3'"},
+		"SELECT $$;$$; SELECT $x$ ; $$ $x$":  {"SELECT $$;$$;", " SELECT $x$ ; $$ $x$"},
+		`SELECT 1 AS ";"; SELECT 2 AS "a;b"`: {`SELECT 1 AS ";";`, ` SELECT 2 AS "a;b"`},
+		"SELECT 1 -- ; SELECT 2\n; SELECT 3 -- ; SELECT 4":          {"SELECT 1 -- ; SELECT 2\n;", "\n SELECT 3 -- ; SELECT 4"},
+		"SELECT 1; -- see; FROM x\n SELECT 2":                       {"SELECT 1;", " -- see; FROM x\n SELECT 2"},
+		"SELECT 1; /* ; */ SELECT /* ; */ 2":                        {"SELECT 1;", " /* ; */ SELECT /* ; */ 2"},
+		"-- x; FROM y\nSELECT 2":                                    {"", "-- x; FROM y\nSELECT 2"},
+		"CREATE TABLE t(a INT);\nINSERT INTO t VALUES (1);\nFROM t": {"CREATE TABLE t(a INT);\nINSERT INTO t VALUES (1);", "\n\nFROM t"},
+		"SELECT 1; PIVOT x ON y USING sum(z);":                      {"SELECT 1;", " PIVOT x ON y USING sum(z)"},
+		"PIVOT x ON y USING sum(z); SELECT 1":                       {"PIVOT x ON y USING sum(z);", " SELECT 1"},
+	} {
+		before, last, err := splitLast(text)
+		if err != nil || before != want[0] || last != want[1] {
+			t.Errorf("%q: %q, %q, %v; want %q", text, before, last, err, want)
+		}
+	}
+	for _, text := range []string{"SELEC 1", "SELECT 1; SELEC 2", "SELECT 'a"} {
+		if _, _, err := splitLast(text); err == nil || !strings.Contains(err.Error(), "LINE 1: "+text) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// The parts are the whole: as many statements, of which one, as DuckDB counts, is last.
+func FuzzSplitLast(f *testing.F) {
+	for _, seed := range []string{"SELECT 1; SELECT ';' -- ;\n; FROM x;", "PIVOT a ON b; SELECT $$;$$", "/* ; */;;"} {
+		f.Add(seed)
+	}
+	p, err := newParser()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(p.close)
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "\x00") || len(text) > 200 {
+			return
+		}
+		all, err := p.count(text)
+		before, last, splitErr := splitLast(text)
+		if (err == nil) != (splitErr == nil) {
+			t.Fatalf("%v, %v", err, splitErr)
+		}
+		if err != nil {
+			return
+		}
+		n, err := p.count(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, err := p.count(last)
+		if err != nil || n+rest != all {
+			t.Errorf("%q: %d statements of %d, and %q: %d; %v", before, n, all, last, rest, err)
+		}
+		if strings.Count(before, "\n") > strings.Count(last, "\n") {
+			t.Errorf("the lines of %q are lost", last)
+		}
+	})
+}
