@@ -100,7 +100,7 @@ func BenchmarkEvaluation(b *testing.B) {
 	measure := func(name, from string) {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				ask(b, db, "SELECT max(COLUMNS(*)) FROM "+from)
+				rowsOf(b, db, "SELECT max(COLUMNS(*)) FROM "+from)
 			}
 			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/call")
 		})

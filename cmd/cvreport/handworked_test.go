@@ -117,7 +117,7 @@ func TestHandWorkedChanges(t *testing.T) {
 func (q question) check(t *testing.T, db *sql.DB) {
 	t.Helper()
 	var got []string
-	for _, row := range ask(t, db, q.query).rows {
+	for _, row := range rowsOf(t, db, q.query).rows {
 		var cells []string
 		for _, v := range row {
 			if v == nil {

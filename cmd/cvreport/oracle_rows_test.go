@@ -95,7 +95,7 @@ func readWarehouse(t testing.TB, db *sql.DB) (w warehouse) {
 // columns are.
 func readTable[Row any](t testing.TB, db *sql.DB, table string, tables map[string]result, into *[]Row) {
 	t.Helper()
-	got := ask(t, db, "SELECT * FROM "+table)
+	got := rowsOf(t, db, "SELECT * FROM "+table)
 	tables[table] = got
 	for _, values := range got.rows {
 		var row Row
@@ -133,8 +133,8 @@ func fieldName(column string) string {
 	return string(name)
 }
 
-// ask runs a query.
-func ask(t testing.TB, db *sql.DB, query string, args ...any) result {
+// rowsOf runs a query.
+func rowsOf(t testing.TB, db *sql.DB, query string, args ...any) result {
 	t.Helper()
 	got, err := askContext(t.Context(), db, query, args...)
 	if err != nil {
@@ -148,6 +148,22 @@ func askContext(ctx context.Context, db *sql.DB, query string, args ...any) (res
 	if err != nil {
 		return result{}, err
 	}
-	defer rows.Close()
-	return readRows(rows)
+	var out result
+	err = useRows(rows, func(a answer) error {
+		out.columns, out.types = a.columns, a.types
+		for row, err := range a.rows {
+			if err != nil {
+				return err
+			}
+			out.rows = append(out.rows, row)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// result is a whole answer.
+type result struct {
+	columns, types []string
+	rows           [][]any
 }

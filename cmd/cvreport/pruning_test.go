@@ -44,7 +44,7 @@ func TestQueriesReadTheirIterationAlone(t *testing.T) {
 	check := func(name, query string, want ...string) {
 		t.Helper()
 		var plan []planNode
-		text := ask(t, db, "EXPLAIN (FORMAT json) "+query).rows[0][1].(string)
+		text := rowsOf(t, db, "EXPLAIN (FORMAT json) "+query).rows[0][1].(string)
 		if err := json.Unmarshal([]byte(text), &plan); err != nil {
 			t.Fatalf("%s: the plan: %v", name, err)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,8 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
-
-var update = flag.Bool("update", false, "write the README's answers anew")
 
 // recipe is a question of the README: its SQL and its answer.
 var recipe = regexp.MustCompile("(?s)```sql\n(.*?)```\n\n```\n(.*?)```")

@@ -30,11 +30,11 @@ func TestServiceFiguresAreThoseOfTheRows(t *testing.T) {
 			for i, it := range service.Projects()[0].Iterations {
 				at := asked[i]
 				metrics := func(at thresholds, where string) [][]any {
-					return ask(t, db, fmt.Sprintf(`SELECT scope, tag_name, precision, service_precision, precision_difference, recall, service_recall, recall_difference
+					return rowsOf(t, db, fmt.Sprintf(`SELECT scope, tag_name, precision, service_precision, precision_difference, recall, service_recall, recall_difference
 						FROM tag_metrics(probability_threshold := %v, overlap_threshold := %v) WHERE iteration_id = '%s' AND %s`, at.probability, at.overlap, it.ID, where)).rows
 				}
 				areas := func(overlap float64) [][]any {
-					return ask(t, db, fmt.Sprintf(`SELECT scope, tag_name, average_precision, service_average_precision, average_precision_difference
+					return rowsOf(t, db, fmt.Sprintf(`SELECT scope, tag_name, average_precision, service_average_precision, average_precision_difference
 						FROM average_precision(overlap_threshold := %v) WHERE iteration_id = '%s'`, overlap, it.ID)).rows
 				}
 				// The service's one figure for an iteration counts every case the same.
