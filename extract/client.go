@@ -2,7 +2,6 @@ package extract
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -199,8 +198,9 @@ func (c *Client) getJSON(ctx context.Context, into any, query url.Values, path .
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(body, into); err != nil {
-		return fmt.Errorf("the answer is not the json it should be (%s): %w", clean(string(body[:min(len(body), 80)]), c.key), err)
+	if err := decodeAnswer(body, into); err != nil {
+		// The decoder's words may quote the answer, at any length.
+		return fmt.Errorf("the answer is not what it should be (%s): %s", clean(string(body[:min(len(body), 80)]), c.key), clean(err.Error(), c.key))
 	}
 	return nil
 }

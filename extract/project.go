@@ -83,16 +83,12 @@ type TagPerformance struct {
 	AveragePrecision      *float64  `json:"averagePrecision"`
 }
 
-var errNoID = errors.New("the answer has no id")
-
 // Projects lists the projects of the resource (GetProjects).
 func (c *Client) Projects(ctx context.Context) ([]Project, error) {
 	var list []Project
 	err := c.getJSON(ctx, &list, nil, "projects")
-	for _, p := range list {
-		if err == nil && p.ID.IsZero() {
-			err = errNoID
-		}
+	if err == nil {
+		err = checkAll(list)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing the projects of %s: %w", c.Host(), err)
@@ -104,8 +100,8 @@ func (c *Client) Projects(ctx context.Context) ([]Project, error) {
 func (c *Client) Project(ctx context.Context, project schema.ID) (Project, error) {
 	var p Project
 	err := c.getJSON(ctx, &p, nil, "projects", project.String())
-	if err == nil && p.ID.IsZero() {
-		err = errNoID
+	if err == nil {
+		err = p.check()
 	}
 	if err != nil {
 		return Project{}, fmt.Errorf("reading project %s: %w", project, err)
@@ -117,10 +113,8 @@ func (c *Client) Project(ctx context.Context, project schema.ID) (Project, error
 func (c *Client) Iterations(ctx context.Context, project schema.ID) ([]Iteration, error) {
 	var list []Iteration
 	err := c.getJSON(ctx, &list, nil, "projects", project.String(), "iterations")
-	for _, i := range list {
-		if err == nil && i.ID.IsZero() {
-			err = errNoID
-		}
+	if err == nil {
+		err = checkAll(list)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing the iterations of project %s: %w", project, err)
@@ -132,8 +126,8 @@ func (c *Client) Iterations(ctx context.Context, project schema.ID) ([]Iteration
 func (c *Client) Iteration(ctx context.Context, project, iteration schema.ID) (Iteration, error) {
 	var i Iteration
 	err := c.getJSON(ctx, &i, nil, "projects", project.String(), "iterations", iteration.String())
-	if err == nil && i.ID.IsZero() {
-		err = errNoID
+	if err == nil {
+		err = i.check()
 	}
 	if err != nil {
 		return Iteration{}, fmt.Errorf("reading iteration %s of project %s: %w", iteration, project, err)
@@ -145,10 +139,8 @@ func (c *Client) Iteration(ctx context.Context, project, iteration schema.ID) (I
 func (c *Client) Tags(ctx context.Context, project, iteration schema.ID) ([]Tag, error) {
 	var list []Tag
 	err := c.getJSON(ctx, &list, url.Values{"iterationId": {iteration.String()}}, "projects", project.String(), "tags")
-	for _, t := range list {
-		if err == nil && t.ID.IsZero() {
-			err = errNoID
-		}
+	if err == nil {
+		err = checkAll(list)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing the tags of project %s, iteration %s: %w", project, iteration, err)
@@ -166,10 +158,8 @@ func (c *Client) Performance(ctx context.Context, project, iteration schema.ID, 
 		"overlapThreshold": {strconv.FormatFloat(overlap, 'f', -1, 64)},
 	}
 	err := c.getJSON(ctx, &p, query, "projects", project.String(), "iterations", iteration.String(), "performance")
-	for _, t := range p.Tags {
-		if err == nil && t.ID.IsZero() {
-			err = errNoID
-		}
+	if err == nil {
+		err = p.check()
 	}
 	if err != nil {
 		return Performance{}, fmt.Errorf("reading the performance of project %s, iteration %s: %w", project, iteration, err)

@@ -15,9 +15,25 @@ import (
 	"github.com/cvexport/cvexport/load"
 )
 
-// useGCS puts the warehouse on a server that speaks Google Cloud Storage and
-// keeps its objects as plain files, which DuckDB reads in place.
+// useGCS puts the warehouse on a server that speaks Google Cloud Storage.
 func (b *bench) useGCS(t *testing.T) {
+	t.Helper()
+	folder := startGCS(t)
+	var err error
+	if b.store, err = load.OpenStore(t.Context(), "gs://bucket/vision"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	b.root = filepath.Join(folder, "bucket", "vision")
+}
+
+// startGCS starts a server that speaks Google Cloud Storage and keeps its objects
+// as plain files, which DuckDB reads in place, in the folder.
+func startGCS(t *testing.T) (folder string) {
 	t.Helper()
 	var server *fakestorage.Server
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,7 +44,7 @@ func (b *bench) useGCS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := t.TempDir()
+	folder = t.TempDir()
 	server, err = fakestorage.NewServerWithOptions(fakestorage.Options{
 		NoListener: true, Scheme: "http", ExternalURL: front.URL, PublicHost: host.Host, StorageRoot: folder,
 	})
@@ -38,15 +54,7 @@ func (b *bench) useGCS(t *testing.T) {
 	t.Cleanup(server.Stop)
 	server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: "bucket"})
 	t.Setenv("STORAGE_EMULATOR_HOST", host.Host)
-	if b.store, err = load.OpenStore(t.Context(), "gs://bucket/vision"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	b.root = filepath.Join(folder, "bucket", "vision")
+	return folder
 }
 
 func TestExportToGCS(t *testing.T) {

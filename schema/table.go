@@ -103,3 +103,7 @@ func (c Column) arrowType() arrow.DataType {
 	}
 	panic(fmt.Sprintf("schema: column %s has unknown type %d", c.Name, c.Type))
 }
+
+// MaxText is how many bytes a text of the service may have: a name, a URI. The
+// longest that were seen have some hundreds.
+const MaxText = 64 << 10
