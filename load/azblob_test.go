@@ -108,6 +108,7 @@ func TestAzureStore(t *testing.T) {
 	server := azurite.Start(t)
 	open := azureOpener(server)
 	testCloudStore(t, open)
+	t.Run("fails at every request", func(t *testing.T) { testSteps(t, open, 11) })
 	testUploadsSurvive(t, open, map[string]fault{
 		"server busy": {randomSource(1000, 1), instead(1, azureSays(http.StatusServiceUnavailable, "ServerBusy"))},
 	})

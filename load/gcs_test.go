@@ -48,6 +48,8 @@ func openGCS(t *testing.T) (Store, *gate) { return newTestGCS(t, "bucket") }
 
 func TestGCSStore(t *testing.T) { testCloudStore(t, openGCS) }
 
+func TestGCSFailsAtEveryRequest(t *testing.T) { testSteps(t, openGCS, 7) }
+
 // A large upload is several requests, the first of which begins it.
 func TestGCSChunksSurvive(t *testing.T) {
 	large := randomSource(1_000_000, 2)

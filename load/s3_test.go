@@ -87,6 +87,8 @@ func openS3(t *testing.T) (Store, *gate) { return newTestS3(t, "bucket") }
 
 func TestS3Store(t *testing.T) { testCloudStore(t, openS3) }
 
+func TestS3FailsAtEveryRequest(t *testing.T) { testSteps(t, openS3, 7) }
+
 func TestS3UploadsSurvive(t *testing.T) {
 	small := randomSource(1000, 1)
 	testUploadsSurvive(t, openS3, map[string]fault{
