@@ -33,7 +33,7 @@ func withCall(ctx context.Context, query url.Values, path []string) context.Cont
 		}
 	}
 	if skip, err := strconv.Atoi(query.Get("skip")); err == nil {
-		c.attrs = append(c.attrs, slog.Int("page", skip/PageSize))
+		c.attrs = append(c.attrs, slog.Int("page", skip/stride))
 	}
 	return context.WithValue(ctx, callKey{}, c)
 }

@@ -14,6 +14,12 @@ import (
 // PageSize is how many images are asked for at once, the most the service gives.
 const PageSize = 256
 
+// stride is from where to where two pages begin: each begins with the image the
+// one before ends with. The service gives no snapshot, and where an image is
+// removed and another added between two pages, all counts agree and an image is
+// missing; but then the pages do not meet.
+const stride = PageSize - 1
+
 // maxTags is how many tag ids one request may carry.
 const maxTags = 20
 
@@ -35,9 +41,10 @@ type Listing struct {
 
 // Page is one raw page.
 type Page struct {
-	Number int // from 0
-	Skip   int // the place of its first image
-	Body   []byte
+	Number   int // from 0
+	Skip     int // the place of its first image
+	Repeated int // how many images at its beginning are the end of the page before
+	Body     []byte
 
 	// Known reports whether an earlier group of tags already had an image. It
 	// is nil while there is none.
@@ -46,7 +53,7 @@ type Page struct {
 
 // Decoded is what the caller makes of a page.
 type Decoded interface {
-	ImageIDs() []schema.ID // all images of the page, the known ones too
+	ImageIDs() []schema.ID // all images of the page, the repeated and known ones too
 	Release()              // called for pages that are never delivered
 }
 
@@ -93,7 +100,15 @@ func (c *Client) Count(ctx context.Context, project, iteration schema.ID, tags [
 	return images, pages, nil
 }
 
-func pagesOf(images int) int { return (images + PageSize - 1) / PageSize }
+func pagesOf(images int) int {
+	switch {
+	case images <= 0:
+		return 0
+	case images <= PageSize:
+		return 1
+	}
+	return 1 + (images-PageSize+stride-1)/stride
+}
 
 // tagGroups splits tags into as many as one request may carry, always in the
 // same way. No tags are one group, of every image.
@@ -115,7 +130,9 @@ type reading[D Decoded] struct {
 	deliver func(D) error
 
 	before int                    // what the service counted
-	seen   map[schema.ID]struct{} // images delivered
+	seen   map[schema.ID]struct{} // images listed
+	last   schema.ID              // the last one of the page before
+	full   bool                   // whether that page was
 }
 
 func (r *reading[D]) run(ctx context.Context) error {
@@ -182,7 +199,7 @@ func (r *reading[D]) planned(ctx context.Context, pages int) (err error) {
 		}
 		select {
 		case page := <-slots[n%window]:
-			if err := r.take(page, n); err != nil {
+			if err := r.take(page, n, pages); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -196,39 +213,64 @@ func isCancel(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// beyond asks for the page after the last one, which must be empty: a count
-// that is too low would otherwise cut the export short.
+// beyond asks for the page after the last one, which must have no new image: a
+// count that is too low would otherwise cut the export short.
 func (r *reading[D]) beyond(ctx context.Context, number int) error {
 	page, err := r.fetch(ctx, number)
 	if err != nil {
 		return err
 	}
 	defer page.Release()
-	if n := len(page.ImageIDs()); n > 0 {
-		return r.incomplete(number, "the service counted %d images, and lists %d more behind them", r.before, n)
-	}
-	return nil
+	_, err = r.fresh(page, number)
+	return err
 }
 
 // take checks a page's images and hands it on.
-func (r *reading[D]) take(page D, number int) error {
-	ids := page.ImageIDs()
-	if len(ids) > PageSize {
-		page.Release()
-		return r.incomplete(number, "it lists %d images, %d were asked for", len(ids), PageSize)
-	}
+func (r *reading[D]) take(page D, number, pages int) error {
+	ids, err := r.fresh(page, number)
 	for _, id := range ids {
-		if _, twice := r.seen[id]; twice {
-			page.Release()
-			return r.incomplete(number, "image %s is listed twice", id)
+		if _, twice := r.seen[id]; twice && err == nil {
+			err = r.incomplete(number, "image %s is listed twice", id)
 		}
 		r.seen[id] = struct{}{}
+	}
+	if err == nil && !r.full && number < pages-1 {
+		err = r.incomplete(number, "the list ends after %d images, the service counted %d", len(r.seen), r.before)
+	}
+	if err != nil {
+		page.Release()
+		return err
 	}
 	return r.deliver(page)
 }
 
+// fresh returns the images of a page that the page before does not have, once
+// it is sure that the two meet.
+func (r *reading[D]) fresh(page D, number int) ([]schema.ID, error) {
+	ids := page.ImageIDs()
+	if len(ids) > PageSize {
+		return nil, r.incomplete(number, "it lists %d images, %d were asked for", len(ids), PageSize)
+	}
+	full := len(ids) == PageSize
+	if number > 0 && r.full {
+		if len(ids) == 0 || ids[0] != r.last {
+			return nil, r.incomplete(number, "it does not begin with image %s, with which the page before ends: images were added or removed meanwhile", r.last)
+		}
+		ids = ids[1:]
+	} else if number > 0 && len(ids) > 0 {
+		return nil, r.incomplete(number, "it lists %d images behind the last one", len(ids))
+	}
+	if len(r.seen)+len(ids) > r.before {
+		return nil, r.incomplete(number, "the service counted %d images, and lists %d and more", r.before, len(r.seen)+len(ids))
+	}
+	if r.full = full; len(ids) > 0 {
+		r.last = ids[len(ids)-1]
+	}
+	return ids, nil
+}
+
 func (r *reading[D]) fetch(ctx context.Context, number int) (page D, err error) {
-	raw := Page{Number: number, Skip: number * PageSize, Known: r.known}
+	raw := Page{Number: number, Skip: number * stride, Repeated: min(number, 1), Known: r.known}
 	for try := 1; ; try++ {
 		if raw.Body, err = r.client.page(ctx, r.Project, r.Iteration, r.tags, raw.Skip); err != nil {
 			break

@@ -96,7 +96,7 @@ func Export(ctx context.Context, client *extract.Client, store load.Store, r Req
 	if err != nil {
 		return Result{}, err
 	}
-	read, err := readImages(ctx, client, plan, r, exportID)
+	read, err := readImages(ctx, client, &plan, r, exportID)
 	if err != nil {
 		return Result{}, err
 	}

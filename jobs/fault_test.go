@@ -21,32 +21,40 @@ func TestFaults(t *testing.T) {
 		want     string // in the error; empty: it heals
 		images   int64  // default images
 		attempts int    // default 1
+		first    int    // image that is still there
 	}{
 		"slow page":                  {fault: simulated.Fault{Kind: simulated.Slow, Page: 1, Times: 1, Delay: 100 * time.Millisecond}},
 		"error once":                 {fault: simulated.Fault{Kind: simulated.Error500, Page: 1, Times: 1}},
-		"error for good":             {fault: simulated.Fault{Kind: simulated.Error500, Page: 1}, want: "page 1 (images from 256): the service answered 500 ErrorUnknown: Unknown error"},
+		"error for good":             {fault: simulated.Fault{Kind: simulated.Error500, Page: 1}, want: "page 1 (images from 255): the service answered 500 ErrorUnknown: Unknown error"},
 		"busy twice":                 {fault: simulated.Fault{Kind: simulated.Busy, Page: 1, Times: 2}},
-		"busy for good":              {fault: simulated.Fault{Kind: simulated.Busy, Page: 1}, want: "page 1 (images from 256): the service answered 503"},
+		"busy for good":              {fault: simulated.Fault{Kind: simulated.Busy, Page: 1}, want: "page 1 (images from 255): the service answered 503"},
 		"throttled once":             {fault: simulated.Fault{Kind: simulated.Throttle, Page: 1, Times: 1}},
 		"html error once":            {fault: simulated.Fault{Kind: simulated.HTML, Page: 1, Times: 1}},
-		"html error for good":        {fault: simulated.Fault{Kind: simulated.HTML, Page: 1}, want: "page 1 (images from 256): the service answered 502"},
+		"html error for good":        {fault: simulated.Fault{Kind: simulated.HTML, Page: 1}, want: "page 1 (images from 255): the service answered 502"},
 		"html in place of json once": {fault: simulated.Fault{Kind: simulated.HTML200, Page: 1, Times: 1}},
-		"html in place of json":      {fault: simulated.Fault{Kind: simulated.HTML200, Page: 1}, want: "page 1 (images from 256): byte 0: html where json should be"},
+		"html in place of json":      {fault: simulated.Fault{Kind: simulated.HTML200, Page: 1}, want: "page 1 (images from 255): byte 0: html where json should be"},
 		"reset once":                 {fault: simulated.Fault{Kind: simulated.Reset, Page: 1, Times: 1}},
-		"reset for good":             {fault: simulated.Fault{Kind: simulated.Reset, Page: 1}, want: "page 1 (images from 256): no answer"},
+		"reset for good":             {fault: simulated.Fault{Kind: simulated.Reset, Page: 1}, want: "page 1 (images from 255): no answer"},
 		"cut off once":               {fault: simulated.Fault{Kind: simulated.Truncated, Page: 1, Times: 1}},
-		"cut off for good":           {fault: simulated.Fault{Kind: simulated.Truncated, Page: 1}, want: "page 1 (images from 256): image "},
-		"missing id":                 {fault: simulated.Fault{Kind: simulated.MissingID, Page: 1}, want: "page 1 (images from 256): image 0, byte"},
-		"number that does not fit":   {fault: simulated.Fault{Kind: simulated.BadNumber, Page: 2}, want: "page 2 (images from 512): image 0, byte"},
+		"cut off for good":           {fault: simulated.Fault{Kind: simulated.Truncated, Page: 1}, want: "page 1 (images from 255): image "},
+		"missing id":                 {fault: simulated.Fault{Kind: simulated.MissingID, Page: 1}, want: "page 1 (images from 255): image 0, byte"},
+		"number that does not fit":   {fault: simulated.Fault{Kind: simulated.BadNumber, Page: 2}, want: "page 2 (images from 510): image 89, byte"},
 		"unknown field":              {fault: simulated.Fault{Kind: simulated.UnknownField, Page: 1}},
 		"duplicate once":             {fault: simulated.Fault{Kind: simulated.Duplicate, Page: 1, Times: 1}, attempts: 2},
 		"duplicate for good":         {fault: simulated.Fault{Kind: simulated.Duplicate, Page: 1}, want: "page 1: the images do not add up: image "},
 		"count too high once":        {fault: simulated.Fault{Kind: simulated.WrongCount, Page: simulated.AnyPage, Times: 2}, attempts: 2},
 		"count too high for good":    {fault: simulated.Fault{Kind: simulated.WrongCount, Page: simulated.AnyPage}, want: "600 distinct images were listed, the service counted 601 before and 601 after"},
-		"count a page too low":       {fault: simulated.Fault{Kind: simulated.WrongCount, Page: simulated.AnyPage, By: -200}, want: "page 2: the images do not add up: the service counted 400 images, and lists 88 more"},
+		"count a page too low":       {fault: simulated.Fault{Kind: simulated.WrongCount, Page: simulated.AnyPage, By: -200}, want: "page 1: the images do not add up: the service counted 400 images, and lists 511 and more"},
 		"image added while paging":   {fault: simulated.Fault{Kind: simulated.Added, Page: 1, Times: 1}, attempts: 2, images: images + 1},
-		"image removed while paging": {fault: simulated.Fault{Kind: simulated.Removed, Page: 1, Times: 1}, attempts: 2, images: images - 1},
-		"pages behind the last":      {fault: simulated.Fault{Kind: simulated.Endless, Page: simulated.AnyPage}, want: "page 3: the images do not add up: the service counted 600 images, and lists 1 more"},
+		"image removed while paging": {fault: simulated.Fault{Kind: simulated.Removed, Page: 1, Times: 1}, attempts: 2, images: images - 1, first: 1},
+		"replaced while paging":      {fault: simulated.Fault{Kind: simulated.Replaced, Page: 0, Times: 1}, attempts: 2, first: 1},
+		"replaced at the end":        {fault: simulated.Fault{Kind: simulated.Replaced, Page: 1, Times: 1}, attempts: 2, first: 1},
+		"replaced all the time":      {fault: simulated.Fault{Kind: simulated.Replaced, Page: 1}, want: "page 2: the images do not add up: it does not begin with image "},
+		"relabelled while paging":    {fault: simulated.Fault{Kind: simulated.Relabelled, Page: 1, Times: 1}, attempts: 2},
+		"relabelled all the time":    {fault: simulated.Fault{Kind: simulated.Relabelled, Page: 1}, want: "its tags, or how many images have them, have changed meanwhile (read 3 times"},
+		"renamed while paging":       {fault: simulated.Fault{Kind: simulated.Renamed, Page: 1, Times: 1}, attempts: 2},
+		"pages behind the last":      {fault: simulated.Fault{Kind: simulated.Endless, Page: simulated.AnyPage}, want: "page 3: the images do not add up: it lists 1 images behind the last one"},
+		"count of a lie":             {fault: simulated.Fault{Kind: simulated.WrongCount, Page: simulated.AnyPage, By: 1<<31 - 1 - images}, want: "page 2: the images do not add up: the list ends after 600 images, the service counted 2147483647"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -59,7 +67,8 @@ func TestFaults(t *testing.T) {
 			before := b.snapshot(t)
 			b.service.Fault(tc.fault)
 			r := b.request()
-			if tc.fault.Kind == simulated.Added || tc.fault.Kind == simulated.Removed {
+			switch tc.fault.Kind {
+			case simulated.Added, simulated.Removed, simulated.Replaced, simulated.Relabelled, simulated.Renamed:
 				r.Concurrency = 1 // what was served before the change must not depend on luck
 			}
 			r.Force = true // a count that lies is not to be refused, but found out
@@ -89,11 +98,7 @@ func TestFaults(t *testing.T) {
 			if result.Export.Images != wantImages || result.Attempts != wantAttempts {
 				t.Errorf("%d images in %d attempts, want %d in %d", result.Export.Images, result.Attempts, wantImages, wantAttempts)
 			}
-			first := 0
-			if tc.fault.Kind == simulated.Removed {
-				first = 1
-			}
-			compareRows(t, b, 0, 0, first, int(wantImages))
+			compareRows(t, b, 0, 0, tc.first, int(wantImages))
 			b.verify(t)
 			if tc.fault.Kind == simulated.UnknownField && result.Unknown["brandNew"] != 1 {
 				t.Errorf("unknown fields = %v", result.Unknown)

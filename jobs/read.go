@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -21,21 +22,26 @@ type reading struct {
 	exportID schema.ID
 	spools   map[string]*load.Spool // by table
 	tables   []*load.Table          // finished
+	tags     []extract.Tag          // of the iteration, when all images were read
 
 	images, pages, attempts int
 	unknown                 map[string]int
 }
 
 // readImages reads every image into the spool. If the images do not add up,
-// because the project changed meanwhile, it starts over a few times.
-func readImages(ctx context.Context, client *extract.Client, p Plan, r Request, exportID schema.ID) (*reading, error) {
+// because the project changed meanwhile, it starts over a few times. The plan's
+// tags are those that the images were read with.
+func readImages(ctx context.Context, client *extract.Client, p *Plan, r Request, exportID schema.ID) (*reading, error) {
 	for attempt := 1; ; attempt++ {
 		read := &reading{request: r, exportID: exportID, spools: map[string]*load.Spool{}, unknown: map[string]int{}, attempts: attempt}
-		err := read.run(ctx, client, p)
+		err := read.run(ctx, client, *p)
 		if err == nil {
 			return read, nil
 		}
 		read.close()
+		if read.tags != nil {
+			p.IterationTags = read.tags
+		}
 		var incomplete *extract.IncompleteError
 		switch {
 		case !errors.As(err, &incomplete):
@@ -69,7 +75,23 @@ func (read *reading) run(ctx context.Context, client *extract.Client, p Plan) er
 		err = &extract.IncompleteError{Project: r.Project, Iteration: p.Iteration.ID, Page: -1,
 			What: fmt.Sprintf("%d distinct images were listed and %d written", images, read.images)}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return read.sameTags(ctx, client, p)
+}
+
+// sameTags looks whether somebody changed labels or tags meanwhile: then rows of
+// the first pages say one thing and those of the last another.
+func (read *reading) sameTags(ctx context.Context, client *extract.Client, p Plan) (err error) {
+	if read.tags, err = client.Tags(ctx, read.request.Project, p.Iteration.ID); err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(read.tags, p.IterationTags) {
+		return &extract.IncompleteError{Project: read.request.Project, Iteration: p.Iteration.ID, Page: -1,
+			What: "its tags, or how many images have them, have changed meanwhile"}
+	}
+	return nil
 }
 
 // deliver appends one page to the spool. Pages come in order.
@@ -92,7 +114,7 @@ func (read *reading) deliver(page *transform.Records) error {
 	}
 	read.images += n
 	read.pages++
-	read.request.Progress.Delivered(len(page.IDs))
+	read.request.Progress.Delivered(len(page.IDs) - page.Repeated)
 	return nil
 }
 
@@ -151,7 +173,7 @@ func (d *decoders) decode(p extract.Page) (*transform.Records, error) {
 			decoder.Release()
 		}
 	}()
-	return decoder.Decode(p.Body, p.Known)
+	return decoder.Decode(p.Body, p.Repeated, p.Known)
 }
 
 func (d *decoders) release() {

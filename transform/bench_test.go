@@ -21,7 +21,7 @@ func BenchmarkDecode(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
 		for b.Loop() {
-			records, err := d.Decode(body, nil)
+			records, err := d.Decode(body, 0, nil)
 			if err != nil {
 				b.Fatal(err)
 			}

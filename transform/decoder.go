@@ -33,6 +33,7 @@ type Decoder struct {
 	// The page being read.
 	jx      *jx.Decoder
 	body    []byte
+	repeats int
 	known   func(schema.ID) bool
 	ids     []schema.ID
 	unknown map[string]int
@@ -83,12 +84,13 @@ func (d *Decoder) Release() {
 }
 
 // Decode reads one page: a JSON array of images, the body of
-// GetImagePerformances. Images for which known returns true are listed in
-// Records.IDs but get no rows; known may be nil. An error is an [*Error], and
-// then no row of the page exists. body is not kept.
-func (d *Decoder) Decode(body []byte, known func(schema.ID) bool) (*Records, error) {
+// GetImagePerformances. The first images, as many as are repeated from the page
+// before, and those for which known returns true are listed in Records.IDs but
+// get no rows; known may be nil. An error is an [*Error], and then no row of the
+// page exists. body is not kept.
+func (d *Decoder) Decode(body []byte, repeated int, known func(schema.ID) bool) (*Records, error) {
 	d.jx.ResetBytes(body)
-	d.body, d.known, d.ids, d.unknown = body, known, nil, nil
+	d.body, d.repeats, d.known, d.ids, d.unknown = body, repeated, known, nil, nil
 	d.at = place{image: -1, item: -1}
 	err := d.page()
 	d.body, d.known = nil, nil
@@ -98,7 +100,7 @@ func (d *Decoder) Decode(body []byte, known func(schema.ID) bool) (*Records, err
 	}
 	return &Records{
 		Images: d.images.record(), Predictions: d.predictions.record(), Tags: d.tags.record(), Regions: d.regions.record(),
-		IDs: d.ids, Unknown: d.unknown,
+		IDs: d.ids, Repeated: min(repeated, len(d.ids)), Unknown: d.unknown,
 	}, nil
 }
 

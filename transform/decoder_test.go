@@ -25,7 +25,7 @@ func decode(t *testing.T, opts Options, body string, known func(schema.ID) bool)
 	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 	opts.ExportID, opts.Memory = exportID, mem
 	d := NewDecoder(opts)
-	records, err := d.Decode([]byte(body), known)
+	records, err := d.Decode([]byte(body), 0, known)
 	d.Release()
 	t.Cleanup(func() {
 		if records != nil {
@@ -167,10 +167,10 @@ func TestDecodeAfterFailure(t *testing.T) {
 	defer d.Release()
 	good := `[{"id":"` + idA + `","predictions":[{"probability":1,"tagId":"` + tag + `"}]}]`
 	for _, bad := range []string{good[:len(good)-8], `[{"predictions":[{"probability":1,"tagId":"` + tag + `"}]}]`} {
-		if _, err := d.Decode([]byte(bad), nil); err == nil {
+		if _, err := d.Decode([]byte(bad), 0, nil); err == nil {
 			t.Fatalf("%s was decoded", bad)
 		}
-		records, err := d.Decode([]byte(good), nil)
+		records, err := d.Decode([]byte(good), 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestNumberImages(t *testing.T) {
 	defer mem.AssertSize(t, 0)
 	d := NewDecoder(Options{ExportID: exportID, Memory: mem})
 	defer d.Release()
-	records, err := d.Decode([]byte(`[{"id":"`+idA+`"},{"id":"`+idB+`"}]`), nil)
+	records, err := d.Decode([]byte(`[{"id":"`+idA+`"},{"id":"`+idB+`"}]`), 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

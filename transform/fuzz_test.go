@@ -45,7 +45,7 @@ func FuzzDecode(f *testing.F) {
 		defer mem.AssertSize(t, 0)
 		d := NewDecoder(Options{ExportID: exportID, Memory: mem})
 		defer d.Release()
-		records, err := d.Decode(body, nil)
+		records, err := d.Decode(body, 0, nil)
 		if err != nil {
 			var located *Error
 			if !errors.As(err, &located) || located.Offset < 0 || located.Offset > len(body) || located.Error() == "" {
@@ -69,7 +69,7 @@ func FuzzDecode(f *testing.F) {
 		if err := json.Unmarshal(canonical, &page); err != nil {
 			t.Fatal(err)
 		}
-		records, err = d.Decode(canonical, nil)
+		records, err = d.Decode(canonical, 0, nil)
 		if err != nil {
 			return // the oracle knows no ids, times or required fields
 		}

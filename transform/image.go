@@ -34,7 +34,7 @@ func (d *Decoder) imageItem(j *jx.Decoder) error {
 	if err := d.expect(jx.Object); err != nil {
 		return err
 	}
-	if d.known != nil {
+	if d.known != nil || d.at.image < d.repeats {
 		skip, err := d.isKnown()
 		if err != nil {
 			return err
@@ -69,8 +69,11 @@ func (d *Decoder) isKnown() (bool, error) {
 		})
 	})
 	d.at.field = nil
-	if err != nil || id.IsZero() || !d.known(id) {
+	if err != nil || id.IsZero() {
 		return false, err
+	}
+	if d.at.image >= d.repeats && !d.known(id) {
+		return false, nil
 	}
 	d.ids = append(d.ids, id)
 	return true, nil

@@ -13,8 +13,9 @@ type Records struct {
 	Images, Predictions, Tags, Regions arrow.RecordBatch
 
 	// IDs are the images the page listed, in its order: also those that were
-	// left out of the records because an earlier listing already had them.
-	IDs []schema.ID
+	// left out of the records because an earlier page or listing already had them.
+	IDs      []schema.ID
+	Repeated int // of those, at the beginning, the page before had
 
 	// Unknown counts the fields that were skipped, by their path.
 	Unknown map[string]int

@@ -21,18 +21,21 @@ const (
 	HTML200      FaultKind = "html200"       // 200 with a gateway's page
 	Reset        FaultKind = "reset"         // the connection is reset in the middle of the body
 	Truncated    FaultKind = "truncated"     // half the JSON, as if it were whole
-	Duplicate    FaultKind = "duplicate"     // the page's first image is that of the page before
+	Duplicate    FaultKind = "duplicate"     // an image of the page is the one before the page
 	MissingID    FaultKind = "missing-id"    // an image has no id
 	BadNumber    FaultKind = "bad-number"    // a width that does not fit
 	UnknownField FaultKind = "unknown-field" // an image has a new field
 	Added        FaultKind = "added"         // an image is added once the page was served
 	Removed      FaultKind = "removed"       // the first image is removed once the page was served
+	Replaced     FaultKind = "replaced"      // both: there are as many images as before
+	Relabelled   FaultKind = "relabelled"    // every image gets other tags once the page was served
+	Renamed      FaultKind = "renamed"       // every tag gets another name once the page was served
 	Endless      FaultKind = "endless"       // pages behind the last are never empty
 	WrongCount   FaultKind = "count"         // the count is By too high
 )
 
 var faultKinds = []FaultKind{Slow, Error500, Busy, Throttle, HTML, HTML200, Reset, Truncated, Duplicate, MissingID,
-	BadNumber, UnknownField, Added, Removed, Endless, WrongCount}
+	BadNumber, UnknownField, Added, Removed, Replaced, Relabelled, Renamed, Endless, WrongCount}
 
 // Fault is one fault to switch on.
 type Fault struct {

@@ -16,6 +16,10 @@ const (
 	maxTagIDs = 20
 )
 
+// pageAt is the page that begins at a place, of pages that are as large as can be
+// and share an image with the one before.
+func pageAt(skip int) int { return skip / (maxTake - 1) }
+
 // listed are the images that an iteration lists now and that have any of the
 // tags, oldest first. No tags means all of them.
 func (s *Service) listed(p, k int, tagIDs []string) []int {
@@ -75,7 +79,7 @@ func (s *Service) getPage(w http.ResponseWriter, r *http.Request, p, k int) {
 			*into = v
 		}
 	}
-	at := s.place(p, k, skip/maxTake)
+	at := s.place(p, k, pageAt(skip))
 	if s.failPage(w, r, at) {
 		return
 	}
@@ -87,8 +91,8 @@ func (s *Service) getPage(w http.ResponseWriter, r *http.Request, p, k int) {
 	switch {
 	case len(chosen) == 0 && s.takeFault(at, Endless) != nil:
 		chosen = []int{s.Projects()[p].Iterations[k].Images + skip}
-	case skip > 0 && len(chosen) > 0 && s.takeFault(at, Duplicate) != nil:
-		chosen = append([]int{list[skip-1]}, chosen[1:]...)
+	case skip > 0 && len(chosen) > 1 && s.takeFault(at, Duplicate) != nil:
+		chosen = slices.Concat(chosen[:1], []int{list[skip-1]}, chosen[2:])
 	}
 	s.writePage(w, p, k, at, chosen)
 }
@@ -139,21 +143,39 @@ func (s *Service) writePage(w http.ResponseWriter, p, k int, at place, images []
 		i := bytes.Index(body, []byte(`"id":"`))
 		body = slices.Delete(body, i, i+len(`"id":"",`)+36)
 	case f.Kind == BadNumber:
-		body = bytes.Replace(body, []byte(`"width":`), []byte(`"width":99999999`), 1)
+		body = slices.Insert(body, bytes.LastIndex(body, []byte(`"width":`))+len(`"width":`), []byte(`99999999`)...)
 	case f.Kind == UnknownField:
-		body = bytes.Replace(body, []byte(`"width":`), []byte(`"brandNew":{"a":[1,null]},"width":`), 1)
+		body = slices.Insert(body, bytes.LastIndex(body, []byte(`"width":`)), []byte(`"brandNew":{"a":[1,null]},`)...)
 	}
-	if s.takeFault(at, Added) != nil {
-		s.mu.Lock()
-		s.added++
-		s.mu.Unlock()
-	}
-	if s.takeFault(at, Removed) != nil {
-		s.mu.Lock()
-		s.removed++
-		s.mu.Unlock()
+	for _, kind := range []FaultKind{Added, Removed, Replaced, Relabelled, Renamed} {
+		if s.takeFault(at, kind) != nil {
+			s.meddle(p, kind)
+		}
 	}
 	write(w, http.StatusOK, string(body))
+}
+
+// meddle is what somebody does to the project.
+func (s *Service) meddle(p int, kind FaultKind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if kind == Added || kind == Replaced {
+		s.added++
+	}
+	if kind == Removed || kind == Replaced {
+		s.removed++
+	}
+	if kind == Relabelled {
+		s.relabelled.Add(1)
+	}
+	if kind == Renamed {
+		projects := slices.Clone(s.Projects())
+		projects[p].Tags = slices.Clone(projects[p].Tags)
+		for t := range projects[p].Tags {
+			projects[p].Tags[t].Name += " renamed"
+		}
+		s.projects.Store(&projects)
+	}
 }
 
 func (s *Service) appendImages(b []byte, p, k int, images []int, call int64) []byte {

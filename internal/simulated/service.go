@@ -25,6 +25,8 @@ type Service struct {
 	limiter  *rate.Limiter             // nil: no limit
 	mux      *http.ServeMux
 
+	relabelled atomic.Int64 // how often
+
 	mu       sync.Mutex
 	faults   []*Fault
 	requests []Request
@@ -88,7 +90,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request := Request{Path: r.URL.Path, Query: r.URL.RawQuery, Page: -1}
 	if strings.HasSuffix(r.URL.Path, "/performance/images") {
 		if skip, err := strconv.Atoi(r.URL.Query().Get("skip")); err == nil {
-			request.Page = skip / maxTake
+			request.Page = pageAt(skip)
 		}
 	}
 	s.mu.Lock()

@@ -213,6 +213,9 @@ func (s *Service) labels(p, i int) []int {
 		n = min(1+r.IntN(max(1, s.config.Regions)), tags, s.config.Regions)
 	}
 	chosen := r.Perm(tags)[:n]
+	for j := range chosen {
+		chosen[j] = (chosen[j] + int(s.relabelled.Load())) % tags
+	}
 	sort.Ints(chosen)
 	return chosen
 }
