@@ -53,9 +53,12 @@ func unwrapped(err error) error {
 }
 
 // checked is a part of an answer that can tell whether it makes sense.
-type checked interface{ check() error }
+type checked interface {
+	check() error
+	id() schema.ID
+}
 
-// checkAll checks every part of a list, which must be one.
+// checkAll checks every part of a list, which must be one, with each part once.
 func checkAll[T any, P interface {
 	*T
 	checked
@@ -63,10 +66,16 @@ func checkAll[T any, P interface {
 	if list == nil {
 		return errors.New("the answer is not a list")
 	}
+	met := make(map[schema.ID]struct{}, len(list))
 	for i := range list {
-		if err := P(&list[i]).check(); err != nil {
+		part := P(&list[i])
+		if err := part.check(); err != nil {
 			return err
 		}
+		if _, twice := met[part.id()]; twice {
+			return fmt.Errorf("%s is listed twice", part.id())
+		}
+		met[part.id()] = struct{}{}
 	}
 	return nil
 }
@@ -84,6 +93,11 @@ func checkTexts(id schema.ID, texts ...*string) error {
 	}
 	return nil
 }
+
+func (p *Project) id() schema.ID        { return p.ID }
+func (i *Iteration) id() schema.ID      { return i.ID }
+func (t *Tag) id() schema.ID            { return t.ID }
+func (t *TagPerformance) id() schema.ID { return t.ID }
 
 func (p *Project) check() error { return checkTexts(p.ID, &p.Name) }
 

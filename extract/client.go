@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -19,21 +18,19 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxBody bounds what one answer may hold. A page of 256 images with the
-// service's most, 200 predictions and 300 regions each, is about 32 MiB.
-const maxBody = 128 << 20
-
 // Options configure a client. The zero value of a field means its default.
 type Options struct {
-	Endpoint   string        // see ParseEndpoint
-	Key        string        // the resource's training key
-	APIVersion string        // default 3.2
-	Rate       float64       // requests a second, all workers together; default 8, the service's limit is 10
-	Retries    int           // how often a failed request is tried again; default 6, negative: never
-	RetryDelay time.Duration // before the first retry, growing from there; default 800ms
-	Timeout    time.Duration // for one try; default 2 minutes
-	UserAgent  string        // such as cvexport/1.0.0
-	Log        *slog.Logger  // of each request; may be nil
+	Endpoint    string        // see ParseEndpoint
+	Key         string        // the resource's training key
+	APIVersion  string        // default 3.2
+	Rate        float64       // requests a second, all workers together; default 8, the service's limit is 10
+	Retries     int           // how often a failed request is tried again; default 6, negative: never
+	RetryDelay  time.Duration // before the first retry, growing from there; default 800ms
+	Timeout     time.Duration // for one try, with its whole answer; default 2 minutes
+	LongestWait time.Duration // that the service may ask for after a 429 or 503; default 2 minutes
+	MaxPage     int64         // bytes of a page, unpacked; default 128 MiB
+	UserAgent   string        // such as cvexport/1.0.0
+	Log         *slog.Logger  // of each request; may be nil
 }
 
 var apiVersion = regexp.MustCompile(`^3\.[2-4](-preview)?$`)
@@ -54,6 +51,14 @@ func (o *Options) setDefaults() {
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 2 * time.Minute
+	}
+	if o.LongestWait == 0 {
+		o.LongestWait = 2 * time.Minute
+	}
+	if o.MaxPage == 0 {
+		// One of 256 images with the service's most, 200 predictions and 300
+		// regions each, is about 32 MiB.
+		o.MaxPage = 128 << 20
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -95,8 +100,7 @@ func NewClient(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	const longestWait = 2 * time.Minute
-	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), timeout: opts.Timeout, longest: longestWait}
+	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), timeout: opts.Timeout, longest: opts.LongestWait}
 	key := runtime.NewKeyCredentialPolicy(azcore.NewKeyCredential(opts.Key), "Training-key",
 		// ParseEndpoint took http on loopback only.
 		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})
@@ -104,11 +108,11 @@ func NewClient(opts Options) (*Client, error) {
 		PerRetry: []policy.Policy{limit, requestLog{opts.Log}, key},
 	}, &policy.ClientOptions{
 		Retry: policy.RetryOptions{
-			MaxRetries: int32(opts.Retries), RetryDelay: opts.RetryDelay, MaxRetryDelay: longestWait,
+			MaxRetries: int32(opts.Retries), RetryDelay: opts.RetryDelay, MaxRetryDelay: opts.LongestWait,
 			StatusCodes: []int{408, 429, 500, 502, 503, 504},
 		},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
-		Transport: newTransport(opts.UserAgent),
+		Transport: newTransport(opts.UserAgent, opts.MaxPage),
 	})
 	return &Client{
 		base:     endpoint.JoinPath("customvision", "v"+opts.APIVersion, "training"),
@@ -203,54 +207,4 @@ func (c *Client) getJSON(ctx context.Context, into any, query url.Values, path .
 		return fmt.Errorf("the answer is not what it should be (%s): %s", clean(string(body[:min(len(body), 80)]), c.key), clean(err.Error(), c.key))
 	}
 	return nil
-}
-
-// newTransport makes an HTTP client that never follows a redirect, so that the
-// key stays with the endpoint, and never reads more than maxBody.
-func newTransport(userAgent string) policy.Transporter {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 64
-	return &bounded{userAgent: userAgent, client: &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-}
-
-type bounded struct {
-	client    *http.Client
-	userAgent string
-}
-
-// Do sends one request.
-func (b *bounded) Do(req *http.Request) (*http.Response, error) {
-	if b.userAgent != "" {
-		req.Header.Set("User-Agent", b.userAgent)
-	}
-	resp, err := b.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxBody}
-	return resp, nil
-}
-
-type boundedBody struct {
-	io.ReadCloser
-	left int
-}
-
-// errTooLarge is not worth a retry: the next answer would be as large.
-type errTooLarge struct{}
-
-func (errTooLarge) Error() string {
-	return fmt.Sprintf("the answer is larger than %d MiB", maxBody>>20)
-}
-func (errTooLarge) NonRetriable() {}
-
-func (b *boundedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if b.left -= n; b.left < 0 {
-		return 0, errTooLarge{}
-	}
-	return n, err
 }

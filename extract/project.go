@@ -103,6 +103,9 @@ func (c *Client) Project(ctx context.Context, project schema.ID) (Project, error
 	if err == nil {
 		err = p.check()
 	}
+	if err == nil && p.ID != project {
+		err = fmt.Errorf("the answer is about %s", p.ID)
+	}
 	if err != nil {
 		return Project{}, fmt.Errorf("reading project %s: %w", project, err)
 	}
@@ -128,6 +131,9 @@ func (c *Client) Iteration(ctx context.Context, project, iteration schema.ID) (I
 	err := c.getJSON(ctx, &i, nil, "projects", project.String(), "iterations", iteration.String())
 	if err == nil {
 		err = i.check()
+	}
+	if err == nil && i.ID != iteration {
+		err = fmt.Errorf("the answer is about %s", i.ID)
 	}
 	if err != nil {
 		return Iteration{}, fmt.Errorf("reading iteration %s of project %s: %w", iteration, project, err)

@@ -110,6 +110,10 @@ func (read *reading) deliver(page *transform.Records) error {
 		}
 	}
 	for path, count := range page.Unknown {
+		const most = 100 // names; each page may have others
+		if _, known := read.unknown[path]; !known && len(read.unknown) >= most {
+			path = "(others)"
+		}
 		read.unknown[path] += count
 	}
 	read.images += n

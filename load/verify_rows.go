@@ -247,8 +247,7 @@ type places struct {
 // add puts i in the set. It is fresh unless it was there; what does not fit
 // is no index of a row.
 func (p *places) add(i int32) (fresh, fits bool) {
-	const most = 1 << 20
-	if i < 0 || i >= most {
+	if i < 0 || i >= schema.MaxItems {
 		return false, false
 	}
 	word := &p.low

@@ -104,6 +104,9 @@ func (c Column) arrowType() arrow.DataType {
 	panic(fmt.Sprintf("schema: column %s has unknown type %d", c.Name, c.Type))
 }
 
-// MaxText is how many bytes a text of the service may have: a name, a URI. The
-// longest that were seen have some hundreds.
-const MaxText = 64 << 10
+// What the service may have of something. The longest texts that were seen have
+// some hundred bytes, and it gives an image 200 predictions and 300 regions at most.
+const (
+	MaxText  = 64 << 10 // bytes of a text: a name, a URI
+	MaxItems = 1 << 20  // predictions, tags or regions of one image
+)

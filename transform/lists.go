@@ -1,6 +1,8 @@
 package transform
 
 import (
+	"fmt"
+
 	"github.com/go-faster/jx"
 
 	"github.com/cvexport/cvexport/schema"
@@ -30,6 +32,9 @@ var sides = [4]string{"left", "top", "width", "height"}
 func (d *Decoder) object(fields func(*jx.Decoder, []byte) error) error {
 	d.at.item++
 	d.at.field = nil
+	if d.at.item >= schema.MaxItems {
+		return fmt.Errorf("an image has more than %d of them", schema.MaxItems)
+	}
 	d.item = item{}
 	if err := d.expect(jx.Object); err != nil {
 		return err

@@ -37,6 +37,9 @@ func (d *Decoder) text(into *text) error {
 		return err
 	}
 	b, err := d.jx.StrBytes()
+	if err == nil && len(b) > schema.MaxText {
+		err = fmt.Errorf("the text has %d bytes, more than the %d that are taken", len(b), schema.MaxText)
+	}
 	*into = text{bytes: b, present: err == nil}
 	return err
 }

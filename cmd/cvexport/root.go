@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,9 @@ type common struct {
 	concurrency int
 	rate        float64
 	retries     int
+	timeout     time.Duration
+	longestWait time.Duration
+	maxPage     int64 // MiB
 	spoolDir    string
 	logFormat   string
 	output      string
@@ -131,6 +135,9 @@ func (c *common) addService(cmd *cobra.Command) {
 	f.IntVar(&c.concurrency, "concurrency", 4, "pages in flight at most")
 	f.Float64Var(&c.rate, "rate", 8, "requests a second at most; the service allows 10, its free tier 2")
 	f.IntVar(&c.retries, "retries", 6, "how often a failed request is tried again")
+	f.DurationVar(&c.timeout, "request-timeout", 2*time.Minute, "for one try of a request, with its whole answer")
+	f.DurationVar(&c.longestWait, "longest-wait", 2*time.Minute, "that the service may ask for; a request that is to wait longer fails")
+	f.Int64Var(&c.maxPage, "max-page", 128, "MiB that a page of 256 images may have")
 }
 
 func (c *common) validate() error {

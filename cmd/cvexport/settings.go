@@ -192,6 +192,10 @@ func (c *common) newClient(r resource, log *slog.Logger) (*extract.Client, error
 		return nil, fmt.Errorf("--concurrency %d is not between 1 and 64", r.concurrency)
 	case c.retries < 0 || c.retries > 100:
 		return nil, fmt.Errorf("--retries %d is not between 0 and 100", c.retries)
+	case c.timeout <= 0 || c.longestWait <= 0:
+		return nil, fmt.Errorf("--request-timeout %s and --longest-wait %s must be above 0", c.timeout, c.longestWait)
+	case c.maxPage < 1 || c.maxPage > 4096:
+		return nil, fmt.Errorf("--max-page %d is not between 1 and 4096 MiB", c.maxPage)
 	case !(r.rate > 0):
 		return nil, fmt.Errorf("--rate %v is not above 0 requests a second", r.rate)
 	}
@@ -201,6 +205,7 @@ func (c *common) newClient(r resource, log *slog.Logger) (*extract.Client, error
 	}
 	opts := extract.Options{
 		Endpoint: r.endpoint, Key: key, APIVersion: c.apiVersion, Rate: r.rate, Retries: c.retries,
+		Timeout: c.timeout, LongestWait: c.longestWait, MaxPage: c.maxPage << 20,
 		UserAgent: "cvexport/" + programVersion(), Log: log,
 	}
 	if c.retries == 0 {
