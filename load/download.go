@@ -53,7 +53,7 @@ func download(ctx context.Context, s Store, dir, table, key string, arrived func
 	case from.err != nil || err == nil && closeErr != nil:
 		return nil, errors.Join(&unreadable{errors.Join(from.err, closeErr)}, file.Close())
 	case err != nil:
-		return nil, errors.Join(fmt.Errorf("copy it to %s: %w", dir, err), file.Close())
+		return nil, errors.Join(fmt.Errorf("copy it to %s: %w%s", dir, err, hintFor(err, "temporary files, or give another folder for them with --spool")), file.Close())
 	}
 	return &copied{file, size, sum.Sum32()}, nil
 }

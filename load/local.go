@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -148,7 +149,7 @@ func (l *local) Put(ctx context.Context, key string, src Source, old string) (Ob
 	}
 	obj, err := l.put(ctx, key, path, src, old)
 	if err != nil {
-		return Object{}, fmt.Errorf("writing %s: %w", path, err)
+		return Object{}, fmt.Errorf("writing %s: %w%s", path, err, hintFor(err, "the warehouse"))
 	}
 	return obj, nil
 }
@@ -203,6 +204,19 @@ func (l *local) lock(ctx context.Context) (*flock.Flock, error) {
 		return nil, fmt.Errorf("waiting for another writer of the warehouse: %w", err)
 	}
 	return lock, nil
+}
+
+// hintFor says what the user can do about a file that cannot be written.
+func hintFor(err error, where string) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return "; make room for " + where
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "; raise the limit of open files, as ulimit -n does"
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		return "; check that this user may write to the folder of " + where
+	}
+	return ""
 }
 
 // current is the file now at path, nil if there is none.

@@ -97,6 +97,9 @@ func (p *publication) run(ctx context.Context, tables []*Table) error {
 	if err := p.unchanged(ctx); err != nil {
 		return err
 	}
+	if err := p.fits(ordered); err != nil {
+		return err
+	}
 	p.export.Objects = nil
 	for _, t := range ordered {
 		key := t.table.Path(p.export.Project, p.export.Iteration)
@@ -159,6 +162,23 @@ func (p *publication) unchanged(ctx context.Context) error {
 		if obj.Version != p.prior.versions[key] {
 			return conflict(t, fmt.Errorf("%s has changed: %w", key, ErrConflict))
 		}
+	}
+	return nil
+}
+
+// fits is nil if a folder's disk has room for all tables: one that fills up after
+// the first would leave old tables beside new ones.
+func (p *publication) fits(tables []*Table) error {
+	l, ok := p.store.(*local)
+	if !ok {
+		return nil
+	}
+	bytes := int64(1 << 20) // of the exports record, and for what the file system adds
+	for _, t := range tables {
+		bytes += t.size
+	}
+	if err := room(l.root, bytes); err != nil {
+		return fmt.Errorf("not written: %w%s", err, hintFor(err, "the warehouse"))
 	}
 	return nil
 }

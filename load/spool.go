@@ -22,8 +22,8 @@ type Spool struct {
 	writer   *tableWriter
 }
 
-// NewSpool begins a file for the table in the folder dir, which must not be
-// inside a warehouse. The file has no name (on Windows, a name that does not
+// NewSpool begins a file for the table in the folder dir, or the system's if it is
+// empty, which must not be inside a warehouse. The file has no name (on Windows, a name that does not
 // end in .parquet), so that a killed program leaves nothing behind.
 // Memory is taken from mem.
 func NewSpool(dir string, t schema.Table, exportID schema.ID, mem memory.Allocator) (*Spool, error) {
@@ -31,6 +31,9 @@ func NewSpool(dir string, t schema.Table, exportID schema.ID, mem memory.Allocat
 }
 
 func newSpool(dir string, t schema.Table, exportID schema.ID, mem memory.Allocator, rowGroupRows int64) (*Spool, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
 	s := &Spool{table: t, exportID: exportID, dir: dir}
 	file, err := newTempFile(dir, "cvexport-"+t.Name+"-*.spool")
 	if err != nil {
@@ -90,7 +93,11 @@ func (s *Spool) Abort() error {
 var errClosed = errors.New("the spool was finished or aborted")
 
 func (s *Spool) failed(what string, err error) error {
-	return fmt.Errorf("%s the spool file of table %s in %s: %w", what, s.table.Name, s.dir, err)
+	hint := hintFor(err, "temporary files, or give another folder for them with --spool")
+	if hint == "" && errors.Is(err, os.ErrNotExist) {
+		hint = "; make the folder, or give another one with --spool"
+	}
+	return fmt.Errorf("%s the spool file of table %s in %s: %w%s", what, s.table.Name, s.dir, err, hint)
 }
 
 // Table is the finished Parquet file of one table, not yet published. It is

@@ -193,4 +193,3 @@ func checkStep(t *testing.T, s Store, old, new schema.ID, runErr error) {
 		t.Errorf("verify: %+v, %v; mixed are %s", report, err, strings.Join(mixed, ", "))
 	}
 }
-

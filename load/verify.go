@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -48,14 +49,17 @@ type Report struct {
 // Verify reads every committed object of the warehouse and compares it with
 // its exports record: presence, size, checksum, rows, columns, the table's
 // key, the export's id, and that images lists the images the other tables
-// name. Each object is first copied to the folder dir, which must not be
-// inside the warehouse. When an iteration was checked, checked is called, if
+// name. Each object is first copied to the folder dir, or the system's if it is
+// empty, which must not be inside the warehouse. When an iteration was checked, checked is called, if
 // it is not nil, with its exports record and what was found.
 //
 // The error is about the store or dir and ends the verification; what is wrong
 // with the warehouse is in the report, which holds what was seen so far.
 // An export that runs meanwhile may show as a finding.
 func Verify(ctx context.Context, s Store, dir string, checked func(Export, []Finding)) (Report, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
 	v := verifier{store: s, dir: dir}
 	committed, err := v.list(ctx)
 	if err != nil {

@@ -17,6 +17,7 @@ type quick struct {
 	decoder *Decoder
 	tagIDs  tagIDs
 	item    quickItem
+	skip    bool // the image is repeated from the page before, and gets no rows
 }
 
 // quickItem is one prediction, tag or region while it is read.
@@ -65,6 +66,7 @@ func (q *quick) image() bool {
 	d := q.decoder
 	d.image = image{predictions: d.predictions.n, tags: d.tags.n, regions: d.regions.n}
 	img := &d.image
+	q.skip = len(d.ids) < d.repeats
 	for first := true; ; first = false {
 		key, state := q.key(first)
 		if state != open {
@@ -72,7 +74,9 @@ func (q *quick) image() bool {
 				return false
 			}
 			d.ids = append(d.ids, img.id)
-			d.appendImage()
+			if !q.skip {
+				d.appendImage()
+			}
 			return true
 		}
 		ok := false
@@ -104,9 +108,12 @@ func (q *quick) image() bool {
 
 func (q *quick) predictions() bool {
 	c := &q.decoder.predictions
-	for state := q.scanner.item(true); state != closed; state = q.scanner.item(false) {
-		if state == broken || !q.fields(metTagID|metTagName|metProbability|metBox) || !q.has(metTagID|metProbability) {
+	for n, state := 0, q.scanner.item(true); state != closed; n, state = n+1, q.scanner.item(false) {
+		if state == broken || n == schema.MaxItems || !q.fields(metTagID|metTagName|metProbability|metBox) || !q.has(metTagID|metProbability) {
 			return false
+		}
+		if q.skip {
+			continue
 		}
 		q.appendTag(&c.childColumns)
 		c.probability.Append(q.item.probability)
@@ -117,9 +124,12 @@ func (q *quick) predictions() bool {
 
 func (q *quick) tags() bool {
 	c := &q.decoder.tags
-	for state := q.scanner.item(true); state != closed; state = q.scanner.item(false) {
-		if state == broken || !q.fields(metTagID|metTagName|metCreated) || !q.has(metTagID) {
+	for n, state := 0, q.scanner.item(true); state != closed; n, state = n+1, q.scanner.item(false) {
+		if state == broken || n == schema.MaxItems || !q.fields(metTagID|metTagName|metCreated) || !q.has(metTagID) {
 			return false
+		}
+		if q.skip {
+			continue
 		}
 		q.appendTag(&c.childColumns)
 		q.item.created.appendTo(c.created)
@@ -129,9 +139,12 @@ func (q *quick) tags() bool {
 
 func (q *quick) regions() bool {
 	c := &q.decoder.regions
-	for state := q.scanner.item(true); state != closed; state = q.scanner.item(false) {
-		if state == broken || !q.fields(metTagID|metTagName|metCreated|metRegionID|metSides) || !q.has(metTagID|metRegionID|metSides) {
+	for n, state := 0, q.scanner.item(true); state != closed; n, state = n+1, q.scanner.item(false) {
+		if state == broken || n == schema.MaxItems || !q.fields(metTagID|metTagName|metCreated|metRegionID|metSides) || !q.has(metTagID|metRegionID|metSides) {
 			return false
+		}
+		if q.skip {
+			continue
 		}
 		q.appendTag(&c.childColumns)
 		var buf [36]byte
@@ -230,6 +243,11 @@ func (q *quick) time(into *micros) bool {
 	value, err := schema.ParseTime(t.bytes)
 	*into = micros{value: value, present: true}
 	return err == nil
+}
+
+// text reads a string that is not too long, or null.
+func (q *quick) text(into *text) bool {
+	return q.scanner.text(into) && len(into.bytes) <= schema.MaxText
 }
 
 func (q *quick) uri(into *text) bool {

@@ -14,10 +14,10 @@ import (
 )
 
 // plainly has every page read by the plain decoder: it alone leaves images out.
-func plainly(body []byte) (*Records, error) {
+func plainly(body []byte, repeated int) (*Records, error) {
 	d := NewDecoder(Options{ExportID: exportID})
 	defer d.Release()
-	return d.Decode(body, func(schema.ID) bool { return false })
+	return d.Decode(body, repeated, func(schema.ID) bool { return false })
 }
 
 // The service's pages are read quickly.
@@ -45,8 +45,9 @@ func FuzzQuick(f *testing.F) {
 			f.Fatal(err)
 		}
 		body := service.AppendPage(nil, 0, 0, 0, 1)
-		f.Add(body)
-		f.Add(body[:len(body)-1])
+		f.Add(body, uint8(0))
+		f.Add(body, uint8(1))
+		f.Add(body[:len(body)-1], uint8(0))
 	}
 	id := `[{"id":"` + idA + `",`
 	for _, body := range []string{
@@ -55,18 +56,19 @@ func FuzzQuick(f *testing.F) {
 		id + `"predictions":[{"tagId":"` + idA + `","probability":8.79471951E-13,"boundingBox":null},{"probability":-0.0,"tagId":"` + idA + `","boundingBox":{"left":1e22,"top":1e-400,"width":0.1234567890123456789,"height":123456789012345}}]}]`,
 		id + `"regions":[{"regionId":"` + idA + `","tagId":"` + idA + `","left":0,"top":1,"width":.5,"height":1.}]}, 1]`, id + `"tags":[null,{}]}]x`,
 	} {
-		f.Add([]byte(body))
+		f.Add([]byte(body), uint8(0))
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
+	f.Fuzz(func(t *testing.T, body []byte, repeats uint8) {
+		repeated := int(repeats % 3)
 		mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 		defer mem.AssertSize(t, 0)
 		d := NewDecoder(Options{ExportID: exportID, Memory: mem})
 		defer d.Release()
-		d.body = body
+		d.body, d.repeats = body, repeated
 		took := d.quick.page()
 		d.discard()
-		got, err := d.Decode(body, nil)
-		want, wantErr := plainly(body)
+		got, err := d.Decode(body, repeated, nil)
+		want, wantErr := plainly(body, repeated)
 		if took && wantErr != nil {
 			t.Fatalf("the quick decoder took what the plain one refuses: %v", wantErr)
 		}
@@ -78,7 +80,7 @@ func FuzzQuick(f *testing.F) {
 		}
 		defer got.Release()
 		defer want.Release()
-		if diff := cmp.Diff(decodedRows(want), decodedRows(got)); diff != "" || !cmp.Equal(want.IDs, got.IDs) || !cmp.Equal(want.Unknown, got.Unknown) {
+		if diff := cmp.Diff(decodedRows(want), decodedRows(got)); diff != "" || !cmp.Equal(want.IDs, got.IDs) || want.Repeated != got.Repeated || !cmp.Equal(want.Unknown, got.Unknown) {
 			t.Errorf("rows (-plain +quick):\n%s", diff)
 		}
 	})

@@ -53,7 +53,7 @@ func run(ctx context.Context, folder, warehouse string) error {
 		if err != nil {
 			return err
 		}
-		page, err := decoder.Decode(body, nil)
+		page, err := decoder.Decode(body, 0, nil)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

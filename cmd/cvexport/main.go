@@ -36,6 +36,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	endCrashes()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
