@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -18,12 +19,16 @@ type fetchDisplay struct {
 	w        io.Writer // nil to be quiet
 	of       string
 	terminal bool
-	last     time.Time
+
+	mu    sync.Mutex
+	last  time.Time   // zero before the first line
+	quiet *time.Timer // tells that nothing has come
 }
 
 const (
 	drawEvery = 100 * time.Millisecond
 	tellEvery = 10 * time.Second
+	patience  = 5 * time.Second
 )
 
 func newFetchDisplay(stderr io.Writer, quiet bool, of string) *fetchDisplay {
@@ -31,7 +36,16 @@ func newFetchDisplay(stderr io.Writer, quiet bool, of string) *fetchDisplay {
 	if quiet {
 		d.w = nil
 	}
+	d.quiet = time.AfterFunc(patience, d.waiting)
 	return d
+}
+
+func (d *fetchDisplay) waiting() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.w != nil && d.last.IsZero() {
+		fmt.Fprintf(d.w, "cvreport: waiting for %s; interrupt it and give --offline to use what the cache has\n", d.of)
+	}
 }
 
 func isTerminal(w io.Writer) bool {
@@ -43,6 +57,8 @@ func (d *fetchDisplay) show(f load.Fetching) {
 	if d.w == nil || f.Bytes <= 0 { // all is planned before the first byte is fetched
 		return
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	every := tellEvery
 	if d.terminal {
 		every = drawEvery
@@ -65,6 +81,9 @@ func (d *fetchDisplay) show(f load.Fetching) {
 
 // done takes the line away.
 func (d *fetchDisplay) done() {
+	d.quiet.Stop()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.w != nil && d.terminal && !d.last.IsZero() {
 		fmt.Fprint(d.w, "\r\x1b[K")
 	}
