@@ -1,0 +1,106 @@
+// Package exported makes warehouses of the simulated service, for tests.
+package exported
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	_ "github.com/duckdb/duckdb-go/v2" // registers the driver
+
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/simulated"
+	"github.com/cvexport/cvexport/jobs"
+	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// Warehouse exports every completed iteration of a simulated service into a
+// folder of the test's own.
+func Warehouse(t testing.TB, c simulated.Config) (root string) {
+	t.Helper()
+	service, err := simulated.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(service)
+	defer server.Close()
+	client, err := extract.NewClient(extract.Options{Endpoint: server.URL, Key: "simulated", Rate: 100_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root = t.TempDir()
+	store, err := load.OpenStore(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for _, p := range service.Projects() {
+		for _, i := range p.Iterations {
+			if i.Status != simulated.Completed {
+				continue
+			}
+			_, err := jobs.Export(t.Context(), client, store, jobs.Request{
+				Project: p.ID, Iteration: i.ID.String(), Concurrency: 4,
+				ProbabilityThreshold: 0.5, OverlapThreshold: 0.3, SpoolDir: t.TempDir(), Version: "test",
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return root
+}
+
+// Open opens a warehouse with its tables, views and functions.
+func Open(t testing.TB, root string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(root)}
+	for _, table := range schema.Tables() {
+		if _, err := os.Stat(filepath.Join(root, table.Name)); os.IsNotExist(err) {
+			script.Empty = append(script.Empty, table.Name)
+		}
+	}
+	for _, s := range []string{"SET TimeZone = 'UTC'", script.String()} {
+		if _, err := db.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db
+}
+
+// Rewrite replaces columns of a table's rows by SQL, in every file of it, as
+// "expression AS column".
+func Rewrite(t testing.TB, root, table string, columns ...string) {
+	t.Helper()
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	files, err := filepath.Glob(filepath.Join(root, table, "*", "*", "data.parquet"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("table %s has %d files: %v", table, len(files), err)
+	}
+	for _, file := range files {
+		name := strings.ReplaceAll(file, "'", "''")
+		_, err := db.ExecContext(context.Background(), fmt.Sprintf(
+			`COPY (SELECT * REPLACE (%s) FROM read_parquet('%s', hive_partitioning = false)) TO '%s.new' (FORMAT parquet)`, strings.Join(columns, ", "), name, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+// What every part of the page uses: the data, the state, and how things are
+// written. Names come from people, so they only ever become text.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const detection = data.kind === "detection";
+const shown = data.iterations[data.shown];
+const compared = data.compared < 0 ? null : data.iterations[data.compared];
+
+const state = { threshold: data.start, tag: 0 };
+
+const byId = (id) => document.getElementById(id);
+
+const svgSpace = "http://www.w3.org/2000/svg";
+const svgTags = new Set(["svg", "g", "rect", "path", "text", "tspan", "line", "circle", "image", "title"]);
+
+// make makes an element. A child is an element, a text, or nothing.
+function make(tag, attributes, ...children) {
+  const e = svgTags.has(tag) ? document.createElementNS(svgSpace, tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) e.addEventListener(name.slice(2), value);
+    else e.setAttribute(name, value === true ? "" : value);
+  }
+  e.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined));
+  return e;
+}
+
+function fill(id, ...children) {
+  byId(id).replaceChildren(...children.flat(Infinity).filter((c) => c !== null && c !== undefined));
+}
+
+// A name keeps its own direction, and is cut where there is no room for it.
+const named = (text) => make("bdi", { class: "name", title: text }, text);
+const tagName = (t) => data.tags[t].name;
+const tagNamed = (t) => named(tagName(t));
+const iterationNamed = (i) => named(i.name);
+
+const none = "–";
+const space = "\u202f"; // narrow, and no line ends at it
+const percent = (v) => (v === null || v === undefined ? none : (v * 100).toFixed(1) + space + "%");
+const count = (v) => (v === null || v === undefined ? none : v.toLocaleString("en"));
+const probability = (v) => (v === null || v === undefined ? none : Number(v.toPrecision(3)).toString());
+const threshold = () => data.thresholds[state.threshold];
+const plural = (n, one, many) => `${count(n)} ${n === 1 ? one : many ?? one + "s"}`;
+const day = (i) => i.trained.slice(0, 10);
+
+const metricsNow = () => data.metrics[state.threshold];
+const metricsBefore = () => (data.before.length ? data.before[state.threshold] : null);
+
+// The places of the figures in a row of tag_metrics.
+const truePositives = 0, falsePositives = 1, falseNegatives = 2, precision = 3, recall = 4, f1 = 5;
+
+// difference is in points: hundredths, as percentages are.
+function difference(now, before) {
+  if (now === null || before === null || now === undefined || before === undefined) return null;
+  return (now - before) * 100;
+}
+
+const signed = (d, digits = 1) => (d > 0 ? "+" : d < 0 ? "−" : "±") + Math.abs(d).toFixed(digits);
+
+// change shows a difference by sign, arrow and colour.
+function change(d, unit = "points", digits = 1) {
+  if (d === null) return make("span", { class: "same" }, none);
+  const rounded = Number(d.toFixed(digits));
+  const way = rounded > 0 ? "up" : rounded < 0 ? "down" : "same";
+  const arrow = { up: "▲ ", down: "▼ ", same: "" }[way];
+  return make("span", { class: way }, make("span", { "aria-hidden": "true" }, arrow), signed(rounded, digits), unit ? " " + unit : null);
+}
+
+// say lets a screen reader tell what has changed.
+const say = (text) => { byId("live").textContent = text; };

@@ -1,0 +1,135 @@
+// The figures: headline, trend, tags, curves.
+
+function headline() {
+  const now = metricsNow().micro, before = metricsBefore()?.micro;
+  const tile = (title, figure, d, service, help) => make("div", { class: "tile" },
+    make("dt", { title: help }, title),
+    make("dd", { class: "figure" }, figure),
+    make("dd", { class: "change" }, compared ? [change(...d), " to ", iterationNamed(compared)] : "nothing to compare with"),
+    make("dd", { class: "service" }, service));
+  const own = (v) => (v === null ? "the service says nothing" : ["the service: ", make("b", null, percent(v))]);
+  fill("tiles",
+    tile("Precision", percent(now[precision]), [difference(now[precision], before?.[precision])], own(shown.precision), "The share of the predictions that are right"),
+    tile("Recall", percent(now[recall]), [difference(now[recall], before?.[recall])], own(shown.recall), "The share of the labels that are found"),
+    tile("F1", percent(now[f1]), [difference(now[f1], before?.[f1])], "the service has none", "The harmonic mean of precision and recall"),
+    tile("mAP", percent(data.averagePrecision), [difference(data.averagePrecision, data.averagePrecisionBefore)], own(shown.averagePrecision), "The mean of the tags' average precisions, over all thresholds"),
+    tile("Images", count(shown.images), [compared ? shown.images - compared.images : null, "", 0], plural(now[truePositives] + now[falseNegatives], "label")));
+  const at = `The service's figures are at threshold ${shown.probabilityThreshold}${detection ? ` and overlap ${shown.overlapThreshold}` : ""}`;
+  fill("headline-note", `Precision, recall and F1 of all tags together, at threshold ${threshold()}${detection ? ` and overlap ${data.overlap}` : ""}; every case counts the same. mAP is over all thresholds. ${at}.`);
+}
+
+function trend() {
+  const rows = () => data.iterations.map((iteration, n) => ({ iteration, n, figures: data.trend[state.threshold][n] }));
+  const looks = ["precision", "recall", "f1", "map"];
+  const chart = lineChart("trend-chart", "trend-readout", "Iteration to read in the chart of all iterations", () => {
+    const lines = [0, 1, 2].map((figure) => rows().map((row) => row.figures[figure]));
+    lines.push(rows().map((row) => row.iteration.averagePrecision));
+    const low = roundDown(lines.flat());
+    const last = data.iterations.length - 1;
+    const every = Math.ceil(data.iterations.length / (window.innerWidth < 600 ? 4 : 10));
+    return {
+      series: lines.map((line, n) => ({ className: "ct-series " + looks[n], points: true, data: line.map((y, x) => (y === null ? null : { x, y })) })),
+      x: { low: last ? 0 : -1, high: last || 1, ticks: data.iterations.map((_, n) => n), label: (n) => ((last - n) % every ? "" : cut(data.iterations[n].name, 12)) },
+      y: { low, high: 1, ticks: steps(low, 1, 4), label: (v) => (v * 100).toFixed(1).replace(".0", "") + " %" },
+      stops: rows().map((row) => ({ x: row.n, text: () => [iterationNamed(row.iteration), ` (${day(row.iteration) || "no date"}): precision ${percent(row.figures[0])}, recall ${percent(row.figures[1])}, F1 ${percent(row.figures[2])}, mAP of the service ${percent(row.iteration.averagePrecision)}`] })),
+      start: data.shown,
+    };
+  });
+  byId("trend-chart").before(key([["precision", "precision"], ["recall", "recall"], ["f1", "F1"], ["map", "mAP, the service's own"]]));
+  return () => {
+    chart.update();
+    table("trend-table", [
+      { title: "Iteration", value: (r) => r.n, cell: (r) => iterationNamed(r.iteration) },
+      { title: "Trained", value: (r) => day(r.iteration), cell: (r) => day(r.iteration) || none },
+      whole("Images", (r) => r.iteration.images),
+      share("Precision", (r) => r.figures[0]), share("Recall", (r) => r.figures[1]), share("F1", (r) => r.figures[2]),
+      share("Service's precision", (r) => r.iteration.precision, "At the threshold it was asked for"), share("Service's recall", (r) => r.iteration.recall, "At the threshold it was asked for"),
+      share("Service's mAP", (r) => r.iteration.averagePrecision),
+    ], rows(), { mark: (r) => r.n === data.shown, sort: { column: 0, down: true } });
+  };
+}
+
+function tags() {
+  byId("tags-search-line").hidden = data.tags.length <= 12;
+  byId("tags-search").addEventListener("input", update);
+  const all = data.tags.length > 1;
+  const row = (tag, now, before) => ({ tag, now, before, about: tag === null ? null : data.tags[tag] });
+  function update() {
+    const search = byId("tags-search").value.toLowerCase();
+    const now = metricsNow(), before = metricsBefore();
+    const rows = data.tags.map((_, t) => row(t, now.tags[t], before?.tags[t])).filter((r) => r.about.name.toLowerCase().includes(search));
+    const of = (place) => (r) => r.now?.[place] ?? null;
+    const columns = [
+      { title: "Tag", value: (r) => r.about.name, cell: (r) => r.about ? make("button", { type: "button", class: "link", title: "Show its curve", onclick: () => choose(r.tag) }, tagNamed(r.tag)) : r.title },
+      whole("Labels", (r) => (r.now ? r.now[truePositives] + r.now[falseNegatives] : null), "How many labels it has: its support"),
+      whole("Right", of(truePositives), "Predictions that are right"), whole("Wrong", of(falsePositives), "Predictions that are wrong"), whole("Missed", of(falseNegatives), "Labels that are missed"),
+      share("Precision", of(precision)), share("Recall", of(recall)), share("F1", of(f1)),
+      compared ? { title: "F1 changed", number: true, value: (r) => difference(r.now?.[f1], r.before?.[f1]), cell: (r) => change(difference(r.now?.[f1], r.before?.[f1]), "") } : null,
+      share("AP", (r) => (r.about ? r.about.averagePrecision : r.ap), "Average precision, over all thresholds"),
+      { title: "Best threshold", help: "Where the tag's F1 is best", number: true, value: (r) => r.about?.best?.[0] ?? null, cell: (r) => (r.about ? probability(r.about.best?.[0]) : "") },
+      { title: "F1 there", number: true, value: (r) => r.about?.best?.[3] ?? null, cell: (r) => (r.about ? percent(r.about.best?.[3]) : "") },
+      ...["precision", "recall", "AP"].map((title, n) => share("Service's " + title, (r) => (r.about ? r.about.service[n] : r.service[n]))),
+    ].filter(Boolean);
+    const service = [shown.precision, shown.recall, shown.averagePrecision];
+    const foot = [
+      { ...row(null, now.micro, before?.micro), title: "All cases (micro)", ap: null, service: [service[0], service[1], null] },
+      { ...row(null, now.macro, before?.macro), title: "Mean of tags (macro)", ap: data.averagePrecision, service: [null, null, service[2]] },
+    ];
+    table("tags-table", columns, rows, { sort: { column: 7, down: false }, mark: (r) => all && r.tag === state.tag, foot: all && !search ? foot : [], empty: "No tag has that in its name." });
+    const weak = data.tags.map((_, t) => t).filter((t) => now.tags[t] && now.tags[t][f1] !== null).sort((a, b) => now.tags[a][f1] - now.tags[b][f1])[0];
+    fill("tags-lead", weak === undefined ? "No tag has a label or a prediction here." : [all ? "Weakest: " : "", tagNamed(weak), `, with an F1 of ${percent(now.tags[weak][f1])} over ${plural(now.tags[weak][truePositives] + now.tags[weak][falseNegatives], "label")}.`]);
+  }
+  return update;
+}
+
+// choose shows a tag's curve.
+function choose(tag) {
+  state.tag = tag;
+  byId("curve-tag").value = tag;
+  update();
+  byId("curve").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  byId("curve-tag").focus({ preventScroll: true });
+}
+
+function curve() {
+  fill("curve-tag", data.tags.map((tag, t) => make("option", { value: t }, cut(tag.name, 60))));
+  byId("curve-choice").hidden = data.tags.length < 2;
+  const weakest = data.tags.map((_, t) => t).filter((t) => data.tags[t].averagePrecision !== null).sort((a, b) => data.tags[a].averagePrecision - data.tags[b].averagePrecision)[0];
+  state.tag = weakest ?? 0;
+  byId("curve-tag").value = state.tag;
+  byId("curve-tag").addEventListener("change", (event) => { state.tag = Number(event.target.value); curveChart.at = null; update(); });
+  const points = (t) => data.tags[t].curve;
+  const curveChart = lineChart("curve-chart", "curve-readout", "Point of the precision-recall curve to read", () => {
+    const now = metricsNow().tags[state.tag];
+    const mark = now && now[precision] !== null && now[recall] !== null ? [{ x: now[recall], y: now[precision] }] : [];
+    const of = (t) => points(t).map(([x, y]) => ({ x, y }));
+    const stops = points(state.tag);
+    const nearest = stops.findLastIndex((p) => p[2] >= threshold());
+    return {
+      series: [
+        ...data.tags.map((_, t) => t).filter((t) => t !== state.tag).map((t) => ({ className: "ct-series other", data: of(t) })),
+        { className: "ct-series chosen", data: of(state.tag) },
+        { className: "ct-series now", points: true, data: mark },
+      ],
+      x: { low: 0, high: 1, ticks: steps(0, 1, 4), label: (v) => v * 100 + " %" },
+      y: { low: 0, high: 1, ticks: steps(0, 1, 4), label: (v) => v * 100 + " %" },
+      xTitle: "recall", yTitle: "precision",
+      stops: stops.map(([r, p, t]) => ({ x: r, text: () => [tagNamed(state.tag), `: with threshold ${probability(t)}, precision ${percent(p)} and recall ${percent(r)}`] })),
+      start: Math.max(0, nearest), empty: "None of its predictions is right, so there is no curve.",
+    };
+  });
+  byId("curve-chart").before(make("div", { id: "curve-key" }));
+  return () => {
+    curveChart.update();
+    const now = metricsNow().tags[state.tag];
+    fill("curve-key", key([["chosen", tagNamed(state.tag)], ["now", `at threshold ${threshold()}: precision ${percent(now?.[precision])}, recall ${percent(now?.[recall])}`], ...(data.tags.length > 1 ? [["other", "the other tags"]] : [])]));
+    table("curve-table", [
+      { title: "Threshold", number: true, value: (p) => p[2], cell: (p) => probability(p[2]) },
+      share("Recall", (p) => p[0]), share("Precision", (p) => p[1]),
+    ], points(state.tag), { empty: "There is no curve." });
+    const drawn = data.tags.reduce((n, tag) => n + tag.curve.length, 0);
+    fill("curve-note", `Average precision ${percent(data.tags[state.tag].averagePrecision)}. ` + (drawn < data.curvePoints
+      ? `The curves of all tags have ${count(data.curvePoints)} points; the ${count(drawn)} that change the picture are drawn and listed.`
+      : "Every point of the curve is drawn and listed."));
+  };
+}

@@ -1,0 +1,229 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/cvexport/cvexport/internal/exported"
+	"github.com/cvexport/cvexport/internal/simulated"
+)
+
+var kinds = []simulated.Kind{simulated.Multiclass, simulated.Multilabel, simulated.Detection}
+
+// TestFiguresAreTheViews asks the views and functions of an untouched database
+// for what a page says.
+func TestFiguresAreTheViews(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			root := exported.Warehouse(t, simulated.Config{Seed: 3, Kind: kind, Images: 250, Iterations: 3})
+			// Equal probabilities, and probabilities that are thresholds, happen.
+			exported.Rewrite(t, root, "predictions", "CASE WHEN hash(image_id, prediction_index) % 3 = 0 THEN round(probability * 20) / 20 ELSE probability END AS probability")
+			start := 0.333
+			page := loadPage(t, root, Options{Threshold: &start})
+			if page.Kind != string(kind) || page.Shown != 2 || page.Compared != 1 || page.Thresholds[page.Start] != start {
+				t.Fatalf("kind %s, iteration %d compared with %d, starts at %v", page.Kind, page.Shown, page.Compared, page.Thresholds[page.Start])
+			}
+			db := exported.Open(t, root)
+			for n, threshold := range page.Thresholds {
+				if n == page.Start || n == len(page.Thresholds)-2 || (n == 0 && kind == simulated.Detection) {
+					compare(t, db, page, n, threshold)
+				}
+			}
+			compareCurves(t, db, page)
+		})
+	}
+}
+
+func loadPage(t *testing.T, root string, o Options) *Page {
+	t.Helper()
+	page, err := Load(t.Context(), exported.Open(t, root), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page
+}
+
+// compare compares the page at one threshold with the functions' rows.
+func compare(t *testing.T, db *sql.DB, page *Page, n int, threshold float64) {
+	t.Helper()
+	at := fmt.Sprintf("(CAST(%v AS DOUBLE), CAST(%v AS DOUBLE))", threshold, page.Overlap)
+	shown, before := page.Iterations[page.Shown].ID, page.Iterations[page.Compared].ID
+	tag := func(t int) any {
+		if t < 0 {
+			return nil
+		}
+		return page.Tags[t].ID
+	}
+	image := func(at any) any { return page.Images[at.(int)].ID }
+	same := func(what, query string, got [][]any) {
+		t.Helper()
+		if diff := gocmp.Diff(rows(t, db, query), texts(t, got)); diff != "" {
+			t.Errorf("%s at threshold %v (-functions +page):\n%s", what, threshold, diff)
+		}
+	}
+
+	const counts = "true_positives, false_positives, false_negatives, precision, recall, f1"
+	var trend [][]any
+	for i, figures := range page.Trend[n] {
+		trend = append(trend, []any{page.Iterations[i].ID, figures[0], figures[1], figures[2]})
+	}
+	slices.SortFunc(trend, func(a, b []any) int { return cmp.Compare(a[0].(string), b[0].(string)) })
+	same("trend", "SELECT iteration_id, precision, recall, f1 FROM tag_metrics"+at+" WHERE scope = 'micro' ORDER BY 1", trend)
+	for id, m := range map[string]metrics{shown: page.Metrics[n], before: page.Before[n]} {
+		got := [][]any{append([]any{"macro", nil}, m.Macro...), append([]any{"micro", nil}, m.Micro...)}
+		var tags [][]any
+		for place, line := range m.Tags {
+			tags = append(tags, append([]any{"tag", page.Tags[place].ID}, line...))
+		}
+		slices.SortFunc(tags, func(a, b []any) int { return cmp.Compare(a[1].(string), b[1].(string)) })
+		same("metrics of "+id, "SELECT scope, tag_id, "+counts+" FROM tag_metrics"+at+" WHERE iteration_id = '"+id+"' ORDER BY scope, tag_id", append(got, tags...))
+	}
+
+	var confusion [][]any
+	for _, c := range page.Confusion[n] {
+		confusion = append(confusion, []any{tag(c[0]), tag(c[1]), c[2]})
+	}
+	same("confusion", "SELECT true_tag_id, predicted_tag_id, cases FROM confusion"+at+" WHERE iteration_id = '"+shown+"' ORDER BY ALL", confusion)
+
+	var hardest, suspects [][]any
+	for _, h := range page.Hardest[n] {
+		hardest = append(hardest, []any{image(h[0]), h[1], h[2], h[3], h[4]})
+	}
+	same("hardest images", fmt.Sprintf("SELECT image_id, error, true_positives, false_positives, false_negatives FROM hardest_images%s WHERE iteration_id = '%s' AND place <= %d ORDER BY place", at, shown, listLength), hardest)
+	same("how many are hard", "SELECT count(*) FROM hardest_images"+at+" WHERE iteration_id = '"+shown+"'", [][]any{{page.HardTotal[n]}})
+	for _, s := range page.Suspects[n] {
+		suspects = append(suspects, []any{image(s[0]), s[1], s[2], tag(s[3].(int)), tag(s[4].(int)), s[5], s[6], s[7]})
+	}
+	same("label suspects", fmt.Sprintf("SELECT image_id, suspicion, confidence, predicted_tag_id, labelled_tag_id, prediction_index, label_index, iou FROM label_suspects%s WHERE iteration_id = '%s' AND place <= %d ORDER BY place", at, shown, listLength), suspects)
+	same("how many are suspect", "SELECT count(*) FROM label_suspects"+at+" WHERE iteration_id = '"+shown+"'", [][]any{{page.SusTotal[n]}})
+
+	function := fmt.Sprintf("iteration_changes('%s', '%s', '%s', CAST(%v AS DOUBLE), CAST(%v AS DOUBLE))", page.Project.ID, before, shown, threshold, page.Overlap)
+	c := page.Changes[n]
+	const kinds = "COUNT(*) FILTER (change = 'fixed'), COUNT(*) FILTER (change = 'broken'), COUNT(*) FILTER (change = 'still_right'), COUNT(*) FILTER (change = 'still_wrong')"
+	same("changes", "SELECT "+kinds+" FROM "+function, [][]any{{c.Counts[0], c.Counts[1], c.Counts[2], c.Counts[3]}})
+	var byTag [][]any
+	for _, line := range c.Tags {
+		byTag = append(byTag, []any{tag(line[0]), line[1], line[2], line[3], line[4]})
+	}
+	same("changes by tag", "SELECT tag_id, "+kinds+" FROM "+function+" GROUP BY tag_id ORDER BY tag_id", byTag)
+	for change, lines := range map[string][]changed{"fixed": c.Fixed, "broken": c.Broken} {
+		if want := min(listLength, map[string]int{"fixed": c.Counts[0], "broken": c.Counts[1]}[change]); len(lines) != want {
+			t.Errorf("threshold %v: %d images are %s, want %d", threshold, len(lines), change, want)
+		}
+		var got [][]any
+		for _, line := range lines {
+			got = append(got, append([]any{image(line[0]), tag(line[1].(int))}, line[2:]...))
+		}
+		slices.SortFunc(got, func(a, b []any) int {
+			return cmp.Or(cmp.Compare(a[0].(string), b[0].(string)), cmp.Compare(a[1].(string), b[1].(string)))
+		})
+		var ids []string
+		for _, line := range got {
+			ids = append(ids, fmt.Sprintf("('%s', '%s')", line[0], line[1]))
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		same(change, `SELECT image_id, tag_id, before_true_positives, before_false_positives, before_false_negatives, before_probability,
+after_true_positives, after_false_positives, after_false_negatives, after_probability FROM `+function+`
+WHERE change = '`+change+`' AND (image_id, tag_id) IN (`+strings.Join(ids, ", ")+`) ORDER BY image_id, tag_id`, got)
+	}
+}
+
+// compareCurves compares what does not depend on the threshold.
+func compareCurves(t *testing.T, db *sql.DB, page *Page) {
+	t.Helper()
+	shown, before := page.Iterations[page.Shown].ID, page.Iterations[page.Compared].ID
+	var areas, areasBefore, best [][]any
+	places := make([]int, len(page.Tags))
+	for n := range places {
+		places[n] = n
+	}
+	slices.SortFunc(places, func(a, b int) int { return cmp.Compare(page.Tags[a].ID, page.Tags[b].ID) })
+	for _, n := range places {
+		tag := page.Tags[n]
+		areas = append(areas, []any{tag.ID, tag.AveragePrecision, tag.Service[2], tag.Labels})
+		areasBefore = append(areasBefore, []any{tag.ID, tag.Before})
+		if tag.Best != nil {
+			best = append(best, []any{tag.ID, tag.Best[0], tag.Best[1], tag.Best[2], tag.Best[3]})
+		}
+	}
+	for _, c := range []struct {
+		what, query string
+		got         [][]any
+	}{
+		{"average precision", "SELECT tag_id, average_precision, service_average_precision, labels FROM average_precision(0.3) WHERE scope = 'tag' AND iteration_id = '" + shown + "' ORDER BY 1", areas},
+		{"average precision before", "SELECT tag_id, average_precision FROM average_precision(0.3) WHERE scope = 'tag' AND iteration_id = '" + before + "' ORDER BY 1", areasBefore},
+		{"mean average precision", "SELECT average_precision FROM average_precision(0.3) WHERE scope = 'macro' AND iteration_id IN ('" + shown + "', '" + before + "') ORDER BY iteration_id = '" + before + "'", [][]any{{page.AveragePrecision}, {page.AveragePrecisionBefore}}},
+		{"best thresholds", "SELECT tag_id, probability_threshold, precision, recall, f1 FROM best_threshold(0.3) WHERE iteration_id = '" + shown + "' ORDER BY 1", best},
+		{"points of curves", "SELECT count(*) FROM precision_recall_curve(0.3) WHERE iteration_id = '" + shown + "'", [][]any{{page.CurvePoints}}},
+	} {
+		if diff := gocmp.Diff(rows(t, db, c.query), texts(t, c.got)); diff != "" {
+			t.Errorf("%s (-functions +page):\n%s", c.what, diff)
+		}
+	}
+}
+
+func rows(t *testing.T, db *sql.DB, query string) []string {
+	t.Helper()
+	answer, err := db.QueryContext(t.Context(), query)
+	if err != nil {
+		t.Fatalf("%v, in %s", err, query)
+	}
+	defer answer.Close()
+	columns, err := answer.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines [][]any
+	for answer.Next() {
+		line, into := make([]any, len(columns)), make([]any, len(columns))
+		for n := range line {
+			into[n] = &line[n]
+		}
+		if err := answer.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, line)
+	}
+	if err := answer.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return texts(t, lines)
+}
+
+func texts(t *testing.T, lines [][]any) []string {
+	t.Helper()
+	var all []string
+	for _, line := range lines {
+		for n, v := range line {
+			switch v := v.(type) {
+			case *float64:
+				line[n] = nil
+				if v != nil {
+					line[n] = digits(*v)
+				}
+			case float64:
+				line[n] = digits(v)
+			}
+		}
+		b, err := json.Marshal(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(bytes.TrimSpace(b)))
+	}
+	return all
+}
+
+// digits leaves out those that depend on the order in which a sum was added up.
+func digits(f float64) string { return strconv.FormatFloat(f, 'g', 13, 64) }

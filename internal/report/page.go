@@ -1,0 +1,115 @@
+package report
+
+// Page is what a page shows, as its script reads it. Lists are by threshold,
+// tag or image in the order of Thresholds, Tags and Images.
+type Page struct {
+	Project    Project     `json:"project"`
+	Kind       string      `json:"kind"` // multiclass, multilabel or detection
+	Overlap    float64     `json:"overlap"`
+	Thresholds []float64   `json:"thresholds"` // of the slider
+	Start      int         `json:"start"`      // the threshold that it starts at
+	Iterations []Iteration `json:"iterations"` // of the project, the first trained first
+	Shown      int         `json:"shown"`
+	Compared   int         `json:"compared"` // -1: none
+
+	Trend   [][]figures `json:"trend"`   // micro, by threshold and iteration
+	Tags    []Tag       `json:"tags"`    // by name
+	Metrics []metrics   `json:"metrics"` // of Shown, by threshold
+	Before  []metrics   `json:"before"`  // of Compared, by threshold; empty if there is none
+
+	AveragePrecision       *float64 `json:"averagePrecision"` // mAP of Shown
+	AveragePrecisionBefore *float64 `json:"averagePrecisionBefore"`
+
+	Confusion [][][3]int    `json:"confusion"` // by threshold: labelled tag, predicted tag (-1: none), cases
+	Hardest   [][]hardImage `json:"hardest"`   // by threshold
+	HardTotal []int         `json:"hardTotal"` // how many images have mistakes
+	Suspects  [][]suspect   `json:"suspects"`  // by threshold
+	SusTotal  []int         `json:"suspectTotal"`
+	Changes   []changes     `json:"changes"` // by threshold; empty if there is none to compare with
+	Images    []Image       `json:"images"`  // that any list names
+
+	CurvePoints int      `json:"curvePoints"` // the points of all curves, of which the drawn ones are chosen
+	Notes       []string `json:"notes"`       // what a reader should know
+}
+
+// Project is a project that has a committed export.
+type Project struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Iteration is an iteration with a committed export, and the service's own figures.
+type Iteration struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Kind      string `json:"-"`
+	Trained   string `json:"trained"` // RFC 3339, or empty
+	Published string `json:"published,omitempty"`
+	Domain    string `json:"domain,omitempty"`
+	Filtered  bool   `json:"filtered,omitempty"` // the export was limited to some tags
+	Images    int64  `json:"images"`
+
+	Precision            *float64 `json:"precision"`
+	Recall               *float64 `json:"recall"`
+	AveragePrecision     *float64 `json:"averagePrecision"`
+	ProbabilityThreshold float64  `json:"probabilityThreshold"`
+	OverlapThreshold     float64  `json:"overlapThreshold"`
+}
+
+// figures are precision, recall and F1.
+type figures [3]*float64
+
+// metrics are the rows of tag_metrics at one threshold.
+type metrics struct {
+	Micro counted   `json:"micro"`
+	Macro counted   `json:"macro"`
+	Tags  []counted `json:"tags"` // null: the iteration does not know the tag
+}
+
+// counted is true positives, false positives, false negatives, precision, recall, F1.
+type counted []any
+
+// Tag is a tag of the iteration that is shown, or of the one it is compared with.
+type Tag struct {
+	ID               string     `json:"id"`
+	Name             string     `json:"name"`
+	Labels           int64      `json:"labels"`
+	Training         *int64     `json:"training"` // images that the service trained it with
+	AveragePrecision *float64   `json:"averagePrecision"`
+	Before           *float64   `json:"averagePrecisionBefore"`
+	Service          service    `json:"service"`
+	Best             []*float64 `json:"best"`  // threshold, precision, recall, F1; null if the tag has no curve
+	Curve            [][3]any   `json:"curve"` // recall, precision, threshold; the points that change the picture
+}
+
+// service are the service's own precision, recall and average precision.
+type service [3]*float64
+
+// hardImage is image, error, true positives, false positives, false negatives.
+type hardImage [5]any
+
+// suspect is image, suspicion, confidence, predicted tag, labelled tag,
+// prediction index, label index, overlap.
+type suspect [8]any
+
+// changes is what became of the images of both iterations at one threshold.
+type changes struct {
+	Counts [4]int    `json:"counts"` // fixed, broken, still right, still wrong
+	Tags   [][5]int  `json:"tags"`   // tag, and the same
+	Broken []changed `json:"broken"`
+	Fixed  []changed `json:"fixed"`
+}
+
+// changed is image, tag, then of before and after: true positives, false
+// positives, false negatives and the surest probability.
+type changed [10]any
+
+// Image is an image that a list names.
+type Image struct {
+	ID          string  `json:"id"`
+	Width       *int64  `json:"w"`
+	Height      *int64  `json:"h"`
+	Picture     string  `json:"picture,omitempty"` // a data: URL
+	Predictions [][]any `json:"predictions"`       // tag, probability, 1 if right, index, box
+	Labels      [][]any `json:"labels"`            // tag, the probability that finds it or null, index, box
+}

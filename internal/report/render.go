@@ -1,0 +1,119 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+	"time"
+)
+
+//go:embed assets
+var assets embed.FS
+
+var (
+	pageTemplate  = template.Must(template.ParseFS(assets, "assets/page.html"))
+	indexTemplate = template.Must(template.ParseFS(assets, "assets/index.html"))
+
+	style  = asset("page.css")
+	script = pageScript()
+)
+
+// chartistVersion is that of assets/chartist.umd.js, which is as npm has it.
+const chartistVersion = "1.5.0"
+
+// scripts are the page's own, in the order in which they need each other.
+var scripts = []string{"base.js", "tables.js", "charts.js", "boxes.js", "sections.js", "mistakes.js", "page.js"}
+
+func asset(name string) string {
+	b, err := assets.ReadFile("assets/" + name)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func pageScript() string {
+	// A browser would look for the map of the script beside the page.
+	library, _, _ := strings.Cut(asset("chartist.umd.js"), "//# sourceMappingURL=")
+	var own strings.Builder
+	for _, name := range scripts {
+		own.WriteString(asset(name))
+	}
+	return "/*! Chartist " + chartistVersion + ", MIT. Its licence is at the end of the page. */\n" + library +
+		"\n(() => {\n\"use strict\";\n" + own.String() + "})();\n"
+}
+
+// policy forbids everything but this very script, and pictures that are in the
+// page. What it draws has style attributes, which a hash cannot allow.
+func policy(script, forms string) string {
+	sum := sha256.Sum256([]byte(script))
+	return fmt.Sprintf("default-src 'none'; script-src 'sha256-%s'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action %s",
+		base64.StdEncoding.EncodeToString(sum[:]), forms)
+}
+
+// Writer says by whom and when a page is written.
+type Writer struct {
+	Version string
+	Now     time.Time
+	Served  bool // as a page of a site, with ways to the others, and not as a file
+}
+
+// Write writes the page as one HTML file that needs nothing else.
+func (w Writer) Write(to io.Writer, page *Page) error {
+	data, err := json.Marshal(page)
+	if err != nil {
+		return fmt.Errorf("writing the page's data: %w", err)
+	}
+	forms := "'none'"
+	if w.Served {
+		forms = "'self'"
+	}
+	shown := page.Iterations[page.Shown]
+	var b bytes.Buffer
+	err = pageTemplate.Execute(&b, map[string]any{
+		"Title":           page.Project.Name + ", " + shown.Name,
+		"Policy":          policy(script, forms),
+		"Style":           template.CSS(style),
+		"Script":          template.JS(script),
+		"Data":            template.JS(data), // json.Marshal has escaped <, > and &
+		"Version":         w.Version,
+		"Written":         w.Now.UTC().Format("2006-01-02 15:04 UTC"),
+		"ChartistVersion": chartistVersion,
+		"ChartistLicence": asset("chartist.LICENSE"),
+		"Nav":             w.nav(page),
+	})
+	if err != nil {
+		return fmt.Errorf("writing the page: %w", err)
+	}
+	_, err = to.Write(b.Bytes())
+	return err
+}
+
+// nav are the ways to other pages, nil in a file.
+func (w Writer) nav(page *Page) any {
+	if !w.Served {
+		return nil
+	}
+	type choice struct {
+		ID, Name        string
+		Shown, Compared bool
+	}
+	nav := struct {
+		Project    string
+		Iterations []choice
+	}{Project: page.Project.ID}
+	for n, i := range page.Iterations {
+		name := i.Name
+		if day, _, ok := strings.Cut(i.Trained, "T"); ok {
+			name += ", " + day
+		}
+		nav.Iterations = append(nav.Iterations, choice{i.ID, name, n == page.Shown, n == page.Compared})
+	}
+	return nav
+}

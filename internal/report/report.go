@@ -1,0 +1,185 @@
+// Package report turns the iterations of a warehouse into a page that people
+// look at. Every figure comes from the views and evaluation functions of package
+// schema; the page filters and looks up, and computes none of its own.
+package report
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Options say what a page is about.
+type Options struct {
+	Project   string   // an id; empty: the warehouse's only project
+	Iteration string   // an id; empty: the one that was trained last
+	Compare   string   // an id; empty: the one before
+	Threshold *float64 // where the slider starts; nil: where the service's figures were asked for
+	Overlap   *float64 // of a detector's boxes; nil: where the service's figures were asked for
+	Pictures  Pictures // nil: outlines only
+}
+
+// Errors that say that the options do not fit the warehouse.
+var (
+	ErrNotFound = errors.New("not in the warehouse")
+	ErrChoice   = errors.New("a choice is needed")
+)
+
+// Load computes a page from a warehouse in DuckDB, with the tables, views and
+// functions of package schema. It replaces some of them by copies that are
+// faster, so the database must be of its own, and is of no use afterwards.
+func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	l := &loader{warehouse: warehouse{ctx: ctx, conn: conn}, image: map[string]int{}}
+	l.page.Before, l.page.Changes, l.page.Notes = []metrics{}, []changes{}, []string{}
+	l.page.Tags, l.page.Images = []Tag{}, []Image{}
+	if err := l.choose(o); err != nil {
+		return nil, err
+	}
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"judging the predictions", l.prepare},
+		{"reading the trend and the tags", l.readMetrics},
+		{"choosing the two iterations", func() error { return l.keepOnly(l.both()) }},
+		{"reading the curves", l.readCurves},
+		{"reading the changes", l.readChanges},
+		{"choosing the iteration", func() error { return l.keepOnly(quote(l.shown().ID)) }},
+		{"reading the mistakes", l.readMistakes},
+		{"reading the images", l.readImages},
+	} {
+		if err := step.do(); err != nil {
+			return nil, fmt.Errorf("project %s, iteration %s: %s: %w", l.page.Project.ID, l.shown().ID, step.what, err)
+		}
+	}
+	if o.Pictures != nil {
+		if err := l.addPictures(o.Pictures); err != nil {
+			return nil, err
+		}
+	}
+	return &l.page, nil
+}
+
+// loader fills a page.
+type loader struct {
+	warehouse
+	page  Page
+	tags  map[string]int // a tag's place in the page, by id
+	image map[string]int // an image's place in the page, by id
+	uris  []imageURIs    // of the page's images
+}
+
+func (l *loader) shown() Iteration { return l.page.Iterations[l.page.Shown] }
+
+// compared is the iteration to compare with, if there is one.
+func (l *loader) compared() (Iteration, bool) {
+	if l.page.Compared < 0 {
+		return Iteration{}, false
+	}
+	return l.page.Iterations[l.page.Compared], true
+}
+
+// choose finds the project and the iterations.
+func (l *loader) choose(o Options) error {
+	projects, err := Projects(l.ctx, l.conn)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(projects, func(p Project) bool { return p.ID == o.Project })
+	switch {
+	case o.Project == "" && len(projects) == 1:
+		at = 0
+	case len(projects) == 0:
+		return fmt.Errorf("the warehouse holds no committed export: %w (export something first)", ErrNotFound)
+	case o.Project == "":
+		return fmt.Errorf("the warehouse holds %d projects: %w: %s", len(projects), ErrChoice, listProjects(projects))
+	case at < 0:
+		return fmt.Errorf("project %s: %w, which holds %s", o.Project, ErrNotFound, listProjects(projects))
+	}
+	l.page.Project = projects[at]
+	if l.page.Iterations, err = Iterations(l.ctx, l.conn, l.page.Project.ID); err != nil {
+		return err
+	}
+	find := func(id string, otherwise int) (int, error) {
+		if id == "" {
+			return otherwise, nil
+		}
+		at := slices.IndexFunc(l.page.Iterations, func(i Iteration) bool { return i.ID == id })
+		if at < 0 {
+			return 0, fmt.Errorf("project %s, iteration %s: %w, which holds %s", l.page.Project.ID, id, ErrNotFound, listIterations(l.page.Iterations))
+		}
+		return at, nil
+	}
+	if l.page.Shown, err = find(o.Iteration, len(l.page.Iterations)-1); err != nil {
+		return err
+	}
+	if l.page.Compared, err = find(o.Compare, l.page.Shown-1); err != nil {
+		return err
+	}
+	if l.page.Compared == l.page.Shown {
+		return fmt.Errorf("iteration %s: %w: an iteration other than itself to compare with", l.shown().ID, ErrChoice)
+	}
+	it := l.shown()
+	l.page.Kind = it.Kind
+	l.page.Overlap = it.OverlapThreshold
+	if o.Overlap != nil {
+		l.page.Overlap = *o.Overlap
+	}
+	start := it.ProbabilityThreshold
+	if o.Threshold != nil {
+		start = *o.Threshold
+	}
+	l.page.Thresholds, l.page.Start = grid(start)
+	return nil
+}
+
+// grid are the slider's thresholds: every twentieth, and the one it starts at.
+func grid(start float64) (thresholds []float64, at int) {
+	for k := 1; k < 20; k++ {
+		thresholds = append(thresholds, float64(k)/20)
+	}
+	at, there := slices.BinarySearch(thresholds, start)
+	if !there {
+		thresholds = slices.Insert(thresholds, at, start)
+	}
+	return thresholds, at
+}
+
+const listed = 10 // of what an error lists
+
+func listProjects(projects []Project) string {
+	var b []string
+	for _, p := range projects {
+		b = append(b, fmt.Sprintf("%s (%s)", p.ID, p.Name))
+	}
+	return list(b)
+}
+
+func listIterations(iterations []Iteration) string {
+	var b []string
+	for _, i := range slices.Backward(iterations) {
+		b = append(b, fmt.Sprintf("%s (%s)", i.ID, i.Name))
+	}
+	return list(b)
+}
+
+func list(names []string) string {
+	var text string
+	for n, name := range names {
+		if n == listed {
+			return text + fmt.Sprintf(" and %d more", len(names)-listed)
+		}
+		if n > 0 {
+			text += ", "
+		}
+		text += name
+	}
+	return text
+}

@@ -1,0 +1,102 @@
+package report
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// querier is what reads a warehouse: a database, or one connection of it.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Projects lists the projects that have a committed export, by name.
+func Projects(ctx context.Context, q querier) (projects []Project, err error) {
+	err = scan(ctx, q, `SELECT project_id, COALESCE(ARG_MAX(project_name, finished_at), project_id) AS name FROM exports GROUP BY project_id ORDER BY name, project_id`,
+		func(row func(...any) error) error {
+			var p Project
+			if err := row(&p.ID, &p.Name); err != nil {
+				return err
+			}
+			projects = append(projects, p)
+			return nil
+		})
+	if err != nil {
+		return nil, fmt.Errorf("listing the projects: %w", err)
+	}
+	return projects, nil
+}
+
+// Iterations lists the iterations of a project that have a committed export,
+// the first trained first.
+func Iterations(ctx context.Context, q querier, project string) (iterations []Iteration, err error) {
+	err = scan(ctx, q, `
+SELECT
+  iteration_id, COALESCE(iteration_name, iteration_id),
+  CASE WHEN classification_type IS NULL THEN 'detection' ELSE lower(classification_type) END,
+  COALESCE(strftime(COALESCE(trained_at, created), '%Y-%m-%dT%H:%M:%SZ'), ''), COALESCE(publish_name, ''), COALESCE(domain_id, ''),
+  COALESCE(len(tag_filter), 0) > 0, images, precision, recall, average_precision, probability_threshold, overlap_threshold
+FROM exports
+WHERE project_id = `+quote(project)+`
+ORDER BY COALESCE(trained_at, created, finished_at), iteration_id`,
+		func(row func(...any) error) error {
+			var i Iteration
+			err := row(&i.ID, &i.Name, &i.Kind, &i.Trained, &i.Published, &i.Domain, &i.Filtered, &i.Images,
+				&i.Precision, &i.Recall, &i.AveragePrecision, &i.ProbabilityThreshold, &i.OverlapThreshold)
+			if err != nil {
+				return err
+			}
+			iterations = append(iterations, i)
+			return nil
+		})
+	if err != nil {
+		return nil, fmt.Errorf("project %s: listing the iterations: %w", project, err)
+	}
+	return iterations, nil
+}
+
+// warehouse is a connection to a warehouse, within one page's making.
+type warehouse struct {
+	ctx  context.Context
+	conn *sql.Conn
+}
+
+// run runs statements, one after the other.
+func (w warehouse) run(statements ...string) error {
+	for _, s := range statements {
+		if _, err := w.conn.ExecContext(w.ctx, s); err != nil {
+			return fmt.Errorf("%w, in %s", err, strings.TrimSpace(s))
+		}
+	}
+	return nil
+}
+
+// read calls each with a function that scans the next row.
+func (w warehouse) read(query string, each func(row func(...any) error) error) error {
+	return scan(w.ctx, w.conn, query, each)
+}
+
+func scan(ctx context.Context, q querier, query string, each func(row func(...any) error) error) (err error) {
+	rows, err := q.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// quote makes a text of SQL. DuckDB takes no parameter as a function's argument.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+func double(f float64) string {
+	return "CAST(" + strconv.FormatFloat(f, 'g', -1, 64) + " AS DOUBLE)"
+}
