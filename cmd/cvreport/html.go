@@ -66,6 +66,9 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 		}
 		*f.into = f.value
 	}
+	if options.Pictures, err = openPictures(c.thumbnails); err != nil {
+		return err
+	}
 	page, err := loadReport(cmd.Context(), c.warehouse, options)
 	if err != nil {
 		return err

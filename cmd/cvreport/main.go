@@ -91,6 +91,6 @@ func newRoot() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newQuery(), newHTML())
+	root.AddCommand(newQuery(), newHTML(), newServe())
 	return root
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -13,11 +14,7 @@ import (
 
 // loadReport computes a report in a database of its own, which it needs.
 func loadReport(ctx context.Context, address string, options report.Options) (_ *report.Page, err error) {
-	root, err := warehousePath(address)
-	if err != nil {
-		return nil, err
-	}
-	db, err := openWarehouse(ctx, root)
+	db, err := openAddress(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -27,6 +24,30 @@ func loadReport(ctx context.Context, address string, options report.Options) (_ 
 		err = &usageError{err}
 	}
 	return page, err
+}
+
+// openAddress opens a warehouse by its address.
+func openAddress(ctx context.Context, address string) (*sql.DB, error) {
+	root, err := warehousePath(address)
+	if err != nil {
+		return nil, err
+	}
+	return openWarehouse(ctx, root)
+}
+
+// openPictures are those that --thumbnails asks for, nil for none.
+func openPictures(thumbnails string) (report.Pictures, error) {
+	switch thumbnails {
+	case "":
+		return nil, nil
+	case "fetch":
+		return report.Fetch(), nil
+	}
+	pictures, err := report.Folder(thumbnails)
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("--thumbnails %s: %w", thumbnails, err)}
+	}
+	return pictures, nil
 }
 
 func defaultWarehouse() string {

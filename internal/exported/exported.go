@@ -2,7 +2,6 @@
 package exported
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"net/http/httptest"
@@ -88,15 +87,30 @@ func Rewrite(t testing.TB, root, table string, columns ...string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	rewrite(t, db, root, table, "SELECT * REPLACE ("+strings.Join(columns, ", ")+") FROM %s")
+}
+
+// Empty removes a table's rows.
+func Empty(t testing.TB, root, table string) {
+	t.Helper()
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rewrite(t, db, root, table, "SELECT * FROM %s WHERE false")
+}
+
+func rewrite(t testing.TB, db *sql.DB, root, table, query string) {
+	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, table, "*", "*", "data.parquet"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("table %s has %d files: %v", table, len(files), err)
 	}
 	for _, file := range files {
 		name := strings.ReplaceAll(file, "'", "''")
-		_, err := db.ExecContext(context.Background(), fmt.Sprintf(
-			`COPY (SELECT * REPLACE (%s) FROM read_parquet('%s', hive_partitioning = false)) TO '%s.new' (FORMAT parquet)`, strings.Join(columns, ", "), name, name))
-		if err != nil {
+		rows := strings.Replace(query, "%s", "read_parquet('"+name+"', hive_partitioning = false)", 1)
+		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("COPY (%s) TO '%s.new' (FORMAT parquet)", rows, name)); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Rename(file+".new", file); err != nil {

@@ -1,6 +1,9 @@
 package report
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // imageURIs are where the service keeps an image.
 type imageURIs struct{ image, thumbnail string }
@@ -12,23 +15,25 @@ func (l *loader) readImages() error {
 	if len(l.page.Images) == 0 {
 		return nil
 	}
-	var values []string
-	for _, image := range l.page.Images {
-		values = append(values, "("+quote(image.ID)+")")
+	var numbers []string
+	for number := range l.image {
+		numbers = append(numbers, "("+strconv.FormatInt(number, 10)+")")
 	}
-	if err := l.run("CREATE TABLE report_shown AS SELECT * FROM (VALUES " + strings.Join(values, ", ") + ") AS v(image_id)"); err != nil {
+	if err := l.run("CREATE TABLE report_shown AS SELECT * FROM (VALUES " + strings.Join(numbers, ", ") + ") AS v(image_id)"); err != nil {
 		return err
 	}
 	shown := " AND iteration_id = " + quote(l.shown().ID)
-	// iteration_changes is about images of both iterations, the others about the shown one's.
-	err := l.read("SELECT image_id, width, height, COALESCE(image_uri, ''), COALESCE(thumbnail_uri, '') FROM current_images SEMI JOIN report_shown USING (image_id) WHERE true"+shown, func(row func(...any) error) error {
-		var id string
+	err := l.read(`SELECT image_id, id, width, height, COALESCE(image_uri, ''), COALESCE(thumbnail_uri, '')
+FROM report_shown JOIN report_image_ids ON number = image_id LEFT JOIN current_images USING (image_id)
+WHERE iteration_id IS NULL OR iteration_id = `+quote(l.shown().ID), func(row func(...any) error) error {
+		var number int64
 		var image Image
 		var uris imageURIs
-		if err := row(&id, &image.Width, &image.Height, &uris.image, &uris.thumbnail); err != nil {
+		if err := row(&number, &image.ID, &image.Width, &image.Height, &uris.image, &uris.thumbnail); err != nil {
 			return err
 		}
-		at := l.image[id]
+		at := l.image[number]
+		l.page.Images[at].ID = image.ID
 		l.page.Images[at].Width, l.page.Images[at].Height = image.Width, image.Height
 		l.uris[at] = uris
 		return nil
@@ -38,14 +43,15 @@ func (l *loader) readImages() error {
 	}
 	err = l.read(`SELECT image_id, tag_id, probability, CASE WHEN outcome = 'true_positive' THEN 1 ELSE 0 END, prediction_index, box_left, box_top, box_width, box_height
 FROM report_outcomes SEMI JOIN report_shown USING (image_id) WHERE outcome <> 'false_negative'`+shown+` ORDER BY image_id, probability DESC, prediction_index`, func(row func(...any) error) error {
-		var id, tag string
+		var number int64
+		var tag string
 		var probability float64
 		var right, index int
 		var box [4]*float64
-		if err := row(&id, &tag, &probability, &right, &index, &box[0], &box[1], &box[2], &box[3]); err != nil {
+		if err := row(&number, &tag, &probability, &right, &index, &box[0], &box[1], &box[2], &box[3]); err != nil {
 			return err
 		}
-		image := &l.page.Images[l.image[id]]
+		image := &l.page.Images[l.image[number]]
 		image.Predictions = append(image.Predictions, append([]any{l.tags[tag], probability, right, index}, corners(box)...))
 		return nil
 	})
@@ -56,14 +62,15 @@ FROM report_outcomes SEMI JOIN report_shown USING (image_id) WHERE outcome <> 'f
 FROM current_labels AS c SEMI JOIN report_shown AS s ON s.image_id = c.image_id
 LEFT JOIN report_outcomes AS o ON o.iteration_id = c.iteration_id AND o.image_id = c.image_id AND o.label_index = c.label_index AND o.outcome = 'true_positive'
 WHERE c.iteration_id = `+quote(l.shown().ID)+` ORDER BY c.image_id, c.label_index`, func(row func(...any) error) error {
-		var id, tag string
+		var number int64
+		var tag string
 		var found *float64
 		var index int
 		var box [4]*float64
-		if err := row(&id, &tag, &found, &index, &box[0], &box[1], &box[2], &box[3]); err != nil {
+		if err := row(&number, &tag, &found, &index, &box[0], &box[1], &box[2], &box[3]); err != nil {
 			return err
 		}
-		image := &l.page.Images[l.image[id]]
+		image := &l.page.Images[l.image[number]]
 		image.Labels = append(image.Labels, append([]any{l.tags[tag], found, index}, corners(box)...))
 		return nil
 	})

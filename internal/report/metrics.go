@@ -23,15 +23,13 @@ func (l *loader) readMetrics() error {
 			l.page.Before = append(l.page.Before, metrics{Tags: make([]counted, len(l.page.Tags))})
 		}
 	}
-	return l.each("SELECT iteration_id, scope, COALESCE(tag_id, ''), true_positives, false_positives, false_negatives, precision, recall, f1 FROM tag_metrics({threshold}, {overlap})",
-		" WHERE scope = 'micro' OR iteration_id IN ("+l.both()+")",
-		func(t int, row func(...any) error) error {
-			var iteration, scope, tag string
-			var tp, fp, fn int64
-			var f figures
-			if err := row(&iteration, &scope, &tag, &tp, &fp, &fn, &f[0], &f[1], &f[2]); err != nil {
-				return err
-			}
+	const query = "SELECT iteration_id, scope, COALESCE(tag_id, ''), true_positives, false_positives, false_negatives, precision, recall, f1 FROM tag_metrics({threshold}, {overlap})"
+	return l.each(query+" WHERE scope = 'micro' OR iteration_id IN ("+l.both()+")", func(t int, scan func(...any) error) (func(), error) {
+		var iteration, scope, tag string
+		var tp, fp, fn int64
+		var f figures
+		err := scan(&iteration, &scope, &tag, &tp, &fp, &fn, &f[0], &f[1], &f[2])
+		return func() {
 			at := place[iteration]
 			if scope == "micro" {
 				l.page.Trend[t][at] = f
@@ -43,7 +41,7 @@ func (l *loader) readMetrics() error {
 			case l.page.Compared:
 				into = &l.page.Before[t]
 			default:
-				return nil
+				return
 			}
 			line := counted{tp, fp, fn, f[0], f[1], f[2]}
 			switch scope {
@@ -54,8 +52,8 @@ func (l *loader) readMetrics() error {
 			default:
 				into.Tags[l.tags[tag]] = line
 			}
-			return nil
-		})
+		}, err
+	})
 }
 
 // readTags lists the tags of the two iterations, by name.
@@ -94,14 +92,7 @@ GROUP BY m.tag_id`,
 // average precisions.
 func (l *loader) readCurves() error {
 	overlap, shown := double(l.page.Overlap), quote(l.shown().ID)
-	err := l.run(
-		"CREATE TABLE report_curve AS FROM precision_recall_curve("+overlap+")",
-		"CREATE OR REPLACE MACRO precision_recall_curve(overlap_threshold) AS TABLE FROM report_curve",
-	)
-	if err != nil {
-		return err
-	}
-	err = l.read(`SELECT iteration_id, COALESCE(tag_id, ''), average_precision FROM average_precision(`+overlap+`)
+	err := l.read(`SELECT iteration_id, COALESCE(tag_id, ''), average_precision FROM average_precision(`+overlap+`)
 WHERE iteration_id IN (`+l.both()+`)`, func(row func(...any) error) error {
 		var iteration, tag string
 		var area *float64

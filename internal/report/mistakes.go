@@ -21,58 +21,60 @@ func (l *loader) readMistakes() error {
 	if err := l.keepMistakes(shown); err != nil {
 		return err
 	}
-	err := l.each("SELECT true_tag_id, predicted_tag_id, cases FROM confusion({threshold}, {overlap})", shown+" ORDER BY ALL", func(t int, row func(...any) error) error {
+	err := l.each("SELECT true_tag_id, predicted_tag_id, cases FROM confusion({threshold}, {overlap})"+shown+" ORDER BY ALL", func(t int, scan func(...any) error) (func(), error) {
 		var labelled, predicted *string
 		var cases int
-		if err := row(&labelled, &predicted, &cases); err != nil {
-			return err
-		}
-		l.page.Confusion[t] = append(l.page.Confusion[t], [3]int{l.tagPlace(labelled), l.tagPlace(predicted), cases})
-		return nil
+		err := scan(&labelled, &predicted, &cases)
+		return func() {
+			l.page.Confusion[t] = append(l.page.Confusion[t], [3]int{l.tagPlace(labelled), l.tagPlace(predicted), cases})
+		}, err
 	})
 	if err != nil {
 		return err
 	}
-	first := fmt.Sprintf(" QUALIFY place <= %d ORDER BY place", listLength)
-	err = l.each("SELECT image_id, error, true_positives, false_positives, false_negatives, COUNT(*) OVER () FROM hardest_images({threshold}, {overlap})", shown+first, func(t int, row func(...any) error) error {
-		var id string
+	first := fmt.Sprintf("%s QUALIFY place <= %d ORDER BY place", shown, listLength)
+	err = l.each("SELECT image_id, error, true_positives, false_positives, false_negatives, COUNT(*) OVER () FROM hardest_images({threshold}, {overlap})"+first, func(t int, scan func(...any) error) (func(), error) {
+		var id int64
 		var wrong float64
 		var tp, fp, fn int64
-		if err := row(&id, &wrong, &tp, &fp, &fn, &l.page.HardTotal[t]); err != nil {
-			return err
-		}
-		l.page.Hardest[t] = append(l.page.Hardest[t], hardImage{l.imagePlace(id), wrong, tp, fp, fn})
-		return nil
+		var all int
+		err := scan(&id, &wrong, &tp, &fp, &fn, &all)
+		return func() {
+			l.page.HardTotal[t] = all
+			l.page.Hardest[t] = append(l.page.Hardest[t], hardImage{l.imagePlace(id), wrong, tp, fp, fn})
+		}, err
 	})
 	if err != nil {
 		return err
 	}
-	return l.each("SELECT image_id, suspicion, confidence, predicted_tag_id, labelled_tag_id, prediction_index, label_index, iou, COUNT(*) OVER () FROM label_suspects({threshold}, {overlap})", shown+first, func(t int, row func(...any) error) error {
-		var id, suspicion string
+	const query = "SELECT image_id, suspicion, confidence, predicted_tag_id, labelled_tag_id, prediction_index, label_index, iou, COUNT(*) OVER () FROM label_suspects({threshold}, {overlap})"
+	return l.each(query+first, func(t int, scan func(...any) error) (func(), error) {
+		var id int64
+		var suspicion string
 		var confidence float64
 		var predicted, labelled *string
 		var prediction, label *int64
 		var iou *float64
-		if err := row(&id, &suspicion, &confidence, &predicted, &labelled, &prediction, &label, &iou, &l.page.SusTotal[t]); err != nil {
-			return err
-		}
-		l.page.Suspects[t] = append(l.page.Suspects[t], suspect{l.imagePlace(id), suspicion, confidence, l.tagPlace(predicted), l.tagPlace(labelled), prediction, label, iou})
-		return nil
+		var all int
+		err := scan(&id, &suspicion, &confidence, &predicted, &labelled, &prediction, &label, &iou, &all)
+		return func() {
+			l.page.SusTotal[t] = all
+			l.page.Suspects[t] = append(l.page.Suspects[t], suspect{l.imagePlace(id), suspicion, confidence, l.tagPlace(predicted), l.tagPlace(labelled), prediction, label, iou})
+		}, err
 	})
 }
 
 // keepMistakes evaluates mistakes once a threshold. The functions over it ask
 // for it several times.
 func (l *loader) keepMistakes(shown string) error {
-	for n, threshold := range l.page.Thresholds {
-		put := "INSERT INTO report_mistakes"
-		if n == 0 {
-			put = "CREATE TABLE report_mistakes AS"
-		}
-		t := double(threshold)
-		if err := l.run(put + " SELECT *, " + t + " AS threshold FROM mistakes(" + t + ", " + double(l.page.Overlap) + ")" + shown); err != nil {
-			return err
-		}
+	if err := l.run("CREATE TABLE report_mistakes AS SELECT *, 0.0::DOUBLE AS threshold FROM mistakes(0.5, 0.5) LIMIT 0"); err != nil {
+		return err
+	}
+	err := l.atEach(func(w warehouse, threshold string, _ int) (func(), error) {
+		return nil, w.run("INSERT INTO report_mistakes SELECT *, " + threshold + " FROM mistakes(" + threshold + ", " + double(l.page.Overlap) + ")" + shown)
+	})
+	if err != nil {
+		return err
 	}
 	return l.run(`CREATE OR REPLACE MACRO mistakes(probability_threshold, overlap_threshold) AS TABLE
 SELECT * EXCLUDE threshold FROM report_mistakes WHERE threshold = probability_threshold`)
@@ -87,76 +89,64 @@ func (l *loader) tagPlace(id *string) int {
 }
 
 // imagePlace is an image's place in the page, which has it from now on.
-func (l *loader) imagePlace(id string) int {
-	at, ok := l.image[id]
+func (l *loader) imagePlace(number int64) int {
+	at, ok := l.image[number]
 	if !ok {
 		at = len(l.page.Images)
-		l.image[id] = at
-		l.page.Images = append(l.page.Images, Image{ID: id, Predictions: [][]any{}, Labels: [][]any{}})
+		l.image[number] = at
+		l.page.Images = append(l.page.Images, Image{Predictions: [][]any{}, Labels: [][]any{}})
 	}
 	return at
 }
 
-// readChanges reads what became of the images that both iterations know.
+// readChanges reads what became of the images that both iterations know: counts
+// by tag, and the images whose probability has moved most.
 func (l *loader) readChanges() error {
 	before, ok := l.compared()
 	if !ok {
 		return nil
 	}
 	l.page.Changes = make([]changes, len(l.page.Thresholds))
-	for t, threshold := range l.page.Thresholds {
+	for t := range l.page.Changes {
 		l.page.Changes[t] = changes{Tags: [][5]int{}, Broken: []changed{}, Fixed: []changed{}}
-		put := "INSERT INTO report_changes"
-		if t == 0 {
-			put = "CREATE TABLE report_changes AS"
-		}
-		err := l.run(fmt.Sprintf("%s SELECT *, %d AS threshold FROM iteration_changes(%s, %s, %s, %s, %s)", put, t,
-			quote(l.page.Project.ID), quote(before.ID), quote(l.shown().ID), double(threshold), double(l.page.Overlap)))
-		if err != nil {
-			return err
-		}
 	}
-	err := l.read(`
-SELECT threshold, COALESCE(tag_id, ''), COUNT(*) FILTER (change = 'fixed'), COUNT(*) FILTER (change = 'broken'),
-  COUNT(*) FILTER (change = 'still_right'), COUNT(*) FILTER (change = 'still_wrong')
-FROM report_changes GROUP BY GROUPING SETS ((threshold), (threshold, tag_id)) ORDER BY ALL`, func(row func(...any) error) error {
-		var t int
-		var tag string
-		var n [4]int
-		if err := row(&t, &tag, &n[0], &n[1], &n[2], &n[3]); err != nil {
-			return err
-		}
-		if at, ok := l.tags[tag]; ok {
-			l.page.Changes[t].Tags = append(l.page.Changes[t].Tags, [5]int{at, n[0], n[1], n[2], n[3]})
-		} else {
-			l.page.Changes[t].Counts = n
-		}
-		return nil
+	count := func(change string) string { return "COUNT(*) FILTER (change = '" + change + "')" }
+	first := func(change string) string {
+		return `
+UNION ALL
+(SELECT change, image_id, tag_id, before_true_positives, before_false_positives, before_false_negatives, after_true_positives, after_false_positives, after_false_negatives,
+  before_probability, after_probability, ABS(COALESCE(after_probability, 0) - COALESCE(before_probability, 0)) AS moved
+FROM changes WHERE change = '` + change + "' ORDER BY moved DESC, image_id, tag_id LIMIT " + strconv.Itoa(listLength) + ")"
+	}
+	query := `
+WITH changes AS MATERIALIZED (
+  FROM iteration_changes(` + quote(l.page.Project.ID) + ", " + quote(before.ID) + ", " + quote(l.shown().ID) + `, {threshold}, {overlap})
+)
+SELECT 'tag' AS part, NULL AS image_id, tag_id, ` + count("fixed") + ", " + count("broken") + ", " + count("still_right") + ", " + count("still_wrong") + `, 0, 0, NULL, NULL, 0.0 AS moved
+FROM changes GROUP BY GROUPING SETS ((), (tag_id))` + first("fixed") + first("broken") + `
+ORDER BY part, moved DESC, image_id, tag_id`
+	return l.each(query, func(t int, scan func(...any) error) (func(), error) {
+		var part string
+		var image *int64
+		var tag *string
+		var n [6]int
+		var was, is, moved *float64
+		err := scan(&part, &image, &tag, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &was, &is, &moved)
+		return func() {
+			c := &l.page.Changes[t]
+			switch {
+			case part == "tag" && tag == nil:
+				c.Counts = [4]int(n[:4])
+			case part == "tag":
+				c.Tags = append(c.Tags, [5]int{l.tags[*tag], n[0], n[1], n[2], n[3]})
+			default:
+				line := changed{l.imagePlace(*image), l.tags[*tag], n[0], n[1], n[2], was, n[3], n[4], n[5], is}
+				if part == "fixed" {
+					c.Fixed = append(c.Fixed, line)
+				} else {
+					c.Broken = append(c.Broken, line)
+				}
+			}
+		}, err
 	})
-	if err != nil {
-		return err
-	}
-	// Those first whose probability has moved most.
-	return l.read(`
-SELECT threshold, change, image_id, tag_id, before_true_positives, before_false_positives, before_false_negatives, before_probability,
-  after_true_positives, after_false_positives, after_false_negatives, after_probability
-FROM report_changes WHERE change IN ('fixed', 'broken')
-QUALIFY ROW_NUMBER() OVER (PARTITION BY threshold, change ORDER BY ABS(COALESCE(after_probability, 0) - COALESCE(before_probability, 0)) DESC, image_id, tag_id) <= `+strconv.Itoa(listLength)+`
-ORDER BY threshold, change, ABS(COALESCE(after_probability, 0) - COALESCE(before_probability, 0)) DESC, image_id, tag_id`,
-		func(row func(...any) error) error {
-			var t int
-			var change, image, tag string
-			var n [6]int
-			var before, after *float64
-			if err := row(&t, &change, &image, &tag, &n[0], &n[1], &n[2], &before, &n[3], &n[4], &n[5], &after); err != nil {
-				return err
-			}
-			line := changed{l.imagePlace(image), l.tags[tag], n[0], n[1], n[2], before, n[3], n[4], n[5], after}
-			if change == "fixed" {
-				l.page.Changes[t].Fixed = append(l.page.Changes[t].Fixed, line)
-			} else {
-				l.page.Changes[t].Broken = append(l.page.Changes[t].Broken, line)
-			}
-			return nil
-		})
 }

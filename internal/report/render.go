@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,13 +20,14 @@ var assets embed.FS
 var (
 	pageTemplate  = template.Must(template.ParseFS(assets, "assets/page.html"))
 	indexTemplate = template.Must(template.ParseFS(assets, "assets/index.html"))
+	errorTemplate = template.Must(template.ParseFS(assets, "assets/error.html"))
 
 	style  = asset("page.css")
 	script = pageScript()
 )
 
-// chartistVersion is that of assets/chartist.umd.js, which is as npm has it.
-const chartistVersion = "1.5.0"
+// ChartistVersion is that of assets/chartist.umd.js, which is as npm has it.
+const ChartistVersion = "1.5.0"
 
 // scripts are the page's own, in the order in which they need each other.
 var scripts = []string{"base.js", "tables.js", "charts.js", "boxes.js", "sections.js", "mistakes.js", "page.js"}
@@ -45,7 +47,7 @@ func pageScript() string {
 	for _, name := range scripts {
 		own.WriteString(asset(name))
 	}
-	return "/*! Chartist " + chartistVersion + ", MIT. Its licence is at the end of the page. */\n" + library +
+	return "/*! Chartist " + ChartistVersion + ", MIT. Its licence is at the end of the page. */\n" + library +
 		"\n(() => {\n\"use strict\";\n" + own.String() + "})();\n"
 }
 
@@ -84,7 +86,7 @@ func (w Writer) Write(to io.Writer, page *Page) error {
 		"Data":            template.JS(data), // json.Marshal has escaped <, > and &
 		"Version":         w.Version,
 		"Written":         w.Now.UTC().Format("2006-01-02 15:04 UTC"),
-		"ChartistVersion": chartistVersion,
+		"ChartistVersion": ChartistVersion,
 		"ChartistLicence": asset("chartist.LICENSE"),
 		"Nav":             w.nav(page),
 	})
@@ -108,7 +110,7 @@ func (w Writer) nav(page *Page) any {
 		Project    string
 		Iterations []choice
 	}{Project: page.Project.ID}
-	for n, i := range page.Iterations {
+	for n, i := range slices.Backward(page.Iterations) {
 		name := i.Name
 		if day, _, ok := strings.Cut(i.Trained, "T"); ok {
 			name += ", " + day

@@ -27,16 +27,20 @@ var (
 	ErrChoice   = errors.New("a choice is needed")
 )
 
+// connections is how many thresholds are evaluated at a time.
+const connections = 4
+
 // Load computes a page from a warehouse in DuckDB, with the tables, views and
 // functions of package schema. It replaces some of them by copies that are
 // faster, so the database must be of its own, and is of no use afterwards.
 func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
+	db.SetMaxOpenConns(connections + 1)
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	l := &loader{warehouse: warehouse{ctx: ctx, conn: conn}, image: map[string]int{}}
+	l := &loader{warehouse: warehouse{ctx: ctx, conn: conn}, db: db, image: map[int64]int{}}
 	l.page.Before, l.page.Changes, l.page.Notes = []metrics{}, []changes{}, []string{}
 	l.page.Tags, l.page.Images = []Tag{}, []Image{}
 	if err := l.choose(o); err != nil {
@@ -49,6 +53,7 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 		{"judging the predictions", l.prepare},
 		{"reading the trend and the tags", l.readMetrics},
 		{"choosing the two iterations", func() error { return l.keepOnly(l.both()) }},
+		{"evaluating the curves", l.keepCurves},
 		{"reading the curves", l.readCurves},
 		{"reading the changes", l.readChanges},
 		{"choosing the iteration", func() error { return l.keepOnly(quote(l.shown().ID)) }},
@@ -70,9 +75,10 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 // loader fills a page.
 type loader struct {
 	warehouse
+	db    *sql.DB
 	page  Page
 	tags  map[string]int // a tag's place in the page, by id
-	image map[string]int // an image's place in the page, by id
+	image map[int64]int  // an image's place in the page, by its number
 	uris  []imageURIs    // of the page's images
 }
 

@@ -14,8 +14,20 @@ function headline() {
     tile("F1", percent(now[f1]), [difference(now[f1], before?.[f1])], "the service has none", "The harmonic mean of precision and recall"),
     tile("mAP", percent(data.averagePrecision), [difference(data.averagePrecision, data.averagePrecisionBefore)], own(shown.averagePrecision), "The mean of the tags' average precisions, over all thresholds"),
     tile("Images", count(shown.images), [compared ? shown.images - compared.images : null, "", 0], plural(now[truePositives] + now[falseNegatives], "label")));
+  fill("headline-lead", verdictOfAll(now, before));
   const at = `The service's figures are at threshold ${shown.probabilityThreshold}${detection ? ` and overlap ${shown.overlapThreshold}` : ""}`;
   fill("headline-note", `Precision, recall and F1 of all tags together, at threshold ${threshold()}${detection ? ` and overlap ${data.overlap}` : ""}; every case counts the same. mAP is over all thresholds. ${at}.`);
+}
+
+// verdictOfAll says in a sentence what the tiles show.
+function verdictOfAll(now, before) {
+  if (!compared) return "There is no iteration before it to compare with.";
+  const d = difference(now[f1], before[f1]);
+  if (d === null) return ["It cannot be told: ", iterationNamed(now[f1] === null ? shown : compared), " has neither labels nor predictions here."];
+  const [fixed, broken] = data.changes[state.threshold].counts;
+  const rounded = Number(d.toFixed(1));
+  const word = rounded > 0 ? "Better" : rounded < 0 ? "Worse" : "As good";
+  return [make("b", null, word), rounded === 0 ? " as " : " than ", iterationNamed(compared), ` by F1 (${signed(rounded)} points): ${count(fixed)} fixed, ${count(broken)} broken.`];
 }
 
 function trend() {

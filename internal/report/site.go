@@ -1,0 +1,199 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"html/template"
+	"log"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Site serves the pages of a warehouse over HTTP: / lists its projects and their
+// iterations, /report?project=&iteration=&compare= is a page.
+type Site struct {
+	Version  string
+	Open     func(context.Context) (*sql.DB, error) // a database of its own at every call
+	Pictures Pictures                               // nil: outlines only
+	Hosts    []string                               // names that it is called by, besides localhost
+	Log      *log.Logger
+
+	work  sync.Mutex // of one page at a time: it takes the machine's memory and cores
+	cache []cached   // the last one used comes last
+}
+
+// cached is a page, and what the warehouse held when it was made.
+type cached struct {
+	key, holds string
+	body       []byte
+}
+
+const cachedPages = 12
+
+// ServeHTTP answers to the names that are ours only, so that no web site can
+// have its own name point here and read the pages.
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+	if !s.ours(r.Host) {
+		s.fail(w, http.StatusMisdirectedRequest, fmt.Errorf("this is not %s (give the name with --host, if it is)", r.Host))
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		s.fail(w, http.StatusMethodNotAllowed, fmt.Errorf("%s is not answered, only GET", r.Method))
+		return
+	}
+	var body []byte
+	var err error
+	switch r.URL.Path {
+	case "/":
+		body, err = s.index(r.Context())
+	case "/report":
+		q := r.URL.Query()
+		body, err = s.report(r.Context(), Options{Project: q.Get("project"), Iteration: q.Get("iteration"), Compare: q.Get("compare"), Pictures: s.Pictures})
+	default:
+		err = fmt.Errorf("%s: %w", r.URL.Path, ErrNotFound)
+	}
+	switch {
+	case errors.Is(err, ErrNotFound):
+		s.fail(w, http.StatusNotFound, err)
+	case errors.Is(err, ErrChoice):
+		s.fail(w, http.StatusBadRequest, err)
+	case err != nil && r.Context().Err() != nil: // nobody waits for it any more
+	case err != nil:
+		s.Log.Print(err)
+		s.fail(w, http.StatusInternalServerError, err)
+	default:
+		if _, err := w.Write(body); err != nil {
+			s.Log.Printf("sending a page: %v", err)
+		}
+	}
+}
+
+// ours is whether a request's Host is an address, localhost or one of the names.
+func (s *Site) ours(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	return net.ParseIP(host) != nil || strings.EqualFold(host, "localhost") ||
+		slices.ContainsFunc(s.Hosts, func(name string) bool { return strings.EqualFold(name, host) })
+}
+
+func (s *Site) fail(w http.ResponseWriter, code int, err error) {
+	var b bytes.Buffer
+	if err := errorTemplate.Execute(&b, map[string]any{"Code": http.StatusText(code), "Error": err.Error(), "Style": template.CSS(style)}); err != nil {
+		s.Log.Print(err)
+	}
+	w.WriteHeader(code)
+	if _, err := w.Write(b.Bytes()); err != nil {
+		s.Log.Printf("sending an error: %v", err)
+	}
+}
+
+func (s *Site) index(ctx context.Context) (_ []byte, err error) {
+	db, err := s.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	type line struct {
+		Iteration
+		Project, Day                     string
+		PrecisionText, RecallText, Means string
+		Newest, Second                   bool
+	}
+	type block struct {
+		Project
+		Lines []line
+	}
+	projects, err := Projects(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	var blocks []block
+	for _, p := range projects {
+		iterations, err := Iterations(ctx, db, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		b := block{Project: p}
+		for n, i := range slices.Backward(iterations) {
+			day, _, _ := strings.Cut(i.Trained, "T")
+			b.Lines = append(b.Lines, line{
+				Iteration: i, Project: p.ID, Day: day,
+				PrecisionText: percent(i.Precision), RecallText: percent(i.Recall), Means: percent(i.AveragePrecision),
+				Newest: n == len(iterations)-1, Second: n == len(iterations)-2,
+			})
+		}
+		blocks = append(blocks, b)
+	}
+	var b bytes.Buffer
+	err = indexTemplate.Execute(&b, map[string]any{
+		"Projects": blocks, "Version": s.Version, "Style": template.CSS(style), "Policy": policy("", "'self'"),
+	})
+	return b.Bytes(), err
+}
+
+func percent(f *float64) string {
+	if f == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f\u202f%%", *f*100)
+}
+
+func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
+	s.work.Lock()
+	defer s.work.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	db, err := s.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	holds := ""
+	err = scan(ctx, db, "SELECT COALESCE(string_agg(export_id, ' ' ORDER BY export_id), '') FROM exports WHERE project_id = "+quote(o.Project), func(row func(...any) error) error {
+		return row(&holds)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for what has changed: %w", err)
+	}
+	key := o.Project + " " + o.Iteration + " " + o.Compare
+	at := slices.IndexFunc(s.cache, func(c cached) bool { return c.key == key })
+	var page cached
+	if at >= 0 {
+		page = s.cache[at]
+		s.cache = slices.Delete(s.cache, at, at+1)
+	}
+	if at < 0 || page.holds != holds {
+		p, err := Load(ctx, db, o)
+		if err != nil {
+			return nil, err
+		}
+		var b bytes.Buffer
+		if err := (Writer{Version: s.Version, Now: time.Now(), Served: true}).Write(&b, p); err != nil {
+			return nil, err
+		}
+		page = cached{key, holds, b.Bytes()}
+	}
+	s.cache = append(s.cache, page)
+	if len(s.cache) > cachedPages {
+		s.cache = slices.Delete(s.cache, 0, 1)
+	}
+	return page.body, nil
+}
