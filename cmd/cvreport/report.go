@@ -5,16 +5,48 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
+	"io"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/internal/report"
 )
 
-// loadReport computes a report in a database of its own, which it needs.
-func loadReport(ctx context.Context, address string, options report.Options) (_ *report.Page, err error) {
-	db, err := openAddress(ctx, address)
+// reportCommand is what the commands share that make reports.
+type reportCommand struct {
+	source
+	thumbnails string
+}
+
+func (c *reportCommand) addFlags(cmd *cobra.Command) {
+	c.source.addFlags(cmd)
+	cmd.Flags().StringVar(&c.thumbnails, "thumbnails", "", "pictures of the images: a folder with files named by image id, or fetch, from where the service keeps them")
+}
+
+// pictures are those that --thumbnails asks for, nil for none.
+func (c *reportCommand) pictures() (report.Pictures, error) {
+	switch c.thumbnails {
+	case "":
+		return nil, nil
+	case "fetch":
+		return report.Fetch(), nil
+	}
+	pictures, err := report.Folder(c.thumbnails)
+	if err != nil {
+		return nil, &usageError{fmt.Errorf("--thumbnails: %w", err)}
+	}
+	return pictures, nil
+}
+
+// load computes a report in a database of its own, which it needs.
+func (c *reportCommand) load(ctx context.Context, stderr io.Writer, options report.Options) (_ *report.Page, err error) {
+	root, err := c.localFolder(ctx, stderr, anyTable)
+	if err != nil {
+		return nil, err
+	}
+	db, err := openWarehouse(ctx, root)
 	if err != nil {
 		return nil, err
 	}
@@ -26,35 +58,39 @@ func loadReport(ctx context.Context, address string, options report.Options) (_ 
 	return page, err
 }
 
-// openAddress opens a warehouse by its address.
-func openAddress(ctx context.Context, address string) (*sql.DB, error) {
-	root, err := warehousePath(address)
+// remoteAge is how old a served copy of a remote warehouse becomes.
+const remoteAge = time.Minute
+
+// opener opens the warehouse for each page that is served, as it is by then.
+type opener struct {
+	source *source
+	stderr io.Writer
+
+	mu   sync.Mutex
+	root string
+	at   time.Time
+}
+
+func (o *opener) open(ctx context.Context) (*sql.DB, error) {
+	root, err := o.folder(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return openWarehouse(ctx, root)
 }
 
-// openPictures are those that --thumbnails asks for, nil for none.
-func openPictures(thumbnails string) (report.Pictures, error) {
-	switch thumbnails {
-	case "":
-		return nil, nil
-	case "fetch":
-		return report.Fetch(), nil
+func (o *opener) folder(ctx context.Context) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.root != "" && (!o.source.isRemote() || time.Since(o.at) < remoteAge) {
+		return o.root, nil
 	}
-	pictures, err := report.Folder(thumbnails)
+	root, err := o.source.localFolder(ctx, o.stderr, anyTable)
 	if err != nil {
-		return nil, &usageError{fmt.Errorf("--thumbnails %s: %w", thumbnails, err)}
+		return "", err
 	}
-	return pictures, nil
-}
-
-func defaultWarehouse() string {
-	if warehouse := os.Getenv("CVEXPORT_WAREHOUSE"); warehouse != "" {
-		return warehouse
-	}
-	return "./warehouse"
+	o.root, o.at = root, time.Now()
+	return root, nil
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log"
@@ -17,11 +16,10 @@ import (
 
 // serveCommand serves reports.
 type serveCommand struct {
-	warehouse   string
-	listen      string
-	anyAddress  bool
-	thumbnails  string
-	allowedHost []string
+	reportCommand
+	listen     string
+	anyAddress bool
+	hosts      []string
 }
 
 func newServe() *cobra.Command {
@@ -37,16 +35,15 @@ It serves until it is interrupted, which is its good end: exit code 0.
 Whoever reaches the address sees everything in the warehouse, so it is one of this
 machine unless --any-address insists.`,
 		Example: `  cvreport serve
-  cvreport serve --warehouse /data/vision --listen 127.0.0.1:9000`,
+  cvreport serve --warehouse s3://my-bucket/vision --listen 127.0.0.1:9000`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
+	c.addFlags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.warehouse, "warehouse", defaultWarehouse(), "the folder the tables are in (CVEXPORT_WAREHOUSE)")
 	f.StringVar(&c.listen, "listen", "127.0.0.1:8771", "address to serve on, on this machine; port 0 takes a free one")
 	f.BoolVar(&c.anyAddress, "any-address", false, "let --listen be an address that others reach")
-	f.StringSliceVar(&c.allowedHost, "host", nil, "a name that browsers may call it by, besides localhost and addresses; may be given several times")
-	f.StringVar(&c.thumbnails, "thumbnails", "", "pictures of the images: a folder with files named by image id, or fetch")
+	f.StringSliceVar(&c.hosts, "host", nil, "name that browsers call it by, besides localhost and addresses; may be given several times")
 	return cmd
 }
 
@@ -58,23 +55,17 @@ func (c *serveCommand) run(cmd *cobra.Command) error {
 	if ip := net.ParseIP(host); !c.anyAddress && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return &usageError{fmt.Errorf("--listen %q is not on this machine: use 127.0.0.1, or insist with --any-address", c.listen)}
 	}
-	pictures, err := openPictures(c.thumbnails)
+	pictures, err := c.pictures()
 	if err != nil {
 		return err
 	}
 	ctx := cmd.Context()
-	errorLog := log.New(cmd.ErrOrStderr(), "cvreport: ", 0)
-	site := &report.Site{
-		Version:  programVersion(),
-		Hosts:    c.allowedHost,
-		Open:     func(ctx context.Context) (*sql.DB, error) { return openAddress(ctx, c.warehouse) },
-		Pictures: pictures,
-		Log:      errorLog,
-	}
-	// One that is not there is told before anything is served.
-	if _, err := warehousePath(c.warehouse); err != nil {
+	from := &opener{source: &c.source, stderr: cmd.ErrOrStderr()}
+	if _, err := from.folder(ctx); err != nil { // rather than when a page is asked for
 		return err
 	}
+	errorLog := log.New(cmd.ErrOrStderr(), "cvreport: ", 0)
+	site := &report.Site{Version: programVersion(), Hosts: c.hosts, Open: from.open, Pictures: pictures, Log: errorLog}
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", c.listen)
 	if err != nil {

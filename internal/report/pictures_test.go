@@ -1,0 +1,183 @@
+package report
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cvexport/cvexport/internal/exported"
+	"github.com/cvexport/cvexport/internal/simulated"
+)
+
+// noise is a picture that does not compress.
+func noise(t *testing.T, width, height int, ending string) []byte {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	picture := image.NewRGBA(image.Rect(0, 0, width, height))
+	for i := range picture.Pix {
+		picture.Pix[i] = byte(r.Uint32())
+	}
+	picture.Set(0, 0, color.Black)
+	var b bytes.Buffer
+	var err error
+	if ending == ".png" {
+		err = png.Encode(&b, picture)
+	} else {
+		err = jpeg.Encode(&b, picture, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestFolderOfPictures(t *testing.T) {
+	root := exported.Warehouse(t, simulated.Config{Seed: 1, Kind: simulated.Detection, Images: 300, Iterations: 2})
+	plain := loadPage(t, root, Options{})
+	if len(plain.Images) < 100 {
+		t.Fatalf("the lists have only %d images", len(plain.Images))
+	}
+	order := plain.seenFirst()
+	folder := t.TempDir()
+	for place, at := range order {
+		i := plain.Images[at]
+		b, name := noise(t, int(*i.Width/2), int(*i.Height/2), ".png"), strings.ToUpper(i.ID)+".png"
+		switch place {
+		case 0:
+			continue // none
+		case 1:
+			b, name = noise(t, 30, 300, ".jpg"), i.ID+".jpeg" // of another shape
+		case 2:
+			b = []byte("no picture at all")
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pictures, err := Folder(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := loadPage(t, root, Options{Pictures: pictures})
+	size := 0
+	for place, at := range order {
+		i := page.Images[at]
+		text, ok := strings.CutPrefix(i.Picture, "data:image/jpeg;base64,")
+		if place < 3 {
+			if ok {
+				t.Errorf("image %d of the lists has a picture", place)
+			}
+			continue
+		}
+		if !ok {
+			if place < 60 {
+				t.Errorf("image %d of the lists has no picture", place)
+			}
+			continue
+		}
+		b, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += len(b)
+		small, err := jpeg.DecodeConfig(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if side := max(small.Width, small.Height); side > pictureSide {
+			t.Errorf("a picture has a side of %d pixels", side)
+		}
+	}
+	if size > pictureBytes || size < pictureBytes*9/10 {
+		t.Errorf("all pictures have %d bytes", size)
+	}
+	note := page.Notes[len(page.Notes)-1]
+	for _, want := range []string{"1 have none", "2 failed", "were left out to keep the file small"} {
+		if !strings.Contains(note, want) {
+			t.Errorf("the note %q does not say %q", note, want)
+		}
+	}
+	if _, err := Folder(filepath.Join(folder, "nowhere")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+}
+
+func TestFetch(t *testing.T) {
+	picture := noise(t, 20, 10, ".png")
+	var served *httptest.Server
+	served = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name := range r.Header {
+			if strings.Contains(strings.ToLower(name), "key") || name == "Authorization" {
+				t.Errorf("the request has the header %s", name)
+			}
+		}
+		switch r.URL.Path {
+		case "/picture":
+			w.Write(picture)
+		case "/gone":
+			w.WriteHeader(http.StatusForbidden)
+		case "/redirect":
+			http.Redirect(w, r, served.URL+"/picture?sig=other-secret", http.StatusFound)
+		case "/huge":
+			for range fetchBytes/len(picture) + 2 {
+				w.Write(picture)
+			}
+		case "/reset":
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer served.Close()
+	const token = "?sig=very-secret"
+	for name, tc := range map[string]struct{ image, thumbnail, want string }{
+		"thumbnail":   {served.URL + "/gone" + token, served.URL + "/picture" + token, ""},
+		"image":       {served.URL + "/picture" + token, served.URL + "/gone" + token, ""},
+		"none":        {"", "", ErrNoPicture.Error()},
+		"gone":        {served.URL + "/gone" + token, "", "403"},
+		"redirect":    {served.URL + "/redirect" + token, "", "302"},
+		"huge":        {served.URL + "/huge" + token, "", "more than"},
+		"reset":       {served.URL + "/reset" + token, "", "EOF"},
+		"not https":   {"http://192.0.2.1/picture" + token, "", "not https"},
+		"file":        {"file:///etc/passwd", "", "not https"},
+		"no address":  {"http://[::1" + token, "", "its address is none"},
+		"no protocol": {"picture" + token, "", "not https"},
+	} {
+		got, err := Fetch().Picture(t.Context(), "id", tc.image, tc.thumbnail)
+		switch {
+		case tc.want == "" && (err != nil || !bytes.Equal(got, picture)):
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
+			t.Errorf("%s: %v, want %q", name, err, tc.want)
+		case err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "sig=")):
+			t.Errorf("%s: the error tells a token: %v", name, err)
+		}
+	}
+
+	// It gives up on addresses of which none works.
+	asked := 0
+	deaf := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer deaf.Close()
+	f := Fetch()
+	for n := range 100 {
+		if _, err := f.Picture(t.Context(), fmt.Sprint(n), deaf.URL, ""); err == nil {
+			t.Fatal("a picture of nothing")
+		}
+	}
+	if asked != fetchTries {
+		t.Errorf("it asked %d times, want %d", asked, fetchTries)
+	}
+}
