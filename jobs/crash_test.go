@@ -1,0 +1,292 @@
+//go:build !windows
+
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"github.com/cvexport/cvexport/internal/simulated"
+	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// builtCommand is the command as users have it.
+func builtCommand(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "cvexport")
+	cmd := exec.Command("go", "build", "-o", path, "../cmd/cvexport")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the command: %v: %s", err, out)
+	}
+	return path
+}
+
+// crashes is a warehouse that runs of the built command export to.
+type crashes struct {
+	*bench
+	path   string
+	images int           // of each iteration
+	whole  time.Duration // an undisturbed run takes
+	random *rand.Rand
+}
+
+func (c *crashes) night() (*exec.Cmd, *bytes.Buffer) {
+	cmd := exec.Command(c.path, "nightly", "--warehouse", c.root, "--rate", "100000")
+	cmd.Env = append(os.Environ(), "VISION_TRAINING_ENDPOINT="+c.server.URL, "VISION_TRAINING_KEY=simulated")
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	return cmd, &said
+}
+
+// work gives a night something to do: a new iteration, or one that has changed.
+func (c *crashes) work() {
+	if n := len(c.service.Projects()[0].Iterations); n < 12 && c.random.IntN(3) == 0 {
+		c.service.Train(0, simulated.Completed)
+	} else {
+		c.service.Modify(0, c.random.IntN(n))
+	}
+}
+
+// kill begins a night and kills it at some moment. It may have ended before.
+func (c *crashes) kill(t *testing.T) (killed bool) {
+	t.Helper()
+	cmd, said := c.night()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(time.Duration(c.random.Int64N(int64(c.whole)*5/4)), func() { cmd.Process.Kill() })
+	defer timer.Stop()
+	err := cmd.Wait()
+	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == -1 {
+		return true
+	}
+	if err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	return false
+}
+
+// calm runs a night to its end, after which everything is right.
+func (c *crashes) calm(t *testing.T) {
+	t.Helper()
+	cmd, said := c.night()
+	began := time.Now()
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	c.whole = time.Since(began)
+	iterations := c.service.Projects()[0].Iterations
+	if report := c.verify(t); report.Iterations != len(iterations) || len(report.Uncommitted) > 0 {
+		t.Errorf("after an undisturbed run: %+v", report)
+	}
+	r := newReader(t, c.root)
+	if err := r.views(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := r.count("SELECT count(*) FROM export_health"); n != 0 || err != nil {
+		t.Errorf("export_health has %d rows, %v", n, err)
+	}
+	k := c.random.IntN(len(iterations))
+	compareRows(t, c.bench, 0, k, 0, c.images)
+}
+
+// Nightly runs are killed at any moment, while somebody queries the warehouse all
+// the time: none shows an image twice or half of an iteration, and the views show
+// an iteration from its commit on. After an undisturbed run every row is right and
+// export_health is empty.
+func TestKilledWhileOthersRead(t *testing.T) {
+	kills := 20
+	if longForm {
+		kills = 400
+	}
+	if text := os.Getenv("CVEXPORT_KILLS"); text != "" {
+		var err error
+		if kills, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := newBench(t, simulated.Config{Seed: 8, Kind: simulated.Detection, Images: 300})
+	c := &crashes{bench: b, path: builtCommand(t), images: 300, random: rand.New(rand.NewPCG(5, 6))}
+
+	// The reader is there before there is anything to read.
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	w := &watcher{reader: newReader(t, b.root), images: int64(c.images)}
+	watching := make(chan error, 1)
+	go func() { watching <- w.watch(ctx) }()
+
+	started := time.Now()
+	killed, mixed, uncommitted := 0, 0, 0
+	for c.calm(t); killed < kills && !t.Failed(); {
+		c.work()
+		if c.kill(t) {
+			killed++
+		}
+		report, err := load.Verify(t.Context(), b.store, t.TempDir(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(report.Findings) > 0 {
+			mixed++
+		}
+		if len(report.Uncommitted) > 0 {
+			uncommitted++
+		}
+		if killed%10 == 9 {
+			c.calm(t)
+		}
+	}
+	c.calm(t)
+	stop()
+	if err := <-watching; err != nil {
+		t.Errorf("the reader, after %d kills: %v", killed, err)
+	}
+	for k := range b.service.Projects()[0].Iterations {
+		compareRows(t, b, 0, k, 0, c.images)
+	}
+	t.Logf("FIGURES: %d kills survived, %d of which left a replacement half done and %d a first export, with %d queries meanwhile, %d of which met a replacement and were asked again, in %s",
+		killed, mixed, uncommitted, w.queries, w.again, time.Since(started).Round(time.Second))
+	if w.queries < kills {
+		t.Error("few queries: the test shows little")
+	}
+}
+
+// First exports disturb no query at all.
+func TestFirstExportsWhileOthersRead(t *testing.T) {
+	b := newBench(t, simulated.Config{Seed: 8, Kind: simulated.Detection, Images: 300, Iterations: -1})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	w := &watcher{reader: newReader(t, b.root), images: 300}
+	watching := make(chan error, 1)
+	go func() { watching <- w.watch(ctx) }()
+	for range 15 {
+		b.service.Train(0, simulated.Completed)
+		night := b.nightly(t, Choice{}, NightlyOptions{})
+		if its := night.Projects[0].Iterations; its[len(its)-1].Outcome != Exported {
+			t.Errorf("the new iteration is %s", its[len(its)-1].Outcome)
+		}
+	}
+	stop()
+	if err := <-watching; err != nil || w.again > 0 {
+		t.Errorf("%v; %d of %d queries had to be asked again", err, w.again, w.queries)
+	}
+}
+
+// watcher queries a warehouse over and over.
+type watcher struct {
+	*reader
+	images  int64 // of each iteration
+	queries int
+	again   int // queries that failed, and did not when they were asked again
+}
+
+// ask runs a query. DuckDB opens a file once for its footer and once more for its
+// rows: where the file is replaced between the two, a query fails, and the same
+// query has to be asked again.
+func (w *watcher) ask(query func() error) error {
+	const tries = 5
+	for try := 1; ; try++ {
+		w.queries++
+		err := query()
+		if theirs := new(duckdb.Error); try == tries || !errors.As(err, &theirs) {
+			return err
+		}
+		w.again++
+	}
+}
+
+// watch queries until ctx ends. The error is the first thing that was wrong.
+func (w *watcher) watch(ctx context.Context) error {
+	for ctx.Err() == nil {
+		for _, table := range schema.Tables() {
+			if !w.has(table) {
+				continue
+			}
+			if err := w.ask(func() error { return w.table(table) }); err != nil {
+				return err
+			}
+		}
+		if err := w.ask(w.views); err != nil {
+			return err
+		}
+		if err := w.current(); err != nil {
+			return err
+		}
+		if err := w.ask(func() error { _, err := w.count("SELECT count(*) FROM export_health"); return err }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// table looks for images that are there twice, or in part.
+func (w *watcher) table(t schema.Table) error {
+	look, _, err := w.look(t)
+	if err == nil && (look.Rows != look.Keys || t.Name == schema.Images.Name && look.Rows%w.images != 0) {
+		err = fmt.Errorf("table %s has %d rows with %d keys", t.Name, look.Rows, look.Keys)
+	}
+	return err
+}
+
+// current checks that the views show what is committed, and only that.
+func (w *watcher) current() error {
+	before := w.committed()
+	shown := map[string]bool{}
+	err := w.ask(func() error {
+		clear(shown)
+		rows, err := w.db.Query("SELECT iteration_id, count(*), count(DISTINCT image_id) FROM current_images GROUP BY ALL")
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var iteration string
+			var n, distinct int64
+			if err := rows.Scan(&iteration, &n, &distinct); err != nil {
+				return errors.Join(err, rows.Close())
+			}
+			if shown[iteration] = true; n != w.images || distinct != w.images {
+				return errors.Join(fmt.Errorf("current_images shows %d rows of %d images of iteration %s", n, distinct, iteration), rows.Close())
+			}
+		}
+		return errors.Join(rows.Err(), rows.Close())
+	})
+	if err != nil {
+		return err
+	}
+	after := w.committed()
+	for iteration := range shown {
+		if !after[iteration] {
+			return fmt.Errorf("current_images shows iteration %s, which is not committed", iteration)
+		}
+	}
+	for iteration := range before {
+		if !shown[iteration] {
+			return fmt.Errorf("current_images does not show iteration %s, which is committed", iteration)
+		}
+	}
+	return nil
+}
+
+// committed are the iterations that have an exports record.
+func (r *reader) committed() map[string]bool {
+	found := map[string]bool{}
+	files, _ := filepath.Glob(filepath.Join(r.root, schema.Exports.Name, "*", "iteration_id=*", "*.parquet")) // the pattern is right
+	for _, file := range files {
+		found[strings.TrimPrefix(filepath.Base(filepath.Dir(file)), "iteration_id=")] = true
+	}
+	return found
+}
