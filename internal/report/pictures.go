@@ -30,7 +30,7 @@ var ErrNoPicture = errors.New("there is no picture")
 // A page stays small enough to be mailed.
 const (
 	pictureSide   = 320       // pixels at most, as it is embedded
-	pictureBytes  = 2_400_000 // of all pictures, before base64 makes a third more of them
+	pictureBytes  = 2_000_000 // of all pictures, before base64 makes a third more of them
 	picturePixels = 60_000_000
 	atOnce        = 8
 )

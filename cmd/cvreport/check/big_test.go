@@ -51,7 +51,7 @@ func TestBig(t *testing.T) {
 		t.Errorf("it opens in %.0f ms", opened)
 	}
 	b.press("#threshold", right)
-	b.wait(`document.querySelector("#headline-note").textContent.includes("threshold 0.55")`)
+	b.drawn("0.55")
 	b.quiet("file://" + path)
 }
 

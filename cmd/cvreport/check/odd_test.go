@@ -43,7 +43,7 @@ func TestHostileNames(t *testing.T) {
 			b.look(390, "light")
 			b.open(url)
 			b.press("#threshold", left, left)
-			b.wait(`document.querySelector("#headline-note").textContent.includes("threshold 0.4")`)
+			b.drawn("0.4")
 			if got := read[int](b, `window.hacked ?? 0`); got != 0 {
 				t.Errorf("name number %d ran", got)
 			}

@@ -14,7 +14,7 @@ import (
 
 var (
 	shots = flag.String("shots", "", "a folder to write pictures of a page to")
-	page  = flag.String("page", "", "the page's URL, for -shots")
+	shown = flag.String("page", "", "the page's URL, for -shots")
 )
 
 // TestShots takes pictures of a page, to look at:
@@ -40,12 +40,12 @@ func TestShots(t *testing.T) {
 		scheme string
 	}{{"desktop-light.png", 1280, "light"}, {"desktop-dark.png", 1280, "dark"}, {"phone-light.png", 390, "light"}, {"phone-dark.png", 390, "dark"}} {
 		b.look(s.width, s.scheme)
-		b.open(*page)
+		b.open(*shown)
 		png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 		put(s.name, png, err)
 	}
 	b.look(1280, "light")
-	b.open(*page)
+	b.open(*shown)
 	first, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	put("first.png", first, err)
 	b.do(func(ctx context.Context, target *chromedp.Target) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -90,6 +91,22 @@ func (b *tab) wait(expression string) {
 		defer b.mu.Unlock()
 		b.Fatalf("waiting for %s: %v; the console says %q", expression, err, b.console)
 	}
+}
+
+// drawn waits until the page shows the figures at a threshold.
+func (b *tab) drawn(threshold string) {
+	b.Helper()
+	b.wait(`document.documentElement.dataset.threshold === ` + quoted(threshold))
+}
+
+// follow clicks what leads to another page, and waits for that.
+func (b *tab) follow(element string) {
+	b.Helper()
+	click := chromedp.Evaluate[chromedp.Void](`(` + element + `).click()`)
+	if _, err := chromedp.Run(b.ctx, chromedp.WaitEvent(page.LoadEventFired, nil, click)); err != nil {
+		b.Fatalf("following %s: %v", element, err)
+	}
+	b.wait(`document.documentElement.dataset.ready === "true"`)
 }
 
 // look sets the window's width and its colours.

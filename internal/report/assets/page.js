@@ -65,6 +65,7 @@ const sections = start();
 
 function update() {
   for (const section of sections) section();
+  document.documentElement.dataset.threshold = threshold(); // that the page shows by now
 }
 
 update();
