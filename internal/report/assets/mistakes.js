@@ -98,7 +98,7 @@ function verdict(right, wrong, missed, surest) {
 // flow draws how many cases went from right and wrong to right and wrong.
 function flow([fixed, broken, stillRight, stillWrong]) {
   const narrow = window.innerWidth < 600;
-  const width = narrow ? 380 : 640, height = 220, gap = 14, bar = 14, left = 100, right = width - 100;
+  const width = narrow ? 380 : 640, height = 220, gap = 14, bar = 14, left = 128, right = width - 128;
   const all = fixed + broken + stillRight + stillWrong;
   const scale = (height - gap) / all;
   const thick = (n) => n * scale;

@@ -38,7 +38,7 @@ function trend() {
     lines.push(rows().map((row) => row.iteration.averagePrecision));
     const low = roundDown(lines.flat());
     const last = data.iterations.length - 1;
-    const every = Math.ceil(data.iterations.length / (window.innerWidth < 600 ? 4 : 10));
+    const every = Math.ceil(data.iterations.length / (window.innerWidth < 600 ? 4 : printing ? 6 : 10));
     return {
       series: lines.map((line, n) => ({ className: "ct-series " + looks[n], points: true, data: line.map((y, x) => (y === null ? null : { x, y })) })),
       x: { low: last ? 0 : -1, high: last || 1, ticks: data.iterations.map((_, n) => n), label: (n) => ((last - n) % every ? "" : cut(data.iterations[n].name, 12)) },
