@@ -10,7 +10,7 @@ LDFLAGS = -s -w -X main.version=$(VERSION)
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck
 BENCHSTAT = go tool -modfile=tools/go.mod benchstat
 
-.PHONY: help build test lint deploy sql race fuzz bench demo clean cc
+.PHONY: help build test lint deploy sql report race fuzz bench demo chartist clean cc chromium
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -19,7 +19,7 @@ build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvexport ./cmd/cvexport
 	CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvreport ./cmd/cvreport
 
-test: lint deploy sql race ## what has to pass: lint, the files of deploy/, the SQL, all tests with the race detector
+test: lint deploy sql report race ## what has to pass: lint, the files of deploy/, the SQL, the report in a browser, all tests with the race detector
 
 lint: cc ## gofmt, vet, staticcheck, go.sum, and builds for other systems
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -37,6 +37,9 @@ deploy: ## the files of deploy/, by the parsers of what reads them (systemd-anal
 sql: ## the SQL for BigQuery, by Google's own analyzer of it, which takes minutes to compile the first time
 	cd schema/check && go mod verify && go vet ./... && $(STATICCHECK) ./... && go test -count=1 ./...
 
+report: cc chromium ## the pages of cvreport html and serve, in Chromium, with axe-core (npm) and a large project
+	cd cmd/cvreport/check && go mod verify && go vet ./... && $(STATICCHECK) ./... && go test -count=1 -timeout 10m ./...
+
 race: cc
 	CGO_ENABLED=1 go test -race -timeout 15m -skip '^TestSoak$$' ./...
 	CGO_ENABLED=1 go test -run '^TestSoak$$' ./jobs # without it: it looks at memory
@@ -53,11 +56,23 @@ bench: cc ## cvexport against DuckDB on the same pages (bench/results.md), and t
 	$(BENCHSTAT) bin/bench.txt
 	go test -run '^$$' -bench Evaluation -benchtime 1x -timeout 3h ./cmd/cvreport # the views, once: 30 million predictions take half an hour
 
-demo: build ## the tour: simulate a service, export it to ./warehouse, query it
+demo: build ## the tour: simulate a service, export it to ./warehouse, query it, write report.html
 	bin/cvexport demo
 
-clean: ## remove what was built and the demo's warehouse
-	rm -rf bin warehouse
+# The one file of the chart library, and its licence, as the package of npm has them
+# that package-lock.json pins. A test compares them.
+chartist: ## bring the chart library of the report from npm again
+	cd cmd/cvreport/check && npm ci --no-audit --no-fund --ignore-scripts
+	cp cmd/cvreport/check/node_modules/chartist/dist/index.umd.js internal/report/assets/chartist.umd.js
+	cp cmd/cvreport/check/node_modules/chartist/LICENSE-MIT internal/report/assets/chartist.LICENSE
+
+clean: ## remove what was built, and the demo's warehouse and report
+	rm -rf bin warehouse report.html
 
 cc:
 	@command -v $${CC:-cc} >/dev/null || { echo "a C compiler is needed (Debian: apt-get install gcc g++ make)"; exit 1; }
+
+# Debian keeps only the newest version of its browser, so none is pinned.
+chromium:
+	@test -x /usr/bin/chromium || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -q && apt-get install -qy --no-install-recommends chromium; } \
+		|| { echo "Chromium is needed as /usr/bin/chromium (Debian: apt-get install chromium)"; exit 1; }

@@ -14,22 +14,24 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
+	"github.com/cvexport/cvexport/schema"
 )
 
-// demoCommand is the tour: simulate, export, query.
+// demoCommand is the tour: simulate, export, query, report.
 type demoCommand struct {
 	common
 	images int
+	html   string
 }
 
 func newDemo() *cobra.Command {
 	c := &demoCommand{}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "The tour: simulate, export, query",
+		Short: "The tour: simulate, export, query, report",
 		Long: `Demo starts the simulated service on loopback, exports two iterations of it into
-the warehouse, and asks the Parquet files a few questions with cvreport, which
-must lie beside cvexport or on the PATH. It needs no account and no network.`,
+the warehouse, asks the Parquet files a few questions with cvreport, and writes a
+report. cvreport must lie beside cvexport or on the PATH. It needs no account and no network.`,
 		Example: `  cvexport demo
   cvexport demo --warehouse /tmp/tour --images 20000`,
 		Args: cobra.NoArgs,
@@ -37,6 +39,7 @@ must lie beside cvexport or on the PATH. It needs no account and no network.`,
 	}
 	c.addWarehouse(cmd)
 	cmd.Flags().IntVar(&c.images, "images", 2000, "images an iteration")
+	cmd.Flags().StringVar(&c.html, "html", "report.html", "the report to write")
 	return cmd
 }
 
@@ -93,6 +96,17 @@ func (c *demoCommand) run(cmd *cobra.Command) (err error) {
 		}
 	}
 	fmt.Fprintf(out, "\nAsk your own: %s query --warehouse %s \"SELECT ...\"\n", report, c.warehouse)
+	fmt.Fprint(out, "\nThe report, to open in a browser:\n")
+	return c.writeReport(cmd, report, service.Projects()[0].ID)
+}
+
+// writeReport lets cvreport write the report, which prints its path.
+func (c *demoCommand) writeReport(cmd *cobra.Command, report string, project schema.ID) error {
+	html := exec.CommandContext(cmd.Context(), report, "html", "--warehouse", c.warehouse, "--project", project.String(), "--output", c.html)
+	html.Stdout, html.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+	if err := html.Run(); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
 	return nil
 }
 
