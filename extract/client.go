@@ -105,7 +105,7 @@ func NewClient(opts Options) (*Client, error) {
 		// ParseEndpoint took http on loopback only.
 		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})
 	pipeline := runtime.NewPipeline("cvexport", "", runtime.PipelineOptions{
-		PerRetry: []policy.Policy{limit, requestLog{opts.Log}, key},
+		PerRetry: []policy.Policy{limit, requestLog{opts.Log, opts.Key}, key},
 	}, &policy.ClientOptions{
 		Retry: policy.RetryOptions{
 			MaxRetries: int32(opts.Retries), RetryDelay: opts.RetryDelay, MaxRetryDelay: opts.LongestWait,

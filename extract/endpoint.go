@@ -27,6 +27,10 @@ func ParseEndpoint(s string) (*url.URL, error) {
 	}
 	if !strings.Contains(s, "://") && !strings.ContainsAny(s, ".:/") {
 		region := strings.ToLower(strings.ReplaceAll(s, " ", ""))
+		const longest = 20 // of a region's name; a key that was put here by mistake is longer
+		if len(s) > longest {
+			return nil, fmt.Errorf("endpoint is neither a url nor a region of the service: %w", errEndpoint)
+		}
 		if !slices.Contains(regions, region) {
 			return nil, fmt.Errorf("endpoint %q is not a region of the service (%s): %w", s, strings.Join(regions, ", "), errEndpoint)
 		}

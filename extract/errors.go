@@ -78,7 +78,7 @@ func (e *ServiceError) hint() string {
 }
 
 func newServiceError(resp *http.Response, body []byte, key string) *ServiceError {
-	e := &ServiceError{Status: resp.StatusCode, RequestID: requestID(resp.Header)}
+	e := &ServiceError{Status: resp.StatusCode, RequestID: requestID(resp.Header, key)}
 	// v1 capitalised its fields, which encoding/json does not mind; a gateway
 	// answers {"error":{"code","message"}}, HTML or nothing.
 	var answer struct {
@@ -109,10 +109,10 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-func requestID(h http.Header) string {
+func requestID(h http.Header, key string) string {
 	for _, name := range []string{"apim-request-id", "x-ms-request-id", "x-request-id"} {
 		if id := h.Get(name); id != "" {
-			return clean(id, "")
+			return clean(id, key)
 		}
 	}
 	return ""

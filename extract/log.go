@@ -49,7 +49,10 @@ func operation(path []string) string {
 
 // requestLog logs every try: those that succeed for who looks closely, the
 // others for everyone.
-type requestLog struct{ log *slog.Logger }
+type requestLog struct {
+	log *slog.Logger
+	key string // which a stranger's words could repeat
+}
 
 // Do sends the request on. It is inside of the retries and of the wait for a turn.
 func (l requestLog) Do(req *policy.Request) (*http.Response, error) {
@@ -66,13 +69,13 @@ func (l requestLog) Do(req *policy.Request) (*http.Response, error) {
 	}
 	attrs := append(c.attrs[:len(c.attrs):len(c.attrs)], slog.Int("attempt", c.attempt), slog.Duration("duration", time.Since(started)))
 	if err != nil {
-		l.log.LogAttrs(ctx, slog.LevelInfo, "a request failed", append(attrs, slog.String("error", err.Error()))...)
+		l.log.LogAttrs(ctx, slog.LevelInfo, "a request failed", append(attrs, slog.String("error", clean(err.Error(), l.key)))...)
 		return resp, err
 	}
 	level, message := slog.LevelDebug, "a request was answered"
 	if resp.StatusCode >= http.StatusBadRequest {
 		level, message = slog.LevelInfo, "a request failed"
 	}
-	l.log.LogAttrs(ctx, level, message, append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", requestID(resp.Header)))...)
+	l.log.LogAttrs(ctx, level, message, append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", requestID(resp.Header, l.key)))...)
 	return resp, nil
 }

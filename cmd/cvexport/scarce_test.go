@@ -104,7 +104,12 @@ func (b *crashBench) limited(t *testing.T, limit string) (code int, said string)
 	cmd.Dir = t.TempDir()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tooLong := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer tooLong.Stop()
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		if code = exit.ExitCode(); code < 0 { // as a shell tells it
