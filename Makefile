@@ -3,14 +3,17 @@
 # everything else comes by name, pinned.
 
 FUZZTIME ?= 30s
+# Of make faults: how often a run is killed.
+KILLS ?= 400
 BENCHCOUNT ?= 6
 # Of a checkout: its tag, or its commit. A build of a release sets it.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS = -s -w -X main.version=$(VERSION)
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck
+CYCLONEDX = go tool -modfile=tools/go.mod cyclonedx-gomod
 BENCHSTAT = go tool -modfile=tools/go.mod benchstat
 
-.PHONY: help build test lint deploy sql report race fuzz bench demo chartist clean cc chromium
+.PHONY: help build test lint deploy sql report race faults fuzz sbom bench demo chartist clean cc chromium
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -43,6 +46,24 @@ report: cc chromium ## the pages of cvreport html and serve, in Chromium, with a
 race: cc
 	CGO_ENABLED=1 go test -race -timeout 15m -skip '^TestSoak$$' ./...
 	CGO_ENABLED=1 go test -run '^TestSoak$$' ./jobs # without it: it looks at memory
+
+# Every fault, where the normal tests try a part of them. What was done is in the
+# lines of FIGURES. Takes an hour and a half, most of it fuzzing.
+faults: FUZZTIME = 10m
+faults: cc sbom ## the long form of the tests of faults, and every fuzz target for 10 minutes; KILLS and FUZZTIME shorten it
+	cd tools && go mod verify && go test ./...
+	mkdir -p bin
+	CVEXPORT_FAULTS=long CVEXPORT_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -p 1 ./extract ./load ./jobs ./cmd/cvexport \
+		-run 'EveryStep|EveryRequest|TestAzureStore|TestFaults|Changing|Hostile|OddButRight|Certificate|Kill|OthersRead|Scarce|OutOfMemory|DiskFills|FullDisk|Unwritable|Secrets|AtOnce|Interrupt|Signals' \
+		> bin/faults.txt 2>&1 || { grep -vE '^=== |--- PASS' bin/faults.txt; exit 1; }
+	@grep -hoE 'FIGURES: .*' bin/faults.txt
+	$(MAKE) fuzz FUZZTIME=$(FUZZTIME) > bin/fuzz.txt 2>&1 || { tail -40 bin/fuzz.txt; exit 1; }
+	@awk '/^Fuzz/ { if (f) print "FIGURES: " f ": " n " inputs"; f = $$1 } /execs:/ { sub(/.*execs: /, ""); n = $$1 } END { print "FIGURES: " f ": " n " inputs" }' bin/fuzz.txt
+
+sbom: build ## what is inside of the programs, as bin/*.cdx.json (CycloneDX), and the licences, as bin/licences.txt
+	@for program in cvexport cvreport; do \
+		$(CYCLONEDX) bin -json -licenses -noserial -version "$(VERSION)" -output bin/$$program.cdx.json bin/$$program 2> bin/sbom.log || { cat bin/sbom.log; exit 1; }; done
+	cd tools && go run ./licences ../bin/cvexport.cdx.json ../bin/cvreport.cdx.json > ../bin/licences.txt
 
 fuzz: cc ## every fuzz target for FUZZTIME each
 	@for f in $$(grep -rhoE '^func Fuzz[A-Za-z]+' --include='*_test.go' . | cut -d' ' -f2 | sort -u); do \
