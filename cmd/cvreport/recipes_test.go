@@ -28,7 +28,7 @@ func TestRecipes(t *testing.T) {
 		t.Fatal("the README has no recipes")
 	}
 	root := filepath.Join(t.TempDir(), "warehouse")
-	demo := exec.Command(builtCvexport(t), "demo", "--quiet", "--warehouse", root)
+	demo := exec.Command(builtCvexport(t), "demo", "--quiet", "--warehouse", root, "--html", filepath.Join(t.TempDir(), "report.html"))
 	if out, err := demo.CombinedOutput(); err != nil && !strings.Contains(string(out), "neither beside cvexport") { // there is no need of cvreport
 		t.Fatalf("%v: %s", err, out)
 	}
