@@ -56,6 +56,8 @@ func afterwards(at int32, fail func(http.ResponseWriter)) meddler {
 func instead(at int32, fail func(http.ResponseWriter)) meddler {
 	return func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
 		if n == at {
+			// Read first: the clients reuse the buffer that they still send from.
+			_, _ = io.Copy(io.Discard, r.Body)
 			fail(w)
 			return
 		}

@@ -72,6 +72,14 @@ func testSteps(t *testing.T, open opener, stride int) {
 	}
 	s, gate := open(t)
 	gate.isUpload = func(*http.Request) bool { return true }
+	var meddle atomic.Pointer[meddler] // a request that was given up may still be on its way
+	gate.meddle = func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
+		if now := meddle.Load(); now != nil {
+			(*now)(n, w, r, server)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}
 	export := func(ctx context.Context, id schema.ID) error {
 		prior, err := ReadPrior(ctx, s, projectA, iterationA)
 		if err == nil {
@@ -89,7 +97,7 @@ func testSteps(t *testing.T, open opener, stride int) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var reached atomic.Bool
 			gate.uploads.Store(0)
-			gate.meddle = func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
+			now := meddler(func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
 				switch {
 				case n != at && !(n > at && failure.forGood):
 					server.ServeHTTP(w, r)
@@ -101,9 +109,10 @@ func testSteps(t *testing.T, open opener, stride int) {
 					reached.Store(true)
 					failure.fail(w, r, server)
 				}
-			}
+			})
+			meddle.Store(&now)
 			err := export(ctx, id)
-			gate.meddle = nil
+			meddle.Store(nil)
 			cancel()
 			if !reached.Load() {
 				if err != nil {

@@ -53,7 +53,7 @@ func TestTablesOf(t *testing.T) {
 		"hardest_images":                "images predictions tags regions exports",
 		"average_precision nothing":     "predictions tags regions tag_performance exports",
 		"export_health":                 "images predictions tags regions tag_performance exports",
-		"iteration_changes predictions": "images predictions tags regions exports",
+		"iteration_changes predictions": "images predictions tags regions tag_performance exports",
 	} {
 		if got := strings.Join(TablesOf(strings.Fields(names)...), " "); got != want {
 			t.Errorf("TablesOf(%s) = %s, want %s", names, got, want)
