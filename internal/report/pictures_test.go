@@ -45,15 +45,17 @@ func noise(t *testing.T, width, height int, ending string) []byte {
 
 func TestFolderOfPictures(t *testing.T) {
 	root := exported.Warehouse(t, simulated.Config{Seed: 1, Kind: simulated.Detection, Images: 300, Iterations: 2})
+	exported.Rewrite(t, root, "images", "1280::INTEGER AS width", "960::INTEGER AS height")
 	plain := loadPage(t, root, Options{})
 	if len(plain.Images) < 100 {
 		t.Fatalf("the lists have only %d images", len(plain.Images))
 	}
 	order := plain.seenFirst()
 	folder := t.TempDir()
+	whole := noise(t, 400, 300, ".png")
 	for place, at := range order {
 		i := plain.Images[at]
-		b, name := noise(t, int(*i.Width/2), int(*i.Height/2), ".png"), strings.ToUpper(i.ID)+".png"
+		b, name := whole, strings.ToUpper(i.ID)+".png"
 		switch place {
 		case 0:
 			continue // none
