@@ -75,7 +75,7 @@ func (b *benchmark) prepare(ctx context.Context) (err error) {
 		}
 	}
 	for name, folder := range map[string]string{"ours": "./bench/ours", "cvexport": "./cmd/cvexport"} {
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.path(name), folder)
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "disable_grpc_modules,grpcnotrace", "-o", b.path(name), folder)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			return errors.Join(err, errors.New(string(out)))

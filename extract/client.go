@@ -87,6 +87,7 @@ type Client struct {
 	key      string
 	pipeline runtime.Pipeline
 	throttle *throttle
+	pages    *buffers
 	calls    atomic.Int64
 }
 
@@ -104,6 +105,7 @@ func NewClient(opts Options) (*Client, error) {
 	key := runtime.NewKeyCredentialPolicy(azcore.NewKeyCredential(opts.Key), "Training-key",
 		// ParseEndpoint took http on loopback only.
 		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})
+	pages := new(buffers)
 	pipeline := runtime.NewPipeline("cvexport", "", runtime.PipelineOptions{
 		PerRetry: []policy.Policy{limit, requestLog{opts.Log, opts.Key}, key},
 	}, &policy.ClientOptions{
@@ -112,7 +114,7 @@ func NewClient(opts Options) (*Client, error) {
 			StatusCodes: []int{408, 429, 500, 502, 503, 504},
 		},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
-		Transport: newTransport(opts.UserAgent, opts.MaxPage),
+		Transport: newTransport(opts.UserAgent, opts.MaxPage, pages),
 	})
 	return &Client{
 		base:     endpoint.JoinPath("customvision", "v"+opts.APIVersion, "training"),
@@ -120,6 +122,7 @@ func NewClient(opts Options) (*Client, error) {
 		key:      opts.Key,
 		pipeline: pipeline,
 		throttle: limit,
+		pages:    pages,
 	}, nil
 }
 
@@ -179,6 +182,9 @@ func (c *Client) get(ctx context.Context, query url.Values, path ...string) ([]b
 		return nil, err
 	}
 	req.Raw().Header.Set("Accept", "application/json")
+	if isPage(req.Raw()) {
+		runtime.SkipBodyDownload(req)
+	}
 	c.calls.Add(1)
 	resp, err := c.pipeline.Do(req)
 	if err != nil {
@@ -187,8 +193,10 @@ func (c *Client) get(ctx context.Context, query url.Values, path ...string) ([]b
 		}
 		return nil, fmt.Errorf("no answer from %s: %w", c.Host(), err)
 	}
-	body, err := runtime.Payload(resp)
-	if err != nil {
+	var body []byte
+	if page, ok := resp.Body.(*pageBody); ok {
+		body = page.bytes
+	} else if body, err = runtime.Payload(resp); err != nil {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {

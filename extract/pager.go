@@ -41,10 +41,10 @@ type Listing struct {
 
 // Page is one raw page.
 type Page struct {
-	Number   int // from 0
-	Skip     int // the place of its first image
-	Repeated int // how many images at its beginning are the end of the page before
-	Body     []byte
+	Number   int    // from 0
+	Skip     int    // the place of its first image
+	Repeated int    // how many images at its beginning are the end of the page before
+	Body     []byte // until it is decoded
 
 	// Known reports whether an earlier group of tags already had an image. It
 	// is nil while there is none.
@@ -275,7 +275,9 @@ func (r *reading[D]) fetch(ctx context.Context, number int) (page D, err error) 
 		if raw.Body, err = r.client.page(ctx, r.Project, r.Iteration, r.tags, raw.Skip); err != nil {
 			break
 		}
-		if page, err = r.decode(raw); err == nil {
+		page, err = r.decode(raw)
+		r.client.pages.put(raw.Body)
+		if err == nil {
 			return page, nil
 		}
 		if try == pageTries {

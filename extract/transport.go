@@ -24,21 +24,24 @@ type transport struct {
 	client    *http.Client
 	userAgent string
 	maxPage   int64
+	pages     *buffers
 }
 
 var _ policy.Transporter = (*transport)(nil)
 
-func newTransport(userAgent string, maxPage int64) *transport {
+func newTransport(userAgent string, maxPage int64, pages *buffers) *transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 64
 	t.MaxResponseHeaderBytes = maxHeader
-	return &transport{userAgent: userAgent, maxPage: maxPage, client: &http.Client{
+	return &transport{userAgent: userAgent, maxPage: maxPage, pages: pages, client: &http.Client{
 		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// Do sends one request.
+// Do sends one request. The answer to one for a page is read to its end here, into
+// a buffer that is used again, so that the pipeline does not read it into one that
+// grows with it.
 func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	if t.userAgent != "" {
 		req.Header.Set("User-Agent", t.userAgent)
@@ -54,12 +57,20 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	switch {
 	case resp.StatusCode >= http.StatusMultipleChoices:
 		body.most, body.cut = maxFailure, true
-	case strings.HasSuffix(req.URL.Path, "/performance/images"):
+	case isPage(req):
 		body.most = t.maxPage
 	}
 	resp.Body = body
+	if isPage(req) {
+		resp.Body, err = t.pages.read(body, resp.ContentLength)
+		if err = errors.Join(err, body.Close()); err != nil {
+			return nil, err
+		}
+	}
 	return resp, nil
 }
+
+func isPage(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, "/performance/images") }
 
 // certificateError is not worth a retry.
 type certificateError struct{ err error }

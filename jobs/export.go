@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/recycle"
 	"github.com/cvexport/cvexport/internal/telemetry"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
@@ -38,9 +39,9 @@ type Request struct {
 	SpoolDir             string  // for temporary files; empty: the system's
 	Version              string  // of this program
 
-	Progress Progress     // may be nil
-	Log      *slog.Logger // may be nil
-	Memory   memory.Allocator
+	Progress Progress         // may be nil
+	Log      *slog.Logger     // may be nil
+	Memory   memory.Allocator // may be nil
 }
 
 // Progress is told how far an export is. It is called by one goroutine at a time.
@@ -130,7 +131,7 @@ func (r *Request) setDefaults() {
 		r.Log = slog.New(slog.DiscardHandler)
 	}
 	if r.Memory == nil {
-		r.Memory = memory.DefaultAllocator
+		r.Memory = recycle.New()
 	}
 }
 

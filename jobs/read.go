@@ -20,9 +20,8 @@ import (
 type reading struct {
 	request  Request
 	exportID schema.ID
-	spools   map[string]*load.Spool // by table
-	tables   []*load.Table          // finished
-	tags     []extract.Tag          // of the iteration, when all images were read
+	spools   *load.Spools
+	tags     []extract.Tag // of the iteration, when all images were read
 
 	images, pages, attempts int
 	unknown                 map[string]int
@@ -33,7 +32,7 @@ type reading struct {
 // tags are those that the images were read with.
 func readImages(ctx context.Context, client *extract.Client, p *Plan, r Request, exportID schema.ID) (*reading, error) {
 	for attempt := 1; ; attempt++ {
-		read := &reading{request: r, exportID: exportID, spools: map[string]*load.Spool{}, unknown: map[string]int{}, attempts: attempt}
+		read := &reading{request: r, exportID: exportID, unknown: map[string]int{}, attempts: attempt}
 		err := read.run(ctx, client, *p)
 		if err == nil {
 			return read, nil
@@ -54,17 +53,12 @@ func readImages(ctx context.Context, client *extract.Client, p *Plan, r Request,
 	}
 }
 
-func (read *reading) run(ctx context.Context, client *extract.Client, p Plan) error {
+func (read *reading) run(ctx context.Context, client *extract.Client, p Plan) (err error) {
 	r := read.request
-	for _, t := range schema.DataTables() {
-		spool, err := load.NewSpool(r.SpoolDir, t, read.exportID, r.Memory)
-		if err != nil {
-			return err
-		}
-		read.spools[t.Name] = spool
+	if read.spools, err = load.NewSpools(r.SpoolDir, read.exportID, r.Memory); err != nil {
+		return err
 	}
 	decoders := newDecoders(transform.Options{ExportID: read.exportID, KeepSAS: r.KeepSAS, Memory: r.Memory})
-	defer decoders.release()
 
 	listing := extract.Listing{
 		Project: r.Project, Iteration: p.Iteration.ID, Tags: p.tagIDs(),
@@ -105,7 +99,7 @@ func (read *reading) deliver(page *transform.Records) error {
 		return fmt.Errorf("numbering the images of page %d: %w", read.pages, err)
 	}
 	for _, t := range []schema.Table{schema.Images, schema.Predictions, schema.Tags, schema.Regions} {
-		if err := read.spools[t.Name].Append(page.ByTable(t.Name)); err != nil {
+		if err := read.spools.Append(t, page.ByTable(t.Name)); err != nil {
 			return err
 		}
 	}
@@ -125,30 +119,19 @@ func (read *reading) deliver(page *transform.Records) error {
 // finish completes the spool files, in the order in which they are published.
 func (read *reading) finish(tagPerformance arrow.RecordBatch) ([]*load.Table, error) {
 	defer tagPerformance.Release()
-	if err := read.spools[schema.TagPerformance.Name].Append(tagPerformance); err != nil {
+	if err := read.spools.Append(schema.TagPerformance, tagPerformance); err != nil {
 		return nil, err
 	}
-	for _, t := range schema.DataTables() {
-		table, err := read.spools[t.Name].Finish()
-		if err != nil {
-			return nil, err
-		}
-		read.tables = append(read.tables, table)
-	}
-	return read.tables, nil
+	return read.spools.Finish()
 }
 
 // close removes the spool files.
 func (read *reading) close() {
-	for _, spool := range read.spools {
-		if err := spool.Abort(); err != nil {
-			read.request.Log.Warn("removing a spool file", "error", err)
-		}
+	if read.spools == nil {
+		return
 	}
-	for _, table := range read.tables {
-		if err := table.Close(); err != nil {
-			read.request.Log.Warn("removing a spool file", "error", err)
-		}
+	if err := read.spools.Close(); err != nil {
+		read.request.Log.Warn("removing the spool files", "error", err)
 	}
 }
 
@@ -173,22 +156,10 @@ func (d *decoders) decode(p extract.Page) (*transform.Records, error) {
 	defer func() {
 		select {
 		case d.idle <- decoder:
-		default:
-			decoder.Release()
+		default: // there are enough
 		}
 	}()
 	return decoder.Decode(p.Body, p.Repeated, p.Known)
-}
-
-func (d *decoders) release() {
-	for {
-		select {
-		case decoder := <-d.idle:
-			decoder.Release()
-		default:
-			return
-		}
-	}
 }
 
 // tagPerformances joins the service's figures with its tags: one row a tag,

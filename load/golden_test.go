@@ -112,7 +112,11 @@ func pick[T any](rng *rand.Rand, values []T) T { return values[rng.IntN(len(valu
 
 // record makes an Arrow record of rows.
 func record(mem memory.Allocator, t schema.Table, rows []row) arrow.RecordBatch {
-	b := array.NewRecordBuilder(mem, t.Arrow(exportA))
+	return recordAs(mem, t.Arrow(exportA), rows)
+}
+
+func recordAs(mem memory.Allocator, s *arrow.Schema, rows []row) arrow.RecordBatch {
+	b := array.NewRecordBuilder(mem, s)
 	defer b.Release()
 	for _, r := range rows {
 		for i, v := range r {
@@ -127,6 +131,12 @@ func buildValue(b array.Builder, v any) {
 	case nil:
 		b.AppendNull()
 	case string:
+		if dictionary, ok := b.(*array.BinaryDictionaryBuilder); ok {
+			if err := dictionary.AppendString(v); err != nil {
+				panic(err)
+			}
+			return
+		}
 		b.(*array.StringBuilder).Append(v)
 	case float64:
 		b.(*array.Float64Builder).Append(v)

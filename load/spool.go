@@ -90,6 +90,17 @@ func (s *Spool) Abort() error {
 	return file.Close()
 }
 
+// waiting is how much memory the rows take that are not written yet, in bytes.
+func (s *Spool) waiting() int64 { return s.writer.waiting.bytes }
+
+// flush writes the rows that wait as a row group.
+func (s *Spool) flush() error {
+	if err := s.writer.flush(); err != nil {
+		return s.failed("write", err)
+	}
+	return nil
+}
+
 var errClosed = errors.New("the spool was finished or aborted")
 
 func (s *Spool) failed(what string, err error) error {

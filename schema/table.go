@@ -65,6 +65,20 @@ func (t Table) Arrow(exportID ID) *arrow.Schema {
 	return arrow.NewSchema(arrowFields(t.Columns), &metadata)
 }
 
+// Record is Arrow with each String that repeats as a dictionary: as pages are
+// decoded to, and written from. A reader of the file meets Arrow.
+func (t Table) Record(exportID ID) *arrow.Schema {
+	plain := t.Arrow(exportID)
+	fields := plain.Fields()
+	for i, c := range t.Columns {
+		if c.Repeats && c.Type == String {
+			fields[i].Type = &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: fields[i].Type}
+		}
+	}
+	metadata := plain.Metadata()
+	return arrow.NewSchema(fields, &metadata)
+}
+
 // Column returns the index of the named column. The name must be one of the
 // table's; that it is not is a mistake in this program.
 func (t Table) Column(name string) int {

@@ -17,7 +17,6 @@ func BenchmarkDecode(b *testing.B) {
 	body := service.AppendPage(nil, 0, 0, 0, 256)
 	b.Run("records", func(b *testing.B) {
 		d := NewDecoder(Options{ExportID: exportID})
-		defer d.Release()
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
 		for b.Loop() {

@@ -1,27 +1,27 @@
 package transform
 
 import (
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/cvexport/cvexport/schema"
 )
 
-// The builders of each table that a page fills, by column, so that a value
-// goes from the JSON to its column without a look-up.
+// The columns of each table that a page fills, so that a value goes from the JSON
+// to its column without a look-up.
 
 type imageColumns struct {
 	*rows
-	exportID, id, imageURI, thumbnailURI *array.BinaryBuilder
-	index, width, height                 *array.Int32Builder
-	created                              *array.TimestampBuilder
+	exportID                   *dictionary
+	id, imageURI, thumbnailURI *texts
+	index, width, height       *column[int32]
+	created                    *column[arrow.Timestamp]
 }
 
-func newImageColumns(mem memory.Allocator, exportID schema.ID) imageColumns {
-	r := newRows(mem, schema.Images, exportID)
+func newImageColumns(exportID schema.ID) imageColumns {
+	r := newRows(schema.Images, exportID)
 	return imageColumns{
-		rows: r, exportID: r.text("export_id"), id: r.text("image_id"), index: r.int32("image_index"),
-		created: r.time("created"), width: r.int32("width"), height: r.int32("height"),
+		rows: r, exportID: r.dictionary("export_id"), id: r.text("image_id"), index: numbers[int32](r, "image_index"),
+		created: numbers[arrow.Timestamp](r, "created"), width: numbers[int32](r, "width"), height: numbers[int32](r, "height"),
 		imageURI: r.text("image_uri"), thumbnailURI: r.text("thumbnail_uri"),
 	}
 }
@@ -29,49 +29,73 @@ func newImageColumns(mem memory.Allocator, exportID schema.ID) imageColumns {
 // childColumns are what predictions, tags and regions have in common.
 type childColumns struct {
 	*rows
-	exportID, imageID, tagID, tagName *array.BinaryBuilder
-	index                             *array.Int32Builder
+	exportID, imageID, tagID, tagName *dictionary
+	index                             *column[int32]
+	seen                              *seenTags
 }
 
 func newChildColumns(r *rows, index string) childColumns {
 	return childColumns{
-		rows: r, exportID: r.text("export_id"), imageID: r.text("image_id"), index: r.int32(index),
-		tagID: r.text("tag_id"), tagName: r.text("tag_name"),
+		rows: r, exportID: r.dictionary("export_id"), imageID: r.dictionary("image_id"), index: numbers[int32](r, index),
+		tagID: r.dictionary("tag_id"), tagName: r.dictionary("tag_name"), seen: new(seenTags),
+	}
+}
+
+// n is how many rows there are.
+func (c *childColumns) n() int { return c.tagID.len() }
+
+// appendImage writes what the rows of one image have in common beside those from
+// from on.
+func (c *childColumns) appendImage(exportID, id []byte, from int) {
+	n := c.n() - from
+	c.exportID.repeat(exportID, n)
+	c.imageID.repeat(id, n)
+	for i := range int32(n) {
+		c.index.append(i)
 	}
 }
 
 type predictionColumns struct {
 	childColumns
-	probability *array.Float64Builder
+	probability *column[float64]
 	box         boxColumns
 }
 
-func newPredictionColumns(mem memory.Allocator, exportID schema.ID) predictionColumns {
-	r := newRows(mem, schema.Predictions, exportID)
-	return predictionColumns{childColumns: newChildColumns(r, "prediction_index"), probability: r.float("probability"), box: r.box()}
+func newPredictionColumns(exportID schema.ID) predictionColumns {
+	r := newRows(schema.Predictions, exportID)
+	return predictionColumns{childColumns: newChildColumns(r, "prediction_index"), probability: numbers[float64](r, "probability"), box: r.box()}
 }
 
 type tagColumns struct {
 	childColumns
-	created *array.TimestampBuilder
+	created *column[arrow.Timestamp]
 }
 
-func newTagColumns(mem memory.Allocator, exportID schema.ID) tagColumns {
-	r := newRows(mem, schema.Tags, exportID)
-	return tagColumns{childColumns: newChildColumns(r, "tag_index"), created: r.time("created")}
+func newTagColumns(exportID schema.ID) tagColumns {
+	r := newRows(schema.Tags, exportID)
+	return tagColumns{childColumns: newChildColumns(r, "tag_index"), created: numbers[arrow.Timestamp](r, "created")}
 }
 
 type regionColumns struct {
 	childColumns
-	regionID *array.BinaryBuilder
-	created  *array.TimestampBuilder
+	regionID *texts
+	created  *column[arrow.Timestamp]
 	box      boxColumns
 }
 
-func newRegionColumns(mem memory.Allocator, exportID schema.ID) regionColumns {
-	r := newRows(mem, schema.Regions, exportID)
+func newRegionColumns(exportID schema.ID) regionColumns {
+	r := newRows(schema.Regions, exportID)
 	return regionColumns{
 		childColumns: newChildColumns(r, "region_index"), regionID: r.text("region_id"),
-		created: r.time("created"), box: r.box(),
+		created: numbers[arrow.Timestamp](r, "created"), box: r.box(),
+	}
+}
+
+// boxColumns are left, top, width and height.
+type boxColumns [4]*column[float64]
+
+func (b *boxColumns) append(box *[4]float64, present bool) {
+	for i, c := range b {
+		c.appendIf(present, box[i])
 	}
 }

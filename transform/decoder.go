@@ -6,6 +6,7 @@ import (
 	"io"
 	"unicode/utf8"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/go-faster/jx"
 
@@ -54,7 +55,7 @@ type callbacks struct {
 	images, predictionItem, tagItem, regionItem func(*jx.Decoder) error
 }
 
-// NewDecoder returns a decoder. Its owner calls Release.
+// NewDecoder returns a decoder.
 func NewDecoder(opts Options) *Decoder {
 	if opts.Memory == nil {
 		opts.Memory = memory.DefaultAllocator
@@ -62,10 +63,10 @@ func NewDecoder(opts Options) *Decoder {
 	d := &Decoder{
 		opts:        opts,
 		exportID:    opts.ExportID.Append(nil),
-		images:      newImageColumns(opts.Memory, opts.ExportID),
-		predictions: newPredictionColumns(opts.Memory, opts.ExportID),
-		tags:        newTagColumns(opts.Memory, opts.ExportID),
-		regions:     newRegionColumns(opts.Memory, opts.ExportID),
+		images:      newImageColumns(opts.ExportID),
+		predictions: newPredictionColumns(opts.ExportID),
+		tags:        newTagColumns(opts.ExportID),
+		regions:     newRegionColumns(opts.ExportID),
 		jx:          jx.DecodeBytes(nil),
 	}
 	d.quick.decoder = d
@@ -74,13 +75,6 @@ func NewDecoder(opts Options) *Decoder {
 		images: d.imageItem, predictionItem: d.predictionItem, tagItem: d.tagItem, regionItem: d.regionItem,
 	}
 	return d
-}
-
-// Release gives the decoder's memory back. Records it made stay valid.
-func (d *Decoder) Release() {
-	for _, r := range d.tables() {
-		r.builder.Release()
-	}
 }
 
 // Decode reads one page: a JSON array of images, the body of
@@ -99,10 +93,12 @@ func (d *Decoder) Decode(body []byte, repeated int, known func(schema.ID) bool) 
 		return nil, err
 	}
 	return &Records{
-		Images: d.images.record(), Predictions: d.predictions.record(), Tags: d.tags.record(), Regions: d.regions.record(),
+		Images: d.record(d.images.rows), Predictions: d.record(d.predictions.rows), Tags: d.record(d.tags.rows), Regions: d.record(d.regions.rows),
 		IDs: d.ids, Repeated: min(repeated, len(d.ids)), Unknown: d.unknown,
 	}, nil
 }
+
+func (d *Decoder) record(r *rows) arrow.RecordBatch { return r.record(d.opts.Memory) }
 
 // discard drops what was read of a page.
 func (d *Decoder) discard() {

@@ -26,7 +26,6 @@ func decode(t *testing.T, opts Options, body string, known func(schema.ID) bool)
 	opts.ExportID, opts.Memory = exportID, mem
 	d := NewDecoder(opts)
 	records, err := d.Decode([]byte(body), 0, known)
-	d.Release()
 	t.Cleanup(func() {
 		if records != nil {
 			records.Release()
@@ -164,7 +163,6 @@ func TestDecodeAfterFailure(t *testing.T) {
 	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 	defer mem.AssertSize(t, 0)
 	d := NewDecoder(Options{ExportID: exportID, Memory: mem})
-	defer d.Release()
 	good := `[{"id":"` + idA + `","predictions":[{"probability":1,"tagId":"` + tag + `"}]}]`
 	for _, bad := range []string{good[:len(good)-8], `[{"predictions":[{"probability":1,"tagId":"` + tag + `"}]}]`} {
 		if _, err := d.Decode([]byte(bad), 0, nil); err == nil {
@@ -185,7 +183,6 @@ func TestNumberImages(t *testing.T) {
 	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 	defer mem.AssertSize(t, 0)
 	d := NewDecoder(Options{ExportID: exportID, Memory: mem})
-	defer d.Release()
 	records, err := d.Decode([]byte(`[{"id":"`+idA+`"},{"id":"`+idB+`"}]`), 0, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -44,7 +44,6 @@ func FuzzDecode(f *testing.F) {
 		mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 		defer mem.AssertSize(t, 0)
 		d := NewDecoder(Options{ExportID: exportID, Memory: mem})
-		defer d.Release()
 		records, err := d.Decode(body, 0, nil)
 		if err != nil {
 			var located *Error

@@ -30,7 +30,7 @@ type image struct {
 
 func (d *Decoder) imageItem(j *jx.Decoder) error {
 	d.at = place{image: d.at.image + 1, item: -1, offset: d.at.offset}
-	d.image = image{predictions: d.predictions.n, tags: d.tags.n, regions: d.regions.n}
+	d.image = image{predictions: d.predictions.n(), tags: d.tags.n(), regions: d.regions.n()}
 	if err := d.expect(jx.Object); err != nil {
 		return err
 	}
@@ -138,24 +138,15 @@ func (d *Decoder) appendImage() {
 	var buf [36]byte
 	id := img.id.Append(buf[:0])
 	c := &d.images
-	c.exportID.Append(d.exportID)
-	c.id.Append(id)
-	c.index.Append(int32(c.n))
+	c.index.append(int32(c.id.len()))
+	c.exportID.repeat(d.exportID, 1)
+	c.id.append(id)
 	img.created.appendTo(c.created)
-	img.width.appendTo(c.width)
-	img.height.appendTo(c.height)
-	img.imageURI.appendTo(c.imageURI)
-	img.thumbnailURI.appendTo(c.thumbnailURI)
-	c.n++
+	c.width.appendIf(img.width.present, img.width.value)
+	c.height.appendIf(img.height.present, img.height.value)
+	c.imageURI.appendText(img.imageURI)
+	c.thumbnailURI.appendText(img.thumbnailURI)
 	d.predictions.appendImage(d.exportID, id, img.predictions)
 	d.tags.appendImage(d.exportID, id, img.tags)
 	d.regions.appendImage(d.exportID, id, img.regions)
-}
-
-func (c *childColumns) appendImage(exportID, id []byte, from int) {
-	for i := range int32(c.n - from) {
-		c.exportID.Append(exportID)
-		c.imageID.Append(id)
-		c.index.Append(i)
-	}
 }

@@ -53,9 +53,8 @@ func (c *childColumns) tag(it *item) error {
 		return missingError{"tagId"}
 	}
 	var buf [36]byte
-	c.tagID.Append(it.tagID.Append(buf[:0]))
-	it.tagName.appendTo(c.tagName)
-	c.n++
+	c.tagID.append(c.tagID.index(it.tagID.Append(buf[:0])))
+	c.tagName.appendText(it.tagName)
 	return nil
 }
 
@@ -70,8 +69,8 @@ func (d *Decoder) predictionItem(*jx.Decoder) error {
 	if err := d.predictions.tag(it); err != nil {
 		return err
 	}
-	d.predictions.probability.Append(it.probability)
-	d.predictions.box.append(it.box.side, it.hasBox)
+	d.predictions.probability.append(it.probability)
+	d.predictions.box.append(&it.box.side, it.hasBox)
 	return nil
 }
 
@@ -194,9 +193,9 @@ func (d *Decoder) regionItem(*jx.Decoder) error {
 		return err
 	}
 	var buf [36]byte
-	d.regions.regionID.Append(it.regionID.Append(buf[:0]))
+	d.regions.regionID.append(it.regionID.Append(buf[:0]))
 	it.created.appendTo(d.regions.created)
-	d.regions.box.append(it.box.side, true)
+	d.regions.box.append(&it.box.side, true)
 	return nil
 }
 

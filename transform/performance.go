@@ -2,7 +2,6 @@ package transform
 
 import (
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/cvexport/cvexport/schema"
@@ -22,40 +21,38 @@ type TagPerformance struct {
 
 // TagPerformances makes the tag_performance record. The owner calls Release.
 func TagPerformances(mem memory.Allocator, exportID schema.ID, tags []TagPerformance) arrow.RecordBatch {
-	r := newRows(mem, schema.TagPerformance, exportID)
-	defer r.builder.Release()
-	id := exportID.Append(nil)
+	r := newRows(schema.TagPerformance, exportID)
+	export, id, name, kind := r.dictionary("export_id"), r.text("tag_id"), r.text("tag_name"), r.dictionary("tag_type")
+	images := numbers[int32](r, "image_count")
+	precision, precisionDeviation := numbers[float64](r, "precision"), numbers[float64](r, "precision_std_deviation")
+	recall, recallDeviation := numbers[float64](r, "recall"), numbers[float64](r, "recall_std_deviation")
+	averagePrecision := numbers[float64](r, "average_precision")
 	for _, tag := range tags {
-		r.text("export_id").Append(id)
-		r.text("tag_id").Append(tag.ID.Append(nil))
-		appendString(r.text("tag_name"), tag.Name)
-		appendString(r.text("tag_type"), tag.Type)
-		if tag.ImageCount != nil {
-			r.int32("image_count").Append(*tag.ImageCount)
-		} else {
-			r.int32("image_count").AppendNull()
-		}
-		appendFloat(r.float("precision"), tag.Precision)
-		appendFloat(r.float("precision_std_deviation"), tag.PrecisionDeviation)
-		appendFloat(r.float("recall"), tag.Recall)
-		appendFloat(r.float("recall_std_deviation"), tag.RecallDeviation)
-		appendFloat(r.float("average_precision"), tag.AveragePrecision)
+		export.repeat(exportID.Append(nil), 1)
+		id.append(tag.ID.Append(nil))
+		name.appendText(textOf(tag.Name))
+		kind.appendText(textOf(tag.Type))
+		appendPointer(images, tag.ImageCount)
+		appendPointer(precision, tag.Precision)
+		appendPointer(precisionDeviation, tag.PrecisionDeviation)
+		appendPointer(recall, tag.Recall)
+		appendPointer(recallDeviation, tag.RecallDeviation)
+		appendPointer(averagePrecision, tag.AveragePrecision)
 	}
-	return r.record()
+	return r.record(mem)
 }
 
-func appendString(b *array.BinaryBuilder, s *string) {
-	if s != nil {
-		b.AppendString(*s)
-	} else {
-		b.AppendNull()
+func textOf(s *string) text {
+	if s == nil {
+		return text{}
 	}
+	return text{bytes: []byte(*s), present: true}
 }
 
-func appendFloat(b *array.Float64Builder, f *float64) {
-	if f != nil {
-		b.Append(*f)
+func appendPointer[T int32 | float64](c *column[T], v *T) {
+	if v != nil {
+		c.append(*v)
 	} else {
-		b.AppendNull()
+		c.appendNull()
 	}
 }

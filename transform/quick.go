@@ -2,7 +2,6 @@ package transform
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"github.com/cvexport/cvexport/schema"
 )
@@ -15,7 +14,6 @@ import (
 type quick struct {
 	scanner
 	decoder *Decoder
-	tagIDs  tagIDs
 	item    quickItem
 	skip    bool // the image is repeated from the page before, and gets no rows
 }
@@ -23,8 +21,10 @@ type quick struct {
 // quickItem is one prediction, tag or region while it is read.
 type quickItem struct {
 	met         once
-	tagID       []byte // as its column has it
+	rawTag      []byte // as it is written
 	tagName     text
+	rawName     []byte // as it is written, with quotes
+	tag, name   int32  // in the dictionaries; name is -1 for null
 	created     micros
 	probability float64
 	regionID    schema.ID
@@ -50,7 +50,7 @@ const (
 // the decoder holds a part of it, to be discarded.
 func (q *quick) page() bool {
 	q.scanner = scanner{b: q.decoder.body}
-	defer func() { q.scanner = scanner{} }()
+	defer q.forget()
 	if q.peek() != '[' {
 		return false // null is no page
 	}
@@ -62,9 +62,17 @@ func (q *quick) page() bool {
 	return q.ended()
 }
 
+// forget lets go of the page.
+func (q *quick) forget() {
+	q.scanner, q.item = scanner{}, quickItem{}
+	for _, c := range []*childColumns{&q.decoder.predictions.childColumns, &q.decoder.tags.childColumns, &q.decoder.regions.childColumns} {
+		clear(c.seen[:])
+	}
+}
+
 func (q *quick) image() bool {
 	d := q.decoder
-	d.image = image{predictions: d.predictions.n, tags: d.tags.n, regions: d.regions.n}
+	d.image = image{predictions: d.predictions.n(), tags: d.tags.n(), regions: d.regions.n()}
 	img := &d.image
 	q.skip = len(d.ids) < d.repeats
 	for first := true; ; first = false {
@@ -109,15 +117,18 @@ func (q *quick) image() bool {
 func (q *quick) predictions() bool {
 	c := &q.decoder.predictions
 	for n, state := 0, q.scanner.item(true); state != closed; n, state = n+1, q.scanner.item(false) {
-		if state == broken || n == schema.MaxItems || !q.fields(metTagID|metTagName|metProbability|metBox) || !q.has(metTagID|metProbability) {
+		if state == broken || n == schema.MaxItems {
+			return false
+		}
+		if !q.usual(&c.childColumns) && (!q.fields(&c.childColumns, metTagID|metTagName|metProbability|metBox) || !q.has(metTagID|metProbability)) {
 			return false
 		}
 		if q.skip {
 			continue
 		}
 		q.appendTag(&c.childColumns)
-		c.probability.Append(q.item.probability)
-		c.box.append(q.item.side, q.item.met&metSides != 0)
+		c.probability.append(q.item.probability)
+		c.box.append(&q.item.side, q.item.met&metSides != 0)
 	}
 	return true
 }
@@ -125,7 +136,7 @@ func (q *quick) predictions() bool {
 func (q *quick) tags() bool {
 	c := &q.decoder.tags
 	for n, state := 0, q.scanner.item(true); state != closed; n, state = n+1, q.scanner.item(false) {
-		if state == broken || n == schema.MaxItems || !q.fields(metTagID|metTagName|metCreated) || !q.has(metTagID) {
+		if state == broken || n == schema.MaxItems || !q.fields(&c.childColumns, metTagID|metTagName|metCreated) || !q.has(metTagID) {
 			return false
 		}
 		if q.skip {
@@ -140,7 +151,7 @@ func (q *quick) tags() bool {
 func (q *quick) regions() bool {
 	c := &q.decoder.regions
 	for n, state := 0, q.scanner.item(true); state != closed; n, state = n+1, q.scanner.item(false) {
-		if state == broken || n == schema.MaxItems || !q.fields(metTagID|metTagName|metCreated|metRegionID|metSides) || !q.has(metTagID|metRegionID|metSides) {
+		if state == broken || n == schema.MaxItems || !q.fields(&c.childColumns, metTagID|metTagName|metCreated|metRegionID|metSides) || !q.has(metTagID|metRegionID|metSides) {
 			return false
 		}
 		if q.skip {
@@ -148,9 +159,9 @@ func (q *quick) regions() bool {
 		}
 		q.appendTag(&c.childColumns)
 		var buf [36]byte
-		c.regionID.Append(q.item.regionID.Append(buf[:0]))
+		c.regionID.append(q.item.regionID.Append(buf[:0]))
 		q.item.created.appendTo(c.created)
-		c.box.append(q.item.side, true)
+		c.box.append(&q.item.side, true)
 	}
 	return true
 }
@@ -159,23 +170,52 @@ func (q *quick) has(fields once) bool { return q.item.met&fields == fields }
 
 // appendTag appends what predictions, tags and regions share.
 func (q *quick) appendTag(c *childColumns) {
-	c.tagID.Append(q.item.tagID)
-	q.item.tagName.appendTo(c.tagName)
-	c.n++
+	c.tagID.append(q.item.tag)
+	if q.item.name >= 0 {
+		c.tagName.append(q.item.name)
+	} else {
+		c.tagName.appendNull()
+	}
 }
 
 // fields reads the fields of an item, of which it may have only those allowed.
-func (q *quick) fields(allowed once) bool {
-	q.item = quickItem{}
+func (q *quick) fields(c *childColumns, allowed once) bool {
+	q.item = quickItem{name: -1}
 	for first := true; ; first = false {
 		key, state := q.key(first)
 		if state != open {
-			return state == closed
+			return state == closed && q.tag(c)
 		}
 		if !q.field(key, allowed) {
 			return false
 		}
 	}
+}
+
+// tag finds the item's tag in the dictionaries, and remembers how it was written.
+func (q *quick) tag(c *childColumns) bool {
+	it := &q.item
+	if !q.has(metTagID) {
+		return false
+	}
+	seen := c.seen.at(it.rawTag)
+	if string(seen.id[:]) == string(it.rawTag) {
+		it.tag = seen.tag
+	} else {
+		id, err := schema.ParseID(it.rawTag)
+		if err != nil || id.IsZero() {
+			return false
+		}
+		var buf [36]byte
+		it.tag = c.tagID.index(id.Append(buf[:0]))
+	}
+	if it.tagName.present {
+		it.name = c.tagName.index(it.tagName.bytes)
+	}
+	if q.has(metTagName) {
+		*seen = seenTag{id: [36]byte(it.rawTag), written: it.rawName, tag: it.tag, name: it.name}
+	}
+	return true
 }
 
 func (q *quick) field(key []byte, allowed once) bool {
@@ -187,7 +227,7 @@ func (q *quick) field(key []byte, allowed once) bool {
 	case "tagId":
 		return mark(metTagID) && q.tagID()
 	case "tagName":
-		return mark(metTagName) && q.text(&it.tagName)
+		return mark(metTagName) && q.tagName()
 	case "boundingBox":
 		return mark(metBox) && q.box()
 	case "created":
@@ -271,27 +311,14 @@ func (q *quick) id(into *schema.ID) bool {
 }
 
 func (q *quick) tagID() (ok bool) {
-	raw, ok := q.fixed(36)
-	if ok {
-		q.item.tagID, ok = q.tagIDs.canonical(raw)
-	}
+	q.item.rawTag, ok = q.fixed(36)
 	return ok
 }
 
-// tagIDs remembers ids that were checked: a page names few tags, often.
-type tagIDs [256]struct{ raw, canonical [36]byte }
-
-// canonical checks an id of 36 bytes and returns its canonical form.
-func (t *tagIDs) canonical(raw []byte) ([]byte, bool) {
-	const multiplier = 0x9E3779B97F4A7C15
-	slot := &t[(binary.LittleEndian.Uint64(raw)*multiplier)>>56]
-	if string(slot.raw[:]) != string(raw) {
-		id, err := schema.ParseID(raw)
-		if err != nil || id.IsZero() {
-			return nil, false
-		}
-		copy(slot.raw[:], raw)
-		id.Append(slot.canonical[:0])
-	}
-	return slot.canonical[:], true
+func (q *quick) tagName() bool {
+	q.peek()
+	start := q.i
+	ok := q.text(&q.item.tagName)
+	q.item.rawName = q.b[start:q.i]
+	return ok
 }

@@ -16,7 +16,6 @@ import (
 // plainly has every page read by the plain decoder: it alone leaves images out.
 func plainly(body []byte, repeated int) (*Records, error) {
 	d := NewDecoder(Options{ExportID: exportID})
-	defer d.Release()
 	return d.Decode(body, repeated, func(schema.ID) bool { return false })
 }
 
@@ -32,7 +31,6 @@ func TestQuickTakesPages(t *testing.T) {
 		if !d.quick.page() || len(d.ids) != 50 {
 			t.Errorf("%s: it gave up after %d images, at byte %d of %d", kind, len(d.ids), d.quick.i, len(d.body))
 		}
-		d.Release()
 	}
 }
 
@@ -63,7 +61,6 @@ func FuzzQuick(f *testing.F) {
 		mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 		defer mem.AssertSize(t, 0)
 		d := NewDecoder(Options{ExportID: exportID, Memory: mem})
-		defer d.Release()
 		d.body, d.repeats = body, repeated
 		took := d.quick.page()
 		d.discard()

@@ -8,7 +8,8 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Records are the rows of one page, a record a table. The owner calls Release.
+// Records are the rows of one page, a record a table; columns whose values repeat
+// are dictionaries (schema.Table.Record). The owner calls Release.
 type Records struct {
 	Images, Predictions, Tags, Regions arrow.RecordBatch
 
@@ -69,72 +70,66 @@ func (r *Records) Release() {
 	r.Images, r.Predictions, r.Tags, r.Regions = nil, nil, nil, nil
 }
 
-// rows builds one table's record. The columns are found by name once.
+// rows collects the rows of one table. Its columns are found by name once.
 type rows struct {
 	table   schema.Table
-	builder *array.RecordBuilder
-	n       int // rows of the record being built
+	schema  *arrow.Schema
+	columns []collector // by the table's columns
 }
 
-func newRows(mem memory.Allocator, t schema.Table, exportID schema.ID) *rows {
-	return &rows{table: t, builder: array.NewRecordBuilder(mem, t.Arrow(exportID))}
+type collector interface {
+	len() int
+	reset()
+	array(memory.Allocator, arrow.DataType) arrow.Array
 }
 
-func (r *rows) text(column string) *array.BinaryBuilder {
-	return r.builder.Field(r.table.Column(column)).(*array.StringBuilder).BinaryBuilder
+func newRows(t schema.Table, exportID schema.ID) *rows {
+	return &rows{table: t, schema: t.Record(exportID), columns: make([]collector, len(t.Columns))}
 }
 
-func (r *rows) int32(column string) *array.Int32Builder {
-	return r.builder.Field(r.table.Column(column)).(*array.Int32Builder)
+func (r *rows) text(name string) *texts {
+	c := new(texts)
+	r.columns[r.table.Column(name)] = c
+	return c
 }
 
-func (r *rows) float(column string) *array.Float64Builder {
-	return r.builder.Field(r.table.Column(column)).(*array.Float64Builder)
+func (r *rows) dictionary(name string) *dictionary {
+	c := &dictionary{known: map[string]int32{}}
+	r.columns[r.table.Column(name)] = c
+	return c
 }
 
-func (r *rows) time(column string) *array.TimestampBuilder {
-	return r.builder.Field(r.table.Column(column)).(*array.TimestampBuilder)
+func numbers[T int32 | float64 | arrow.Timestamp](r *rows, name string) *column[T] {
+	c := new(column[T])
+	r.columns[r.table.Column(name)] = c
+	return c
 }
 
 func (r *rows) box() (b boxColumns) {
 	for i, part := range [...]string{"box_left", "box_top", "box_width", "box_height"} {
-		b[i] = r.float(part)
+		b[i] = numbers[float64](r, part)
 	}
 	return b
 }
 
-// record hands over what was built and starts anew, with room for as much: pages
-// are alike, and growing by doubling costs copies.
-func (r *rows) record() arrow.RecordBatch {
-	rec := r.builder.NewRecordBatch()
-	for i, column := range r.builder.Fields() {
-		column.Reserve(r.n)
-		if text, ok := column.(*array.StringBuilder); ok {
-			text.ReserveData(len(rec.Column(i).(*array.String).ValueBytes()))
-		}
+// record makes a record of what was collected, and starts anew.
+func (r *rows) record(mem memory.Allocator) arrow.RecordBatch {
+	arrays := make([]arrow.Array, len(r.columns))
+	for i, c := range r.columns {
+		arrays[i] = c.array(mem, r.schema.Field(i).Type)
 	}
-	r.n = 0
+	rec := array.NewRecordBatch(r.schema, arrays, int64(r.columns[0].len()))
+	for _, a := range arrays {
+		a.Release()
+	}
+	r.discard()
 	return rec
 }
 
-// discard drops what was built; the columns may differ in length.
+// discard drops what was collected; the columns may differ in length.
 func (r *rows) discard() {
-	r.n = 0
-	for _, column := range r.builder.Fields() {
-		column.NewArray().Release()
-	}
-}
-
-// boxColumns are left, top, width and height.
-type boxColumns [4]*array.Float64Builder
-
-func (b boxColumns) append(box [4]float64, present bool) {
-	for i, column := range b {
-		if present {
-			column.Append(box[i])
-		} else {
-			column.AppendNull()
-		}
+	for _, c := range r.columns {
+		c.reset()
 	}
 }
 
@@ -145,38 +140,16 @@ type text struct {
 	present bool
 }
 
-func (t text) appendTo(b *array.BinaryBuilder) {
-	if t.present {
-		b.Append(t.bytes)
-	} else {
-		b.AppendNull()
-	}
-}
-
 // micros is a time that may be absent.
 type micros struct {
 	value   int64
 	present bool
 }
 
-func (m micros) appendTo(b *array.TimestampBuilder) {
-	if m.present {
-		b.Append(arrow.Timestamp(m.value))
-	} else {
-		b.AppendNull()
-	}
-}
+func (m micros) appendTo(c *column[arrow.Timestamp]) { c.appendIf(m.present, arrow.Timestamp(m.value)) }
 
 // count is an int32 that may be absent.
 type count struct {
 	value   int32
 	present bool
-}
-
-func (c count) appendTo(b *array.Int32Builder) {
-	if c.present {
-		b.Append(c.value)
-	} else {
-		b.AppendNull()
-	}
 }

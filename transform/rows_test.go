@@ -39,6 +39,8 @@ func cell(a arrow.Array, i int) any {
 	switch a := a.(type) {
 	case *array.String:
 		return a.Value(i)
+	case *array.Dictionary:
+		return cell(a.Dictionary(), a.GetValueIndex(i))
 	case *array.Int32:
 		return a.Value(i)
 	case *array.Float64:

@@ -1,7 +1,9 @@
 package transform
 
 import (
+	"encoding/binary"
 	"math"
+	"math/bits"
 	"strconv"
 	"unsafe"
 
@@ -43,6 +45,15 @@ func (s *scanner) take(c byte) bool {
 		return false
 	}
 	s.i++
+	return true
+}
+
+// literal reads a text that has to be there as it is, white space too.
+func (s *scanner) literal(text string) bool {
+	if len(s.b)-s.i < len(text) || string(s.b[s.i:s.i+len(text)]) != text {
+		return false
+	}
+	s.i += len(text)
 	return true
 }
 
@@ -140,10 +151,36 @@ func (s *scanner) fixed(n int) ([]byte, bool) {
 
 // digits reads digits into a number, which overflows beyond 19 of them.
 func (s *scanner) digits(into uint64) uint64 {
+	for len(s.b)-s.i >= 8 {
+		value, n := leadingDigits(binary.LittleEndian.Uint64(s.b[s.i:]))
+		into = into*tens[n] + value
+		if s.i += n; n < 8 {
+			return into
+		}
+	}
 	for ; s.i < len(s.b) && s.b[s.i]-'0' <= 9; s.i++ {
 		into = into*10 + uint64(s.b[s.i]-'0')
 	}
 	return into
+}
+
+var tens = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
+
+// leadingDigits is the number that 8 bytes of text begin with, the first of them
+// the lowest, and how many digits it has. It adds up pairs of digits, then pairs
+// of those, then the two halves, each in one multiplication (Lemire, Quickly
+// parsing eight digits, 2018).
+func leadingDigits(text uint64) (value uint64, n int) {
+	const every = 0x0101010101010101
+	digits := text - '0'*every
+	// The highest bit of a byte is set if it is no digit; what is carried from
+	// one byte to the next comes from one that is none already.
+	others := (digits | (text + (0x7f-'9')*every)) & (0x80 * every)
+	n = bits.TrailingZeros64(others) / 8
+	digits <<= 64 - 8*n // as if zeros came before them
+	digits = digits*10 + digits>>8
+	const even = 0x000000FF000000FF
+	return ((digits&even)*(100+1e6<<32) + (digits>>16&even)*(1+1e4<<32)) >> 32, n
 }
 
 // integer reads a whole number from 0 to 999,999,999.
@@ -170,11 +207,32 @@ var exactPowers = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9,
 // exactDigits is how many digits a double holds exactly, whatever they are.
 const exactDigits = 15
 
+// fraction reads a number from 0 to 1 of up to 15 digits, as float does, if it is
+// here and well inside of the page: nearly all numbers are such.
+func (s *scanner) fraction() (float64, bool) {
+	if len(s.b)-s.i < 20 || s.b[s.i] != '0' || s.b[s.i+1] != '.' {
+		return 0, false
+	}
+	mantissa, digits := leadingDigits(binary.LittleEndian.Uint64(s.b[s.i+2:]))
+	if digits == 8 {
+		more, n := leadingDigits(binary.LittleEndian.Uint64(s.b[s.i+10:]))
+		mantissa, digits = mantissa*tens[n]+more, 8+n
+	}
+	if digits == 0 || digits > exactDigits || s.b[s.i+2+digits]|0x20 == 'e' {
+		return 0, false
+	}
+	s.i += 2 + digits
+	return float64(mantissa) / exactPowers[digits], true
+}
+
 // float reads a number to the last digit of the double. One of up to 15 digits
 // times or over a power of ten up to 1e22 is two exact doubles with one rounding
 // between them (Clinger, How to Read Floating Point Numbers Accurately, 1990); the
 // service's have 7 to 9. Others are strconv's.
 func (s *scanner) float() (float64, bool) {
+	if value, ok := s.fraction(); ok {
+		return value, true
+	}
 	negative := s.peek() == '-'
 	start := s.i
 	if negative {

@@ -4,15 +4,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow/memory"
-
+	"github.com/cvexport/cvexport/internal/recycle"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
 	"github.com/cvexport/cvexport/transform"
@@ -24,7 +25,7 @@ func main() {
 		os.Exit(2)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50) // as cvexport does
+		debug.SetGCPercent(25) // as cvexport does
 	}
 	if err := run(context.Background(), os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "ours:", err)
@@ -32,55 +33,49 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, folder, warehouse string) error {
+func run(ctx context.Context, folder, warehouse string) (err error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
 	if err != nil {
 		return err
 	}
 	slices.Sort(files)
 	export := load.Export{ExportID: schema.ID{1}, Project: schema.ID{2}, Iteration: schema.ID{3}, Status: "Completed", StartedAt: time.Now()}
-	spools := map[string]*load.Spool{}
-	for _, t := range schema.DataTables() {
-		if spools[t.Name], err = load.NewSpool("", t, export.ExportID, memory.DefaultAllocator); err != nil {
-			return err
-		}
+	mem := recycle.New()
+	spools, err := load.NewSpools("", export.ExportID, mem)
+	if err != nil {
+		return err
 	}
-	decoder := transform.NewDecoder(transform.Options{ExportID: export.ExportID})
-	defer decoder.Release()
+	defer func() { err = errors.Join(err, spools.Close()) }()
+	decoder := transform.NewDecoder(transform.Options{ExportID: export.ExportID, Memory: mem})
 	images := int32(0)
+	var body []byte
 	for _, name := range files {
-		body, err := os.ReadFile(name)
-		if err != nil {
+		if err := readFile(&body, name); err != nil {
 			return err
 		}
 		page, err := decoder.Decode(body, 0, nil)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if err := page.NumberImages(memory.DefaultAllocator, images); err != nil {
+		if err := page.NumberImages(mem, images); err != nil {
 			return err
 		}
 		images += int32(len(page.IDs))
 		for _, t := range schema.DataTables()[:4] {
-			if err := spools[t.Name].Append(page.ByTable(t.Name)); err != nil {
+			if err := spools.Append(t, page.ByTable(t.Name)); err != nil {
 				return err
 			}
 		}
 		page.Release()
 	}
-	figures := transform.TagPerformances(memory.DefaultAllocator, export.ExportID, nil)
+	figures := transform.TagPerformances(mem, export.ExportID, nil)
 	defer figures.Release()
-	if err := spools[schema.TagPerformance.Name].Append(figures); err != nil {
+	if err := spools.Append(schema.TagPerformance, figures); err != nil {
 		return err
 	}
-	var tables []*load.Table
-	for _, t := range schema.DataTables() {
-		table, err := spools[t.Name].Finish()
-		if err != nil {
-			return err
-		}
-		defer table.Close()
-		tables = append(tables, table)
+	tables, err := spools.Finish()
+	if err != nil {
+		return err
 	}
 	store, err := load.OpenStore(ctx, warehouse)
 	if err != nil {
@@ -92,5 +87,22 @@ func run(ctx context.Context, folder, warehouse string) error {
 		return err
 	}
 	_, err = load.Publish(ctx, store, export, tables, prior)
+	return err
+}
+
+// readFile reads a file into a buffer that is used again, as an export does with
+// the answers of the service.
+func readFile(body *[]byte, name string) (err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	*body = slices.Grow((*body)[:0], int(info.Size()))[:info.Size()]
+	_, err = io.ReadFull(f, *body)
 	return err
 }

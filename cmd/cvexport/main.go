@@ -27,8 +27,9 @@ const (
 	exitInterrupted = 130
 )
 
-// gcPercent is half of Go's default: a fifth less memory, for a twentieth more time.
-const gcPercent = 50
+// gcPercent is a quarter of Go's default. Nearly all memory is buffers that are used
+// again, so that collecting more often costs next to nothing and saves a fifth of it.
+const gcPercent = 25
 
 const tracesTimeout = 5 * time.Second
 

@@ -128,7 +128,7 @@ func checkBuild(t *testing.T, stage instructions.Stage) {
 		if err := syntax.NewPrinter(syntax.SingleLine(true)).Print(&text, f); err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"CGO_ENABLED=0 ", "GOOS=$TARGETOS ", "GOARCH=$TARGETARCH ", " go build ", " -trimpath ", `"-s -w -X main.version=${VERSION}"`, " -o /cvexport ./cmd/cvexport"} {
+		for _, want := range []string{"CGO_ENABLED=0 ", "GOOS=$TARGETOS ", "GOARCH=$TARGETARCH ", " go build ", " -trimpath ", " -tags disable_grpc_modules,grpcnotrace ", `"-s -w -X main.version=${VERSION}"`, " -o /cvexport ./cmd/cvexport"} {
 			if !strings.Contains(text.String(), want) {
 				t.Errorf("the build lacks %s: %s", want, &text)
 			}

@@ -1,0 +1,85 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/cvexport/cvexport/schema"
+)
+
+// spoolBytes is how much memory the rows of all tables take that wait for their row
+// group. Beyond it the table that has most is written, so that an export of ten
+// times the images takes no more memory; its row groups are smaller then.
+const spoolBytes = 12 << 20
+
+// Spools are the spools of one export, one for each of schema.DataTables. They are
+// for one goroutine.
+type Spools struct {
+	spools []*Spool
+	tables []*Table // those that are finished
+}
+
+// NewSpools begins them as [NewSpool] does.
+func NewSpools(dir string, exportID schema.ID, mem memory.Allocator) (*Spools, error) {
+	s := &Spools{}
+	for _, t := range schema.DataTables() {
+		spool, err := NewSpool(dir, t, exportID, mem)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		s.spools = append(s.spools, spool)
+	}
+	return s, nil
+}
+
+// Append writes the rows of rec to the spool of a table, as [Spool.Append] does.
+func (s *Spools) Append(t schema.Table, rec arrow.RecordBatch) error {
+	most, all := s.spools[0], int64(0)
+	found := false
+	for _, spool := range s.spools {
+		if spool.table.Name == t.Name {
+			found = true
+			if err := spool.Append(rec); err != nil {
+				return err
+			}
+		}
+		if all += spool.waiting(); spool.waiting() > most.waiting() {
+			most = spool
+		}
+	}
+	switch {
+	case !found:
+		return fmt.Errorf("table %s has no spool", t.Name)
+	case all > spoolBytes:
+		return most.flush()
+	}
+	return nil
+}
+
+// Finish completes all files, and returns them in the order in which they are
+// published. They belong to the spools, and go with them.
+func (s *Spools) Finish() ([]*Table, error) {
+	for _, spool := range s.spools[len(s.tables):] {
+		table, err := spool.Finish()
+		if err != nil {
+			return nil, err
+		}
+		s.tables = append(s.tables, table)
+	}
+	return s.tables, nil
+}
+
+// Close drops the files, finished or not. Closing them again does nothing.
+func (s *Spools) Close() error {
+	var errs []error
+	for _, spool := range s.spools {
+		errs = append(errs, spool.Abort())
+	}
+	for _, table := range s.tables {
+		errs = append(errs, table.Close())
+	}
+	return errors.Join(errs...)
+}
