@@ -34,9 +34,17 @@ type Listing struct {
 	Tags               []schema.ID // none: every image
 	Concurrency        int         // pages in flight at most; default 4
 
+	// Counted, if set, is what Count has just said; else it is asked for. Not for
+	// more than 20 tags.
+	Counted *int
+
 	// Planned, if set, is told before the first page of each group of tags how
 	// many images and pages it should have.
 	Planned func(images, pages int)
+
+	// After, if set, is called when all pages were read, while the count is asked
+	// for again.
+	After func(context.Context) error
 }
 
 // Page is one raw page.
@@ -72,7 +80,11 @@ func Read[D Decoded](ctx context.Context, c *Client, l Listing, decode func(Page
 		l.Concurrency = 4
 	}
 	known := map[schema.ID]struct{}{}
-	for _, group := range tagGroups(l.Tags) {
+	groups, after := tagGroups(l.Tags), l.After
+	for i, group := range groups {
+		if l.After = nil; i == len(groups)-1 {
+			l.After = after
+		}
 		r := reading[D]{client: c, Listing: l, tags: group, decode: decode, deliver: deliver}
 		if len(known) > 0 {
 			r.known = func(id schema.ID) bool { _, ok := known[id]; return ok }
@@ -135,9 +147,10 @@ type reading[D Decoded] struct {
 	full   bool                   // whether that page was
 }
 
-func (r *reading[D]) run(ctx context.Context) error {
-	var err error
-	if r.before, err = r.client.count(ctx, r.Project, r.Iteration, r.tags); err != nil {
+func (r *reading[D]) run(ctx context.Context) (err error) {
+	if r.Counted != nil {
+		r.before = *r.Counted
+	} else if r.before, err = r.client.count(ctx, r.Project, r.Iteration, r.tags); err != nil {
 		return err
 	}
 	r.seen = make(map[schema.ID]struct{}, min(r.before, 1<<20)) // a count can lie
@@ -145,13 +158,10 @@ func (r *reading[D]) run(ctx context.Context) error {
 	if r.Planned != nil {
 		r.Planned(r.before, pages)
 	}
-	if err := r.planned(ctx, pages); err != nil {
+	if err := r.pages(ctx, pages); err != nil {
 		return err
 	}
-	if err := r.beyond(ctx, pages); err != nil {
-		return err
-	}
-	after, err := r.client.count(ctx, r.Project, r.Iteration, r.tags)
+	after, err := r.end(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,8 +171,22 @@ func (r *reading[D]) run(ctx context.Context) error {
 	return nil
 }
 
-// planned reads the pages that the count calls for.
-func (r *reading[D]) planned(ctx context.Context, pages int) (err error) {
+// end counts again.
+func (r *reading[D]) end(ctx context.Context) (after int, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		after, err = r.client.count(ctx, r.Project, r.Iteration, r.tags)
+		return err
+	})
+	if r.After != nil {
+		group.Go(func() error { return r.After(ctx) })
+	}
+	return after, group.Wait()
+}
+
+// pages reads the pages that the count calls for, and the one after the last, which
+// must have no new image: a count that is too low would otherwise cut the export short.
+func (r *reading[D]) pages(ctx context.Context, planned int) (err error) {
 	window := 2 * r.Concurrency
 	slots := make([]chan D, window) // page n arrives in slots[n % window]
 	for i := range slots {
@@ -186,8 +210,8 @@ func (r *reading[D]) planned(ctx context.Context, pages int) (err error) {
 		}
 	}()
 	next := 0
-	for n := range pages {
-		for ; next < pages && next < n+window && ctx.Err() == nil; next++ {
+	for n := range planned + 1 {
+		for ; next <= planned && next < n+window && ctx.Err() == nil; next++ {
 			number, slot := next, slots[next%window]
 			workers.Go(func() error {
 				page, err := r.fetch(ctx, number)
@@ -199,7 +223,7 @@ func (r *reading[D]) planned(ctx context.Context, pages int) (err error) {
 		}
 		select {
 		case page := <-slots[n%window]:
-			if err := r.take(page, n, pages); err != nil {
+			if err := r.take(page, n, planned); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -213,28 +237,20 @@ func isCancel(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// beyond asks for the page after the last one, which must have no new image: a
-// count that is too low would otherwise cut the export short.
-func (r *reading[D]) beyond(ctx context.Context, number int) error {
-	page, err := r.fetch(ctx, number)
-	if err != nil {
+// take checks a page's images and hands it on.
+func (r *reading[D]) take(page D, number, planned int) error {
+	ids, err := r.fresh(page, number)
+	if number == planned { // it has none, or there is an error
+		page.Release()
 		return err
 	}
-	defer page.Release()
-	_, err = r.fresh(page, number)
-	return err
-}
-
-// take checks a page's images and hands it on.
-func (r *reading[D]) take(page D, number, pages int) error {
-	ids, err := r.fresh(page, number)
 	for _, id := range ids {
 		if _, twice := r.seen[id]; twice && err == nil {
 			err = r.incomplete(number, "image %s is listed twice", id)
 		}
 		r.seen[id] = struct{}{}
 	}
-	if err == nil && !r.full && number < pages-1 {
+	if err == nil && !r.full && number < planned-1 {
 		err = r.incomplete(number, "the list ends after %d images, the service counted %d", len(r.seen), r.before)
 	}
 	if err != nil {

@@ -1,16 +1,19 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/recycle"
@@ -93,15 +96,24 @@ func Export(ctx context.Context, client *extract.Client, store load.Store, r Req
 	exportID := schema.ID(id)
 	r.Progress.Begun(r.Project, plan.Iteration.ID)
 
-	performance, err := client.Performance(ctx, r.Project, plan.Iteration.ID, r.ProbabilityThreshold, r.OverlapThreshold)
+	var performance extract.Performance
+	var read *reading
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		performance, err = client.Performance(groupCtx, r.Project, plan.Iteration.ID, r.ProbabilityThreshold, r.OverlapThreshold)
+		return err
+	})
+	group.Go(func() (err error) {
+		read, err = readImages(groupCtx, client, &plan, r, exportID)
+		return err
+	})
+	err = group.Wait()
+	if read != nil {
+		defer read.close()
+	}
 	if err != nil {
 		return Result{}, err
 	}
-	read, err := readImages(ctx, client, &plan, r, exportID)
-	if err != nil {
-		return Result{}, err
-	}
-	defer read.close()
 	if err := plan.checkImages(int64(read.images), r.Force); err != nil {
 		return Result{}, err
 	}
@@ -155,32 +167,9 @@ type Plan struct {
 }
 
 // Prepare asks the service and the warehouse what there is. It changes nothing.
-func Prepare(ctx context.Context, client *extract.Client, store load.Store, r Request) (Plan, error) {
+func Prepare(ctx context.Context, client *extract.Client, store load.Store, r Request) (p Plan, err error) {
 	r.setDefaults()
-	var (
-		p   Plan
-		err error
-	)
-	if p.Project, err = client.Project(ctx, r.Project); err != nil {
-		return Plan{}, err
-	}
-	if p.Iteration, err = findIteration(ctx, client, r); err != nil {
-		return Plan{}, err
-	}
-	if p.Iteration.Status != extract.Completed {
-		return Plan{}, fmt.Errorf("iteration %s (%s) of project %s is %q, not %s, so it has no results to export: wait until its training has ended: %w",
-			p.Iteration.ID, p.Iteration.Name, r.Project, p.Iteration.Status, extract.Completed, ErrRefused)
-	}
-	if p.IterationTags, err = client.Tags(ctx, r.Project, p.Iteration.ID); err != nil {
-		return Plan{}, err
-	}
-	if p.Filter, err = chooseTags(p.IterationTags, r.Tags); err != nil {
-		return Plan{}, fmt.Errorf("project %s, iteration %s: %w", r.Project, p.Iteration.ID, err)
-	}
-	if p.Images, p.Pages, err = client.Count(ctx, r.Project, p.Iteration.ID, p.tagIDs()); err != nil {
-		return Plan{}, err
-	}
-	if p.Prior, err = load.ReadPrior(ctx, store, r.Project, p.Iteration.ID); err != nil {
+	if p, err = ask(ctx, client, store, r); err != nil {
 		return Plan{}, err
 	}
 	if prior := p.Prior.Export(); prior != nil && len(prior.TagFilter) == 0 && len(p.Filter) > 0 {
@@ -195,6 +184,52 @@ func Prepare(ctx context.Context, client *extract.Client, store load.Store, r Re
 		p.Refusal = p.checkImages(int64(p.Images), false)
 	}
 	return p, nil
+}
+
+// ask asks for what a plan needs all at once: with a service that takes its time,
+// one question after the other is most of a small export. Of what went wrong, it
+// tells what would have been asked for first.
+func ask(ctx context.Context, client *extract.Client, store load.Store, r Request) (p Plan, err error) {
+	var ofProject, ofIteration, ofTags, ofCount, ofPrior error
+	id, err := schema.ParseID(r.Iteration)
+	if r.Iteration == Latest {
+		p.Iteration, err = findLatest(ctx, client, r.Project)
+		id = p.Iteration.ID
+	} else if err != nil {
+		err = fmt.Errorf("iteration: %w", err)
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	var questions sync.WaitGroup
+	questions.Go(func() { p.Project, ofProject = client.Project(ctx, r.Project) })
+	if r.Iteration != Latest {
+		questions.Go(func() { p.Iteration, ofIteration = client.Iteration(ctx, r.Project, id) })
+	}
+	questions.Go(func() { p.IterationTags, ofTags = client.Tags(ctx, r.Project, id) })
+	questions.Go(func() { p.Prior, ofPrior = load.ReadPrior(ctx, store, r.Project, id) })
+	if len(r.Tags) == 0 { // else the tags say what to count
+		questions.Go(func() { p.Images, p.Pages, ofCount = client.Count(ctx, r.Project, id, nil) })
+	}
+	questions.Wait()
+	switch {
+	case ofProject != nil:
+		return Plan{}, ofProject
+	case ofIteration != nil:
+		return Plan{}, ofIteration
+	case p.Iteration.Status != extract.Completed:
+		return Plan{}, fmt.Errorf("iteration %s (%s) of project %s is %q, not %s, so it has no results to export: wait until its training has ended: %w",
+			id, p.Iteration.Name, r.Project, p.Iteration.Status, extract.Completed, ErrRefused)
+	case ofTags != nil:
+		return Plan{}, ofTags
+	}
+	if p.Filter, err = chooseTags(p.IterationTags, r.Tags); err != nil {
+		return Plan{}, fmt.Errorf("project %s, iteration %s: %w", r.Project, id, err)
+	}
+	if len(p.Filter) > 0 {
+		p.Images, p.Pages, ofCount = client.Count(ctx, r.Project, id, p.tagIDs())
+	}
+	return p, cmp.Or(ofCount, ofPrior)
 }
 
 func (p *Plan) tagIDs() []schema.ID {
@@ -215,15 +250,8 @@ func (p *Plan) checkImages(images int64, force bool) error {
 		p.Iteration.ID, p.Project.ID, prior.Images, images, errFewer)
 }
 
-func findIteration(ctx context.Context, client *extract.Client, r Request) (extract.Iteration, error) {
-	if r.Iteration != Latest {
-		id, err := schema.ParseID(r.Iteration)
-		if err != nil {
-			return extract.Iteration{}, fmt.Errorf("iteration: %w", err)
-		}
-		return client.Iteration(ctx, r.Project, id)
-	}
-	list, err := client.Iterations(ctx, r.Project)
+func findLatest(ctx context.Context, client *extract.Client, project schema.ID) (extract.Iteration, error) {
+	list, err := client.Iterations(ctx, project)
 	if err != nil {
 		return extract.Iteration{}, err
 	}
@@ -235,7 +263,7 @@ func findIteration(ctx context.Context, client *extract.Client, r Request) (extr
 		}
 	}
 	if latest == nil {
-		return extract.Iteration{}, fmt.Errorf("project %s has no completed iteration among its %d: train one first: %w", r.Project, len(list), ErrRefused)
+		return extract.Iteration{}, fmt.Errorf("project %s has no completed iteration among its %d: train one first: %w", project, len(list), ErrRefused)
 	}
 	return *latest, nil
 }

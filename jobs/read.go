@@ -33,7 +33,11 @@ type reading struct {
 func readImages(ctx context.Context, client *extract.Client, p *Plan, r Request, exportID schema.ID) (*reading, error) {
 	for attempt := 1; ; attempt++ {
 		read := &reading{request: r, exportID: exportID, unknown: map[string]int{}, attempts: attempt}
-		err := read.run(ctx, client, *p)
+		counted := &p.Images
+		if attempt > 1 || len(p.Filter) > 1 {
+			counted = nil
+		}
+		err := read.run(ctx, client, *p, counted)
 		if err == nil {
 			return read, nil
 		}
@@ -53,7 +57,7 @@ func readImages(ctx context.Context, client *extract.Client, p *Plan, r Request,
 	}
 }
 
-func (read *reading) run(ctx context.Context, client *extract.Client, p Plan) (err error) {
+func (read *reading) run(ctx context.Context, client *extract.Client, p Plan, counted *int) (err error) {
 	r := read.request
 	if read.spools, err = load.NewSpools(r.SpoolDir, read.exportID, r.Memory); err != nil {
 		return err
@@ -62,17 +66,15 @@ func (read *reading) run(ctx context.Context, client *extract.Client, p Plan) (e
 
 	listing := extract.Listing{
 		Project: r.Project, Iteration: p.Iteration.ID, Tags: p.tagIDs(),
-		Concurrency: r.Concurrency, Planned: r.Progress.Planned,
+		Concurrency: r.Concurrency, Counted: counted, Planned: r.Progress.Planned,
+		After: func(ctx context.Context) error { return read.sameTags(ctx, client, p) },
 	}
 	images, err := extract.Read(ctx, client, listing, decoders.decode, read.deliver)
 	if err == nil && images != read.images {
 		err = &extract.IncompleteError{Project: r.Project, Iteration: p.Iteration.ID, Page: -1,
 			What: fmt.Sprintf("%d distinct images were listed and %d written", images, read.images)}
 	}
-	if err != nil {
-		return err
-	}
-	return read.sameTags(ctx, client, p)
+	return err
 }
 
 // sameTags looks whether somebody changed labels or tags meanwhile: then rows of
