@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -24,9 +23,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: ours PAGES WAREHOUSE")
 		os.Exit(2)
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25) // as cvexport does
-	}
+	recycle.Collect() // as cvexport does
 	if err := run(context.Background(), os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "ours:", err)
 		os.Exit(1)

@@ -9,11 +9,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/recycle"
 	"github.com/cvexport/cvexport/internal/telemetry"
 )
 
@@ -27,16 +27,10 @@ const (
 	exitInterrupted = 130
 )
 
-// gcPercent is a quarter of Go's default. Nearly all memory is buffers that are used
-// again, so that collecting more often costs next to nothing and saves a fifth of it.
-const gcPercent = 25
-
 const tracesTimeout = 5 * time.Second
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	recycle.Collect()
 	endCrashes()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
