@@ -73,9 +73,18 @@ func (s *served) export(ctx context.Context, b *benchmark, rate string) (usage, 
 		"--project", s.project.ID.String(), "--iteration", s.project.Iterations[0].ID.String())
 }
 
+// performance is the address of the iteration's figures.
+func (s *served) performance() string {
+	return fmt.Sprintf("%s/customvision/v3.2/training/projects/%s/iterations/%s/performance", s.url, s.project.ID, s.project.Iterations[0].ID)
+}
+
 // images is the address of the iteration's images.
-func (s *served) images() string {
-	return fmt.Sprintf("%s/customvision/v3.2/training/projects/%s/iterations/%s/performance/images", s.url, s.project.ID, s.project.Iterations[0].ID)
+func (s *served) images() string { return s.performance() + "/images" }
+
+// warm asks for what the service works out once.
+func (s *served) warm(ctx context.Context) error {
+	_, err := get(ctx, s.performance()+"?threshold=0.5&overlapThreshold=0.3", "simulated")
+	return err
 }
 
 // fetch saves every page into a folder, four at once, until one is empty.
@@ -100,23 +109,31 @@ func fetch(ctx context.Context, address, folder string) error {
 }
 
 func fetchPage(ctx context.Context, address, file string) (more bool, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
+	body, err := get(ctx, address, os.Getenv("VISION_TRAINING_KEY"))
+	const empty = "[]"
+	if err != nil || string(body) == empty {
 		return false, err
 	}
-	request.Header.Set("Training-key", os.Getenv("VISION_TRAINING_KEY"))
+	return true, os.WriteFile(file, body, 0o644)
+}
+
+func get(ctx context.Context, address, key string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Training-key", key)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		return false, fmt.Errorf("%s: %s: %v", address, response.Status, err)
+	if err != nil {
+		return nil, err
 	}
-	const empty = "[]"
-	if string(body) == empty {
-		return false, nil
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", address, response.Status)
 	}
-	return true, os.WriteFile(file, body, 0o644)
+	return body, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/cvexport/cvexport/internal/recycle"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -21,10 +22,12 @@ import (
 func predictionPage(number int) arrow.RecordBatch {
 	const images, tags = 256, 40
 	random := rand.New(rand.NewPCG(1, uint64(number)))
-	b := array.NewRecordBuilder(memory.DefaultAllocator, schema.Predictions.Arrow(schema.ID{1}))
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema.Predictions.Record(schema.ID{1}))
 	defer b.Release()
-	text := func(c string) *array.StringBuilder {
-		return b.Field(schema.Predictions.Column(c)).(*array.StringBuilder)
+	text := func(c, value string) {
+		if err := b.Field(schema.Predictions.Column(c)).(*array.BinaryDictionaryBuilder).AppendString(value); err != nil {
+			panic(err) // memory alone
+		}
 	}
 	double := func(c string) *array.Float64Builder {
 		return b.Field(schema.Predictions.Column(c)).(*array.Float64Builder)
@@ -35,11 +38,11 @@ func predictionPage(number int) arrow.RecordBatch {
 			image[i] = byte(random.Uint32())
 		}
 		for t := range tags {
-			text("export_id").Append(schema.ID{1}.String())
-			text("image_id").Append(image.String())
+			text("export_id", schema.ID{1}.String())
+			text("image_id", image.String())
 			b.Field(schema.Predictions.Column("prediction_index")).(*array.Int32Builder).Append(int32(t))
-			text("tag_id").Append(schema.ID{byte(t)}.String())
-			text("tag_name").Append(fmt.Sprintf("tag %d", t))
+			text("tag_id", schema.ID{byte(t)}.String())
+			text("tag_name", fmt.Sprintf("tag %d", t))
 			for _, c := range []string{"probability", "box_left", "box_top", "box_width", "box_height"} {
 				double(c).Append(float64(random.Float32()))
 			}
@@ -48,13 +51,13 @@ func predictionPage(number int) arrow.RecordBatch {
 	return b.NewRecordBatch()
 }
 
-// rowGroupSizes are DuckDB's own, two between, and BigQuery's liking.
-var rowGroupSizes = []int64{122_880, 250_000, RowGroupRows, 1_000_000}
+// rowGroupSizes are half of DuckDB's own, that, and up to BigQuery's liking.
+var rowGroupSizes = []int64{61_440, RowGroupRows, 250_000, 500_000}
 
 // spoolPages writes a million predictions, a page at a time.
 func spoolPages(b *testing.B, pages []arrow.RecordBatch, rowGroup int64) *Table {
 	b.Helper()
-	spool, err := newSpool(b.TempDir(), schema.Predictions, schema.ID{1}, memory.DefaultAllocator, rowGroup)
+	spool, err := newSpool(b.TempDir(), schema.Predictions, schema.ID{1}, recycle.New(), rowGroup)
 	if err != nil {
 		b.Fatal(err)
 	}
