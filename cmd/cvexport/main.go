@@ -30,8 +30,8 @@ const (
 const tracesTimeout = 5 * time.Second
 
 func main() {
-	recycle.Collect()
 	endCrashes()
+	recycle.Collect()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
