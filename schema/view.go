@@ -78,10 +78,9 @@ func loadViews() []View {
 	return all
 }
 
-// TablesOf returns the names of the tables that are behind these names of tables,
-// views and functions: themselves, and what views and functions read, through
-// any number of others. A name of nothing is passed over.
-func TablesOf(names ...string) []string {
+// Behind reports which tables, views and functions are behind those names:
+// themselves, and what views and functions read, through any number of others.
+func Behind(names ...string) func(name string) bool {
 	wanted := map[string]bool{}
 	for _, name := range names {
 		wanted[name] = true
@@ -93,13 +92,7 @@ func TablesOf(names ...string) []string {
 			}
 		}
 	}
-	var tables []string
-	for _, t := range Tables() {
-		if wanted[t.Name] {
-			tables = append(tables, t.Name)
-		}
-	}
-	return tables
+	return func(name string) bool { return wanted[name] }
 }
 
 // partitionColumns are those that are only in an object's path.

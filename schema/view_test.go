@@ -41,7 +41,7 @@ func TestViewsAreWellFormed(t *testing.T) {
 	}
 }
 
-func TestTablesOf(t *testing.T) {
+func TestBehind(t *testing.T) {
 	for names, want := range map[string]string{
 		"":                              "",
 		"nothing":                       "",
@@ -55,8 +55,15 @@ func TestTablesOf(t *testing.T) {
 		"export_health":                 "images predictions tags regions tag_performance exports",
 		"iteration_changes predictions": "images predictions tags regions tag_performance exports",
 	} {
-		if got := strings.Join(TablesOf(strings.Fields(names)...), " "); got != want {
-			t.Errorf("TablesOf(%s) = %s, want %s", names, got, want)
+		behind := Behind(strings.Fields(names)...)
+		var tables []string
+		for _, table := range Tables() {
+			if behind(table.Name) {
+				tables = append(tables, table.Name)
+			}
+		}
+		if got := strings.Join(tables, " "); got != want {
+			t.Errorf("behind %s are %s, want %s", names, got, want)
 		}
 	}
 }

@@ -13,23 +13,22 @@ var word = regexp.MustCompile(`[a-z_][a-z0-9_]*`)
 
 // indirect are the words of SQL that may name a table in another way than by
 // writing it down.
-var indirect = []string{"query", "query_table", "json_execute_serialized_sql", "attach", "glob", "parquet", "parquet_scan", "read_parquet"}
+var indirect = []string{"query", "query_table", "json_execute_serialized_sql", "attach", "glob", "parquet", "parquet_scan", "read_parquet", "duckdb_functions"}
 
-// tablesIn reports which tables the SQL may read: those whose name, or the name of a
-// view or function that reads them, is a word in it; all if it may name one
-// in another way. Comments and quoted text count too, which does no harm.
-func tablesIn(text string) func(table string) bool {
+// namesIn reports which tables, views and functions the SQL may need: those whose
+// name is a word in it, and what they read; all if it may name one in another way.
+// Comments and quoted text count too, which does no harm.
+func namesIn(text string) func(name string) bool {
 	words := word.FindAllString(strings.ToLower(text), -1)
-	tables := schema.TablesOf(words...)
 	for _, w := range words {
 		if slices.Contains(indirect, w) {
-			return anyTable
+			return anyName
 		}
 	}
-	return func(table string) bool { return slices.Contains(tables, table) }
+	return schema.Behind(words...)
 }
 
-func anyTable(string) bool { return true }
+func anyName(string) bool { return true }
 
 // listing says of each view and function, in a line, how it is called and what it is.
 func listing() string {

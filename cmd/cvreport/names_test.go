@@ -1,13 +1,14 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/cvexport/cvexport/schema"
 )
 
-func TestTablesIn(t *testing.T) {
+func TestNamesIn(t *testing.T) {
 	const all = "images predictions tags regions tag_performance exports"
 	for text, want := range map[string]string{
 		"SELECT 1":                               "",
@@ -25,7 +26,7 @@ func TestTablesIn(t *testing.T) {
 		"SELECT queries FROM exports":            "exports",
 	} {
 		want2 := strings.Fields(want)
-		wanted := tablesIn(text)
+		wanted := namesIn(text)
 		var got []string
 		for _, table := range schema.Tables() {
 			if wanted(table.Name) {
@@ -34,6 +35,29 @@ func TestTablesIn(t *testing.T) {
 		}
 		if strings.Join(got, " ") != strings.Join(want2, " ") {
 			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// Of the functions, those are made that the SQL names, and those that they read.
+func TestFunctionsIn(t *testing.T) {
+	root := newWarehouse(t, "warehouse")
+	for text, want := range map[string]string{
+		"FROM images":                      "",
+		"FROM confusion()":                 "confusion mistakes outcomes",
+		"FROM duckdb_functions() LIMIT 0;": "average_precision best_threshold confusion hardest_images iteration_changes label_suspects mistakes outcomes precision_recall_curve tag_metrics",
+	} {
+		db, err := openFor(t.Context(), root, anyName, namesIn(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		err = db.QueryRow("SELECT coalesce(string_agg(DISTINCT function_name, ' ' ORDER BY function_name), '') FROM duckdb_functions() WHERE function_type = 'table_macro' AND NOT internal").Scan(&got)
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("%s has %q, want %q", text, got, want)
 		}
 	}
 }

@@ -92,15 +92,16 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.close()) }()
-	want := tablesIn(text)
-	root, err := c.localFolder(ctx, stderr, want)
+	wanted := namesIn(text)
+	root, err := c.localFolder(ctx, stderr, wanted)
 	if err != nil {
 		return err
 	}
+	there := wanted
 	if !c.isRemote() {
-		want = anyTable
+		there = anyName
 	}
-	db, err := openTables(ctx, root, want)
+	db, err := openFor(ctx, root, there, wanted)
 	if err != nil {
 		return c.explain(err, root)
 	}

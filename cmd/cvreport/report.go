@@ -42,7 +42,7 @@ func (c *reportCommand) pictures() (report.Pictures, error) {
 
 // load computes a report in a database of its own, which it needs.
 func (c *reportCommand) load(ctx context.Context, stderr io.Writer, options report.Options) (_ *report.Page, err error) {
-	root, err := c.localFolder(ctx, stderr, anyTable)
+	root, err := c.localFolder(ctx, stderr, anyName)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (o *opener) folder(ctx context.Context) (string, error) {
 	if o.root != "" && (!o.source.isRemote() || time.Since(o.at) < remoteAge) {
 		return o.root, nil
 	}
-	root, err := o.source.localFolder(ctx, o.stderr, anyTable)
+	root, err := o.source.localFolder(ctx, o.stderr, anyName)
 	if err != nil {
 		return "", err
 	}

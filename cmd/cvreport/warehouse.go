@@ -40,16 +40,16 @@ func warehousePath(address string) (string, error) {
 // views and functions over them. Nothing is downloaded: the Parquet reader is
 // built in.
 func openWarehouse(ctx context.Context, root string) (*sql.DB, error) {
-	return openTables(ctx, root, anyTable)
+	return openFor(ctx, root, anyName, anyName)
 }
 
-// openTables opens a warehouse of which only the wanted tables are looked at.
-// The others are empty.
-func openTables(ctx context.Context, root string, want func(table string) bool) (_ *sql.DB, err error) {
+// openFor opens a warehouse of which only the tables that are there are looked at,
+// the others are empty, and only the wanted functions are made.
+func openFor(ctx context.Context, root string, there, wanted func(name string) bool) (_ *sql.DB, err error) {
 	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(root)}
 	for _, t := range schema.Tables() {
 		found := false
-		if want(t.Name) {
+		if there(t.Name) {
 			found, err = hasParquet(filepath.Join(root, t.Name))
 		}
 		if err != nil {
@@ -57,6 +57,11 @@ func openTables(ctx context.Context, root string, want func(table string) bool) 
 		}
 		if !found {
 			script.Empty = append(script.Empty, t.Name)
+		}
+	}
+	for _, v := range schema.Views() {
+		if len(v.Arguments) > 0 && !wanted(v.Name) {
+			script.Without = append(script.Without, v.Name)
 		}
 	}
 	db, err := sql.Open("duckdb", "")
