@@ -15,10 +15,7 @@ import (
 // encodeExport returns the exports object of e.
 func encodeExport(e Export) ([]byte, error) {
 	var body bytes.Buffer
-	tw, err := newTableWriter(&body, schema.Exports, e.ExportID, memory.DefaultAllocator, RowGroupRows)
-	if err != nil {
-		return nil, err
-	}
+	tw := newTableWriter(&body, schema.Exports, e.ExportID, memory.DefaultAllocator, RowGroupRows)
 	rec, err := exportRecord(e, memory.DefaultAllocator)
 	if err != nil {
 		tw.discard()

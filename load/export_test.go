@@ -116,10 +116,7 @@ func TestExportOfAnotherVersion(t *testing.T) {
 	}})
 	defer rec.Release()
 	var body bytes.Buffer
-	tw, err := newTableWriter(&body, table, exportB, memory.DefaultAllocator, 10)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tw := newTableWriter(&body, table, exportB, memory.DefaultAllocator, 10)
 	if err := errors.Join(tw.append(rec), tw.close()); err != nil {
 		t.Fatal(err)
 	}
@@ -139,10 +136,7 @@ func TestDecodeExportRefuses(t *testing.T) {
 		rec := record(memory.DefaultAllocator, table, rows)
 		defer rec.Release()
 		var body bytes.Buffer
-		tw, err := newTableWriter(&body, table, exportA, memory.DefaultAllocator, 10)
-		if err != nil {
-			t.Fatal(err)
-		}
+		tw := newTableWriter(&body, table, exportA, memory.DefaultAllocator, 10)
 		if err := errors.Join(tw.append(rec), tw.close()); err != nil {
 			t.Fatal(err)
 		}

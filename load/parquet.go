@@ -34,7 +34,7 @@ const dataPageSize = 256 << 10
 
 // writerProperties are chosen for the oldest reader rather than the smallest
 // file: version 1 data pages, plain and dictionary encodings, no page index.
-func writerProperties(t schema.Table, mem memory.Allocator) *parquet.WriterProperties {
+func writerProperties(t schema.Table, mem memory.Allocator, plain func(column int) bool) *parquet.WriterProperties {
 	options := []parquet.WriterProperty{
 		parquet.WithAllocator(mem),
 		parquet.WithVersion(parquet.V2_6), // the format's; it names microseconds and UTC
@@ -46,11 +46,12 @@ func writerProperties(t schema.Table, mem memory.Allocator) *parquet.WriterPrope
 		parquet.WithPageIndexEnabled(false),
 		parquet.WithDictionaryDefault(false),
 	}
-	for _, c := range t.Columns {
-		if c.Repeats {
-			options = append(options, parquet.WithDictionaryFor(c.Name, true))
+	for i, c := range t.Columns {
+		if !c.Repeats || plain(i) {
+			continue
 		}
-		if c.Repeats && c.Type == schema.String {
+		options = append(options, parquet.WithDictionaryFor(c.Name, true))
+		if c.Type == schema.String {
 			// The least and the greatest of a row group's ids or names rule
 			// nothing out, and to find them takes a tenth of an export's time.
 			options = append(options, parquet.WithStatsFor(c.Name, false))

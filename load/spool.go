@@ -39,9 +39,7 @@ func newSpool(dir string, t schema.Table, exportID schema.ID, mem memory.Allocat
 	if err != nil {
 		return nil, s.failed("begin", err)
 	}
-	if s.writer, err = newTableWriter(file, t, exportID, mem, rowGroupRows); err != nil {
-		return nil, errors.Join(s.failed("begin", err), file.Close())
-	}
+	s.writer = newTableWriter(file, t, exportID, mem, rowGroupRows)
 	s.file = file
 	return s, nil
 }

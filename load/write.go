@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -19,10 +20,11 @@ import (
 // one dictionary, put together from those of the records, so that no value is
 // looked up a second time.
 type tableWriter struct {
+	table   schema.Table
 	schema  *arrow.Schema
 	mem     memory.Allocator
 	sink    *sink
-	writer  *pqarrow.FileWriter
+	writer  *pqarrow.FileWriter // nil until the first row group
 	rows    int64
 	waiting rowGroup
 	err     error // what went wrong first; it stays wrong
@@ -36,23 +38,18 @@ type rowGroup struct {
 	records []arrow.RecordBatch
 }
 
-func newTableWriter(w io.Writer, t schema.Table, exportID schema.ID, mem memory.Allocator, rowGroupRows int64) (*tableWriter, error) {
-	tw := &tableWriter{schema: t.Arrow(exportID), mem: mem, sink: &sink{w: w}, waiting: rowGroup{most: rowGroupRows}}
-	err := guard(func() (err error) {
-		// The Arrow schema is not stored a second time, in Arrow's own form:
-		// Parquet's types say all of it, and other readers trip over it.
-		tw.writer, err = pqarrow.NewFileWriter(tw.schema, tw.sink,
-			writerProperties(t, mem),
-			pqarrow.NewArrowWriterProperties(pqarrow.WithAllocator(mem)))
-		return err
-	})
-	if err == nil {
-		err = tw.sink.err
-	}
-	if err != nil {
-		return nil, err
-	}
-	return tw, nil
+func newTableWriter(w io.Writer, t schema.Table, exportID schema.ID, mem memory.Allocator, rowGroupRows int64) *tableWriter {
+	return &tableWriter{table: t, schema: t.Arrow(exportID), mem: mem, sink: &sink{w: w}, waiting: rowGroup{most: rowGroupRows}}
+}
+
+// open begins the file. Its first row group tells which columns get a dictionary.
+func (tw *tableWriter) open() (err error) {
+	// The Arrow schema is not stored a second time, in Arrow's own form:
+	// Parquet's types say all of it, and other readers trip over it.
+	tw.writer, err = pqarrow.NewFileWriter(tw.schema, tw.sink,
+		writerProperties(tw.table, tw.mem, tw.waiting.seldomRepeats),
+		pqarrow.NewArrowWriterProperties(pqarrow.WithAllocator(tw.mem)))
+	return cmp.Or(err, tw.sink.err)
 }
 
 // append takes the rows of rec, which must have the table's columns, as they are
@@ -123,6 +120,20 @@ func (g *rowGroup) add(rec arrow.RecordBatch) {
 
 func (g *rowGroup) full() bool { return g.rows >= g.most || g.bytes >= spoolBytes }
 
+// seldomRepeats reports whether a column has a word for every fourth row or more:
+// zstd makes less of those than a dictionary and its indices.
+func (g *rowGroup) seldomRepeats(column int) bool {
+	words := int64(0)
+	for _, rec := range g.records {
+		d, ok := rec.Column(column).(*array.Dictionary)
+		if !ok {
+			return false
+		}
+		words += int64(d.Dictionary().Len())
+	}
+	return words*4 >= g.rows
+}
+
 func (g *rowGroup) clear() {
 	for _, rec := range g.records {
 		rec.Release()
@@ -151,6 +162,11 @@ func (tw *tableWriter) flush() error {
 // writeGroup writes what waits as a row group.
 func (tw *tableWriter) writeGroup() error {
 	defer tw.waiting.clear()
+	if tw.writer == nil {
+		if err := tw.open(); err != nil {
+			return err
+		}
+	}
 	if err := tw.writer.NewRowGroupChecked(); err != nil {
 		return err
 	}
@@ -187,7 +203,14 @@ func (tw *tableWriter) close() error {
 		tw.discard()
 		return err
 	}
-	tw.err = guard(tw.writer.Close)
+	tw.err = guard(func() error {
+		if tw.writer == nil { // there are no rows
+			if err := tw.open(); err != nil {
+				return err
+			}
+		}
+		return tw.writer.Close()
+	})
 	if tw.sink.err != nil {
 		tw.err = tw.sink.err
 	}
@@ -199,7 +222,9 @@ func (tw *tableWriter) close() error {
 func (tw *tableWriter) discard() {
 	tw.sink.err = errDiscarded
 	tw.waiting.clear()
-	_ = guard(tw.writer.Close)
+	if tw.writer != nil {
+		_ = guard(tw.writer.Close)
+	}
 }
 
 var errDiscarded = errors.New("the file was discarded")

@@ -35,10 +35,7 @@ func TestFullDisk(t *testing.T) {
 	rec := record(mem, table, rows[:20])
 	defer rec.Release()
 	write := func(disk *fullDisk) error {
-		tw, err := newTableWriter(disk, table, exportA, mem, 25)
-		if err != nil {
-			return err
-		}
+		tw := newTableWriter(disk, table, exportA, mem, 25)
 		for range 3 {
 			if err := tw.append(rec); err != nil {
 				return errors.Join(err, tw.close())
@@ -54,6 +51,30 @@ func TestFullDisk(t *testing.T) {
 	for size := 0; size < enough.Len(); size += stride {
 		if err := write(&fullDisk{left: size}); !errors.Is(err, syscall.ENOSPC) {
 			t.Fatalf("room for %d of %d bytes: error %v, want %v", size, enough.Len(), err, syscall.ENOSPC)
+		}
+	}
+}
+
+// A column has a dictionary if its words repeat, in the file's first row group.
+func TestDictionaries(t *testing.T) {
+	table := schema.Tags
+	for words, want := range map[int]bool{1: true, 10: true, 24: true, 25: false, 100: false} {
+		mem := checkedMemory(t)
+		rows := goldenRows(table, 100)
+		for i, r := range rows {
+			r[table.Column("image_id")] = schema.ID{1, byte(i % words)}.String()
+		}
+		tbl := spooledAs(t, mem, table, table.Record(exportA), rows, 1000, 100)
+		fr, err := openParquet(tbl, tbl.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		chunk, err := fr.ParquetReader().MetaData().RowGroup(0).ColumnChunk(table.Column("image_id"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := chunk.HasDictionaryPage(); got != want {
+			t.Errorf("%d words of 100: a dictionary: %v, want %v", words, got, want)
 		}
 	}
 }

@@ -66,7 +66,7 @@ const (
 	literalsHeaderSize = 5
 
 	// literalsBlock is how much of a page has a code of its own.
-	literalsBlock = 64 << 10
+	literalsBlock = 128 << 10
 )
 
 var scratches = sync.Pool{New: func() any { return &huff0.Scratch{Reuse: huff0.ReusePolicyNone} }}

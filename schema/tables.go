@@ -34,8 +34,8 @@ var (
 		{Name: "image_id", Type: String, Doc: "the image"},
 		{Name: "image_index", Type: Int32, Doc: "the image's place in the export, from 0, oldest first"},
 		{Name: "created", Type: Timestamp, Nullable: true, Doc: "when the image was uploaded"},
-		{Name: "width", Type: Int32, Nullable: true, Doc: "in pixels"},
-		{Name: "height", Type: Int32, Nullable: true, Doc: "in pixels"},
+		{Name: "width", Type: Int32, Nullable: true, Repeats: true, Doc: "in pixels"},
+		{Name: "height", Type: Int32, Nullable: true, Repeats: true, Doc: "in pixels"},
 		{Name: "image_uri", Type: String, Nullable: true, Doc: "where the service keeps the image; without its access token unless asked for"},
 		{Name: "thumbnail_uri", Type: String, Nullable: true, Doc: "where the service keeps a small picture of it; without its access token unless asked for"},
 	}}
