@@ -120,6 +120,10 @@ func (s *scanner) text(into *text) bool {
 	}
 	start, escaped := s.i, false
 	for ; s.i < len(s.b); s.i++ {
+		s.plain()
+		if s.i == len(s.b) {
+			return false
+		}
 		switch c := s.b[s.i]; {
 		case c == '"':
 			*into = text{bytes: s.b[start:s.i], present: true}
@@ -138,6 +142,24 @@ func (s *scanner) text(into *text) bool {
 		}
 	}
 	return false
+}
+
+// plain goes over the bytes of a string that stand for themselves, eight at a time,
+// and may stop short of the first that does not.
+func (s *scanner) plain() {
+	const every = 0x0101010101010101
+	for len(s.b)-s.i >= 8 {
+		text := binary.LittleEndian.Uint64(s.b[s.i:])
+		quote, backslash := text^'"'*every, text^'\\'*every
+		// The highest bit of a byte is set if the byte is below 0x20, or 0 as a
+		// quote and a backslash are now; those behind the first may be wrong.
+		special := ((text - 0x20*every) &^ text) | ((quote - every) &^ quote) | ((backslash - every) &^ backslash)
+		if special &= 0x80 * every; special != 0 {
+			s.i += bits.TrailingZeros64(special) / 8
+			return
+		}
+		s.i += 8
+	}
 }
 
 // fixed reads a string of n bytes without escapes, which its reader has to check.
