@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -23,9 +22,9 @@ type Spool struct {
 }
 
 // NewSpool begins a file for the table in the folder dir, or the system's if it is
-// empty, which must not be inside a warehouse. The file has no name (on Windows, a name that does not
-// end in .parquet), so that a killed program leaves nothing behind.
-// Memory is taken from mem.
+// empty, which must not be inside a warehouse. The file has no name (on Windows, a
+// name that does not end in .parquet), so that a killed program leaves nothing
+// behind. Memory is taken from mem.
 func NewSpool(dir string, t schema.Table, exportID schema.ID, mem memory.Allocator) (*Spool, error) {
 	return newSpool(dir, t, exportID, mem, RowGroupRows)
 }
@@ -164,40 +163,4 @@ func (t *Table) check() error {
 		return fmt.Errorf("export %s was written, the file says %q", t.exportID, id)
 	}
 	return nil
-}
-
-// tempFile is a file that goes away with the program. Where an open file can
-// be unlinked it has no name from the start, so that even kill -9 leaves none.
-type tempFile struct {
-	*os.File
-	named  bool
-	closed bool
-}
-
-func newTempFile(dir, pattern string) (*tempFile, error) {
-	f, err := os.CreateTemp(dir, pattern)
-	if err != nil {
-		return nil, err
-	}
-	t := &tempFile{File: f, named: true}
-	if runtime.GOOS != "windows" {
-		if err := os.Remove(f.Name()); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-		t.named = false
-	}
-	return t, nil
-}
-
-// Close closes and removes the file. Closing it again does nothing.
-func (t *tempFile) Close() error {
-	if t.closed {
-		return nil
-	}
-	t.closed = true
-	err := t.File.Close()
-	if t.named {
-		err = errors.Join(err, os.Remove(t.Name()))
-	}
-	return err
 }
