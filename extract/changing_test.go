@@ -93,6 +93,8 @@ func TestAChangingListingIsThatOfOneMoment(t *testing.T) {
 					return page, json.Unmarshal(p.Body, &page.ids)
 				},
 				func(p idPage) error { got = append(got, p.ids[min(p.skip, len(p.ids)):]...); return nil })
+			service.mu.Lock() // a request that was given up may still be on its way there
+			defer service.mu.Unlock()
 			var incomplete *IncompleteError
 			switch {
 			case err == nil:
