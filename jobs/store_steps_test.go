@@ -91,7 +91,7 @@ func (s *steps) failAt(t *testing.T, at int, how failure, content int) (operatio
 // verify reads it: nothing is lost, nothing is told to be damaged that is not
 // unless it could not be read, and an undisturbed run finds everything whole.
 func TestNightAndVerifyFailAtEveryStep(t *testing.T) {
-	stride := 7
+	stride := 13
 	if longForm {
 		stride = 1
 	}
