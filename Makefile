@@ -60,7 +60,7 @@ faults: cc sbom ## the long form of the tests of faults, and every fuzz target f
 		> bin/faults.txt 2>&1 || { grep -vE '^=== |--- PASS' bin/faults.txt; exit 1; }
 	@grep -hoE 'FIGURES: .*' bin/faults.txt
 	$(MAKE) fuzz FUZZTIME=$(FUZZTIME) > bin/fuzz.txt 2>&1 || { tail -40 bin/fuzz.txt; exit 1; }
-	@awk '/^Fuzz/ { if (f) print "FIGURES: " f ": " n " inputs"; f = $$1 } /execs:/ { sub(/.*execs: /, ""); n = $$1 } END { print "FIGURES: " f ": " n " inputs" }' bin/fuzz.txt
+	@awk '/^Fuzz/ { if (f) print "FIGURES: " f ": " n " inputs"; f = $$0 } /execs:/ { sub(/.*execs: /, ""); n = $$1 } END { print "FIGURES: " f ": " n " inputs" }' bin/fuzz.txt
 
 sbom: build ## what is inside of the programs, as bin/*.cdx.json (CycloneDX), and the licences, as bin/licences.txt
 	@for program in cvexport cvreport; do \
@@ -68,9 +68,9 @@ sbom: build ## what is inside of the programs, as bin/*.cdx.json (CycloneDX), an
 	cd tools && go run ./licences ../bin/cvexport.cdx.json ../bin/cvreport.cdx.json > ../bin/licences.txt
 
 fuzz: cc ## every fuzz target for FUZZTIME each
-	@for f in $$(grep -rhoE '^func Fuzz[A-Za-z]+' --include='*_test.go' . | cut -d' ' -f2 | sort -u); do \
-		dir=$$(dirname $$(grep -rlE "^func $$f\(" --include='*_test.go' . | head -1)); \
-		echo "$$f in $$dir"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s $$dir || exit 1; done
+	@grep -roE '^func Fuzz[A-Za-z]+' --include='*_test.go' . | sort | while IFS=: read -r file f; do \
+		f=$${f#func }; dir=$$(dirname $$file); echo "$$f in $$dir"; \
+		go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s $$dir || exit 1; done
 
 bench: cc ## cvexport against DuckDB on the same pages (bench/results.md), and the parts by themselves; nothing else should run meanwhile
 	mkdir -p bin
