@@ -104,9 +104,15 @@ func Read(name string) (*File, error) {
 
 // Parse decodes and checks a configuration. Errors begin with name:line:column
 // and the field, and show no value that could be a key.
-func Parse(name string, body []byte) (*File, error) {
+func Parse(name string, body []byte) (_ *File, err error) {
+	// The reader of YAML panics on some of what no configuration has, such as a tag
+	// with a comment in place of its value. What it says then could show anything.
+	defer func() {
+		if recover() != nil {
+			err = fmt.Errorf("%s: it holds YAML that cannot be read; leave out tags (!), anchors (&) and aliases (*)", name)
+		}
+	}()
 	source := &source{name: name}
-	var err error
 	if source.file, err = parser.ParseBytes(body, 0); err != nil {
 		return nil, source.wrap(err)
 	}

@@ -102,6 +102,14 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// What the reader of YAML does not live through is an error like any other.
+func TestParseOddYAML(t *testing.T) {
+	file, err := Parse("x.yaml", []byte("rate: 0\nresources: !0 #00000000"))
+	if file != nil || err == nil || !strings.Contains(err.Error(), "x.yaml: it holds YAML that cannot be read; leave out tags") {
+		t.Errorf("%+v, %v", file, err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(valid))
 	f.Add([]byte("resources: [{name: a, endpoint: eastus, key: {env: A}}]"))
