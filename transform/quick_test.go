@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/google/go-cmp/cmp"
@@ -62,7 +63,7 @@ func FuzzQuick(f *testing.F) {
 		defer mem.AssertSize(t, 0)
 		d := NewDecoder(Options{ExportID: exportID, Memory: mem})
 		d.body, d.repeats = body, repeated
-		took := d.quick.page()
+		took := utf8.Valid(body) && d.quick.page() // as Decode does
 		d.discard()
 		got, err := d.Decode(body, repeated, nil)
 		want, wantErr := plainly(body, repeated)
