@@ -13,7 +13,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
-	"github.com/cvexport/cvexport/internal/recycle"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -52,21 +51,21 @@ func predictionPage(number int) arrow.RecordBatch {
 }
 
 // rowGroupSizes are half of DuckDB's own, that, and up to BigQuery's liking.
-var rowGroupSizes = []int64{61_440, RowGroupRows, 250_000, 500_000}
+var rowGroupSizes = []int64{61_440, rowGroupRows, 250_000, 500_000}
 
 // spoolPages writes a million predictions, a page at a time.
 func spoolPages(b *testing.B, pages []arrow.RecordBatch, rowGroup int64) *Table {
 	b.Helper()
-	spool, err := newSpool(b.TempDir(), schema.Predictions, schema.ID{1}, recycle.New(), rowGroup)
+	spool, err := newSpool(b.TempDir(), schema.Predictions, schema.ID{1}, rowGroup)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for _, page := range pages {
-		if err := spool.Append(page); err != nil {
+		if err := spool.append(page); err != nil {
 			b.Fatal(err)
 		}
 	}
-	table, err := spool.Finish()
+	table, err := spool.finish()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -115,12 +115,11 @@ func TestExportOfAnotherVersion(t *testing.T) {
 		int64(7), []any{map[string]any{"codec": "zstd", "table": "tags", "key": "k", "rows": int64(3)}}, 1.5, exportB.String(), []any{"x"}, created,
 	}})
 	defer rec.Release()
-	var body bytes.Buffer
-	tw := newTableWriter(&body, table, exportB, memory.DefaultAllocator, 10)
-	if err := errors.Join(tw.append(rec), tw.close()); err != nil {
+	body, err := encodeTable(table, rec)
+	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodeExport(body.Bytes())
+	got, err := decodeExport(body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,12 +134,11 @@ func TestDecodeExportRefuses(t *testing.T) {
 		t.Helper()
 		rec := record(memory.DefaultAllocator, table, rows)
 		defer rec.Release()
-		var body bytes.Buffer
-		tw := newTableWriter(&body, table, exportA, memory.DefaultAllocator, 10)
-		if err := errors.Join(tw.append(rec), tw.close()); err != nil {
+		body, err := encodeTable(table, rec)
+		if err != nil {
 			t.Fatal(err)
 		}
-		return body.Bytes()
+		return body
 	}
 	one := func(name string, kind schema.Type) schema.Table {
 		return schema.Table{Name: "exports", Columns: []schema.Column{{Name: name, Type: kind}}}

@@ -14,13 +14,13 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// RowGroupRows is how many rows a row group holds at most, whatever the size of the
+// rowGroupRows is how many rows a row group holds at most, whatever the size of the
 // records appended: what DuckDB writes itself. At 64,000, 122,880 and 250,000 rows
 // it takes 0.83, 0.92 and 0.97 of the time it needs for its own files to aggregate
 // 400,000 predictions, 0.61, 0.81 and 1.30 to find those of one image, 0.80, 0.88
 // and 0.86 for those of one tag, and an export takes 70, 74 and 82 MiB. BigQuery
 // recommends row groups of 16 MiB, which these narrow tables have at 400,000 rows.
-const RowGroupRows = 122_880
+const rowGroupRows = 122_880
 
 // zstdLevel is the fastest. What dictionaries leave is doubles, in which no level
 // finds anything to repeat: at zstd's default, 3, the files are 0.1 % smaller, and
@@ -34,9 +34,8 @@ const dataPageSize = 256 << 10
 
 // writerProperties are chosen for the oldest reader rather than the smallest
 // file: version 1 data pages, plain and dictionary encodings, no page index.
-func writerProperties(t schema.Table, mem memory.Allocator, plain func(column int) bool) *parquet.WriterProperties {
+func writerProperties(t schema.Table, plain func(column int) bool) *parquet.WriterProperties {
 	options := []parquet.WriterProperty{
-		parquet.WithAllocator(mem),
 		parquet.WithVersion(parquet.V2_6), // the format's; it names microseconds and UTC
 		parquet.WithDataPageVersion(parquet.DataPageV1),
 		parquet.WithDataPageSize(dataPageSize),
@@ -47,25 +46,15 @@ func writerProperties(t schema.Table, mem memory.Allocator, plain func(column in
 		parquet.WithDictionaryDefault(false),
 	}
 	for i, c := range t.Columns {
-		if !c.Repeats || plain(i) {
-			continue
-		}
-		options = append(options, parquet.WithDictionaryFor(c.Name, true))
-		if c.Type == schema.String {
-			// The least and the greatest of a row group's ids or names rule
-			// nothing out, and to find them takes a tenth of an export's time.
-			options = append(options, parquet.WithStatsFor(c.Name, false))
+		if c.Repeats && c.Type == schema.String && !plain(i) {
+			options = append(options, parquet.WithDictionaryFor(c.Name, true))
 		}
 	}
 	return parquet.NewWriterProperties(options...)
 }
 
-// sink is what a Parquet writer writes to. It counts the bytes and sums them
-// on their way. It has no Close, which the writer would call.
-//
-// The Parquet writer is never told of a failed write: what it does then is to
-// panic, or to leave buffers behind. The sink keeps the first error, drops
-// what follows, and is asked after every call.
+// sink is what a file is written to. It counts the bytes and sums them on their
+// way. After an error it takes nothing more.
 type sink struct {
 	w    io.Writer
 	size int64
@@ -74,16 +63,20 @@ type sink struct {
 }
 
 func (s *sink) Write(p []byte) (int, error) {
-	if s.err == nil {
-		var n int
-		if n, s.err = s.w.Write(p); s.err == nil && n < len(p) {
-			s.err = io.ErrShortWrite
-		}
-		s.size += int64(n)
-		s.crc = crc32.Update(s.crc, castagnoli, p[:n])
+	if s.err != nil {
+		return 0, s.err
 	}
-	return len(p), nil
+	var n int
+	if n, s.err = s.w.Write(p); s.err == nil && n < len(p) {
+		s.err = io.ErrShortWrite
+	}
+	s.size += int64(n)
+	s.crc = crc32.Update(s.crc, castagnoli, p[:n])
+	return n, s.err
 }
+
+// Tell returns how many bytes were written.
+func (s *sink) Tell() int64 { return s.size }
 
 // openParquet reads the footer of a Parquet file of size bytes.
 func openParquet(r io.ReaderAt, size int64) (*pqarrow.FileReader, error) {

@@ -58,16 +58,16 @@ var finishedTables = map[string][]*Table{}
 // finished writes rows to a file, which is the caller's to close.
 func finished(t *testing.T, table schema.Table, exportID schema.ID, rows []row) *Table {
 	t.Helper()
-	s, err := newSpool(os.TempDir(), table, exportID, memory.DefaultAllocator, 100)
+	s, err := newSpool(os.TempDir(), table, exportID, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rec := record(memory.DefaultAllocator, table, rows)
 	defer rec.Release()
-	if err := s.Append(rec); err != nil {
+	if err := s.append(rec); err != nil {
 		t.Fatal(err)
 	}
-	tbl, err := s.Finish()
+	tbl, err := s.finish()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,14 +6,13 @@ import (
 	"os"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Spool collects the rows of one table in a local Parquet file that nobody
+// spool collects the rows of one table in a local Parquet file that nobody
 // else sees, until it is whole. It is for one goroutine.
-type Spool struct {
+type spool struct {
 	table    schema.Table
 	exportID schema.ID
 	dir      string
@@ -21,31 +20,27 @@ type Spool struct {
 	writer   *tableWriter
 }
 
-// NewSpool begins a file for the table in the folder dir, or the system's if it is
+// newSpool begins a file for the table in the folder dir, or the system's if it is
 // empty, which must not be inside a warehouse. The file has no name (on Windows, a
 // name that does not end in .parquet), so that a killed program leaves nothing
-// behind. Memory is taken from mem.
-func NewSpool(dir string, t schema.Table, exportID schema.ID, mem memory.Allocator) (*Spool, error) {
-	return newSpool(dir, t, exportID, mem, RowGroupRows)
-}
-
-func newSpool(dir string, t schema.Table, exportID schema.ID, mem memory.Allocator, rowGroupRows int64) (*Spool, error) {
+// behind.
+func newSpool(dir string, t schema.Table, exportID schema.ID, rowGroupRows int64) (*spool, error) {
 	if dir == "" {
 		dir = os.TempDir()
 	}
-	s := &Spool{table: t, exportID: exportID, dir: dir}
+	s := &spool{table: t, exportID: exportID, dir: dir}
 	file, err := newTempFile(dir, "cvexport-"+t.Name+"-*.spool")
 	if err != nil {
 		return nil, s.failed("begin", err)
 	}
-	s.writer = newTableWriter(file, t, exportID, mem, rowGroupRows)
+	s.writer = newTableWriter(file, t, exportID, rowGroupRows)
 	s.file = file
 	return s, nil
 }
 
-// Append writes the rows of rec, which must have exactly the columns of the
+// append writes the rows of rec, which must have exactly the columns of the
 // table, and does not keep it. After an error the spool can only be aborted.
-func (s *Spool) Append(rec arrow.RecordBatch) error {
+func (s *spool) append(rec arrow.RecordBatch) error {
 	if s.file == nil {
 		return s.failed("write", errClosed)
 	}
@@ -55,10 +50,10 @@ func (s *Spool) Append(rec arrow.RecordBatch) error {
 	return nil
 }
 
-// Finish completes the file, opens it again and compares its rows with those
-// appended. The spool is over then, also when Finish fails; the file belongs
+// finish completes the file, opens it again and compares its rows with those
+// appended. The spool is over then, also when finish fails; the file belongs
 // to the Table returned.
-func (s *Spool) Finish() (*Table, error) {
+func (s *spool) finish() (*Table, error) {
 	if s.file == nil {
 		return nil, s.failed("finish", errClosed)
 	}
@@ -76,8 +71,8 @@ func (s *Spool) Finish() (*Table, error) {
 	return t, nil
 }
 
-// Abort drops the file. It may always be called; after Finish it does nothing.
-func (s *Spool) Abort() error {
+// abort drops the file. It may always be called; after finish it does nothing.
+func (s *spool) abort() error {
 	if s.file == nil {
 		return nil
 	}
@@ -88,10 +83,10 @@ func (s *Spool) Abort() error {
 }
 
 // waiting is how much memory the rows take that are not written yet, in bytes.
-func (s *Spool) waiting() int64 { return s.writer.waiting.bytes }
+func (s *spool) waiting() int64 { return s.writer.waiting.bytes }
 
 // flush writes the rows that wait as a row group.
-func (s *Spool) flush() error {
+func (s *spool) flush() error {
 	if err := s.writer.flush(); err != nil {
 		return s.failed("write", err)
 	}
@@ -100,7 +95,7 @@ func (s *Spool) flush() error {
 
 var errClosed = errors.New("the spool was finished or aborted")
 
-func (s *Spool) failed(what string, err error) error {
+func (s *spool) failed(what string, err error) error {
 	hint := hintFor(err, "temporary files, or give another folder for them with --spool")
 	if hint == "" && errors.Is(err, os.ErrNotExist) {
 		hint = "; make the folder, or give another one with --spool"

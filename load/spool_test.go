@@ -31,26 +31,26 @@ func spooled(t *testing.T, mem memory.Allocator, table schema.Table, rows []row,
 
 func spooledAs(t *testing.T, mem memory.Allocator, table schema.Table, as *arrow.Schema, rows []row, rowGroupRows int64, sizes ...int) *Table {
 	t.Helper()
-	s, err := newSpool(t.TempDir(), table, exportA, mem, rowGroupRows)
+	s, err := newSpool(t.TempDir(), table, exportA, rowGroupRows)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := s.Abort(); err != nil {
+		if err := s.abort(); err != nil {
 			t.Error(err)
 		}
 	}()
 	for n := 0; len(rows) > 0; n++ {
 		size := min(sizes[n%len(sizes)], len(rows))
 		rec := recordAs(mem, as, rows[:size])
-		err := s.Append(rec)
+		err := s.append(rec)
 		rec.Release()
 		if err != nil {
 			t.Fatal(err)
 		}
 		rows = rows[size:]
 	}
-	tbl, err := s.Finish()
+	tbl, err := s.finish()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func bodyOf(t *testing.T, src Source) []byte {
 	return body
 }
 
-// TestRoundTrip writes every table, its columns as they are and those that repeat
+// TestRoundTrip writes every table that is spooled, its columns as they are and those that repeat
 // as dictionaries, and has every reader read it, value for value.
 func TestRoundTrip(t *testing.T) {
 	shapes := []struct {
@@ -88,7 +88,7 @@ func TestRoundTrip(t *testing.T) {
 		{"records of many row groups", 300, 64, []int{300}, 5},
 		{"records that end with the row group", 256, 64, []int{32}, 4},
 	}
-	for _, table := range schema.Tables() {
+	for _, table := range schema.DataTables() {
 		for _, shape := range shapes {
 			for as, columns := range map[string]*arrow.Schema{"plain": table.Arrow(exportA), "dictionaries": table.Record(exportA)} {
 				t.Run(table.Name+"/"+shape.name+"/"+as, func(t *testing.T) {
@@ -129,28 +129,51 @@ func checkGroups(t *testing.T, tbl *Table, rows int64, groups int) {
 	}
 }
 
+// TestExportsRoundTrip writes exports objects of many rows, for their lists.
+func TestExportsRoundTrip(t *testing.T) {
+	for _, n := range []int{0, 1, 300} {
+		rows := goldenRows(schema.Exports, n)
+		for _, r := range readers {
+			t.Run(fmt.Sprintf("%d/%s", n, r.name), func(t *testing.T) {
+				same(t, schema.Exports, r.read(t, schema.Exports, exportsObject(t, rows)), rows)
+			})
+		}
+	}
+}
+
+func exportsObject(t *testing.T, rows []row) []byte {
+	t.Helper()
+	rec := record(memory.DefaultAllocator, schema.Exports, rows)
+	defer rec.Release()
+	body, err := encodeTable(schema.Exports, rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
 // TestSlicedRecord appends windows into one big record, as a caller may.
 func TestSlicedRecord(t *testing.T) {
-	for _, table := range schema.Tables() {
+	for _, table := range schema.DataTables() {
 		t.Run(table.Name, func(t *testing.T) {
 			mem := checkedMemory(t)
 			rows := goldenRows(table, 200)
 			whole := record(mem, table, rows)
 			defer whole.Release()
-			s, err := newSpool(t.TempDir(), table, exportA, mem, 50)
+			s, err := newSpool(t.TempDir(), table, exportA, 50)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var want []row
 			for _, w := range [][2]int64{{3, 70}, {70, 70}, {1, 2}, {150, 200}, {0, 200}} {
 				slice := whole.NewSlice(w[0], w[1])
-				if err := s.Append(slice); err != nil {
+				if err := s.append(slice); err != nil {
 					t.Fatal(err)
 				}
 				slice.Release()
 				want = append(want, rows[w[0]:w[1]]...)
 			}
-			tbl, err := s.Finish()
+			tbl, err := s.finish()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +194,11 @@ func TestTypes(t *testing.T) {
 	}
 	for _, table := range schema.Tables() {
 		t.Run(table.Name, func(t *testing.T) {
-			path := writeFile(t, bodyOf(t, spooled(t, checkedMemory(t), table, goldenRows(table, 10), 4, 3)))
+			body := exportsObject(t, goldenRows(schema.Exports, 10))
+			if table.Name != schema.Exports.Name {
+				body = bodyOf(t, spooled(t, checkedMemory(t), table, goldenRows(table, 10), 4, 3))
+			}
+			path := writeFile(t, body)
 			columns := queryDuckDB(t, fmt.Sprintf("select column_name, column_type from (describe select * from read_parquet('%s'))", path), 2)
 			if len(columns) != len(table.Columns) {
 				t.Fatalf("%d columns, want %d", len(columns), len(table.Columns))
@@ -245,25 +272,25 @@ func TestAppendRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			mem := checkedMemory(t)
 			dir := t.TempDir()
-			s, err := NewSpool(dir, table, exportA, mem)
+			s, err := newSpool(dir, table, exportA, rowGroupRows)
 			if err != nil {
 				t.Fatal(err)
 			}
 			rec := test.rec(mem)
 			defer rec.Release()
-			err = s.Append(rec)
+			err = s.append(rec)
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "table predictions in "+dir) {
 				t.Errorf("error %v, want it to say %q, the table and the folder", err, test.want)
 			}
 			good := record(mem, table, goldenRows(table, 3))
 			defer good.Release()
-			if err := s.Append(good); err == nil {
+			if err := s.append(good); err == nil {
 				t.Error("a good record was taken after a bad one")
 			}
-			if tbl, err := s.Finish(); err == nil {
+			if tbl, err := s.finish(); err == nil {
 				t.Error("the spool finished without the bad record", tbl.Close())
 			}
-			if err := s.Abort(); err != nil {
+			if err := s.abort(); err != nil {
 				t.Error(err)
 			}
 		})
@@ -273,18 +300,18 @@ func TestAppendRefuses(t *testing.T) {
 // Columns may be dictionaries, but not sometimes.
 func TestAppendRefusesOtherColumns(t *testing.T) {
 	mem := checkedMemory(t)
-	s, err := NewSpool(t.TempDir(), schema.Tags, exportA, mem)
+	s, err := newSpool(t.TempDir(), schema.Tags, exportA, rowGroupRows)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, as := range []*arrow.Schema{schema.Tags.Record(exportA), schema.Tags.Arrow(exportA)} {
 		rec := recordAs(mem, as, goldenRows(schema.Tags, 3))
-		if err := s.Append(rec); (err != nil) != (i == 1) {
+		if err := s.append(rec); (err != nil) != (i == 1) {
 			t.Errorf("record %d: error %v", i, err)
 		}
 		rec.Release()
 	}
-	if err := s.Abort(); err != nil {
+	if err := s.abort(); err != nil {
 		t.Error(err)
 	}
 }
@@ -309,17 +336,17 @@ func TestSpoolLeavesNothing(t *testing.T) {
 		}
 	}
 	for _, finish := range []bool{false, true} {
-		s, err := newSpool(dir, schema.Tags, exportA, mem, 10)
+		s, err := newSpool(dir, schema.Tags, exportA, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
 		rec := record(mem, schema.Tags, goldenRows(schema.Tags, 25))
-		if err := s.Append(rec); err != nil {
+		if err := s.append(rec); err != nil {
 			t.Fatal(err)
 		}
 		empty("while it is written")
 		if finish {
-			tbl, err := s.Finish()
+			tbl, err := s.finish()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -328,13 +355,13 @@ func TestSpoolLeavesNothing(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := errors.Join(s.Abort(), s.Abort()); err != nil {
+		if err := errors.Join(s.abort(), s.abort()); err != nil {
 			t.Error(err)
 		}
-		if err := s.Append(rec); !errors.Is(err, errClosed) {
+		if err := s.append(rec); !errors.Is(err, errClosed) {
 			t.Errorf("append after the end: %v", err)
 		}
-		if _, err := s.Finish(); !errors.Is(err, errClosed) {
+		if _, err := s.finish(); !errors.Is(err, errClosed) {
 			t.Errorf("finish after the end: %v", err)
 		}
 		rec.Release()
@@ -344,7 +371,7 @@ func TestSpoolLeavesNothing(t *testing.T) {
 
 func TestNewSpoolWithoutFolder(t *testing.T) {
 	dir := t.TempDir() + "/missing"
-	_, err := NewSpool(dir, schema.Tags, exportA, memory.DefaultAllocator)
+	_, err := newSpool(dir, schema.Tags, exportA, rowGroupRows)
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "table tags in "+dir) {
 		t.Errorf("error %v, want one that names the table and the folder", err)
 	}
@@ -353,36 +380,36 @@ func TestNewSpoolWithoutFolder(t *testing.T) {
 // TestFinishComparesRows: a file that does not hold what was appended is not finished.
 func TestFinishComparesRows(t *testing.T) {
 	damage := map[string]struct {
-		do   func(s *Spool) error
+		do   func(s *spool) error
 		want string
 	}{
-		"rows lost":    {func(s *Spool) error { s.writer.rows++; return nil }, "26 rows were written, the file has 25"},
-		"cut short":    {func(s *Spool) error { s.writer.sink.size--; return nil }, "bytes were written, the file has"},
-		"other export": {func(s *Spool) error { s.exportID = exportB; return nil }, "was written, the file says"},
+		"rows lost":    {func(s *spool) error { s.writer.rows++; return nil }, "26 rows were written, the file has 25"},
+		"cut short":    {func(s *spool) error { s.writer.sink.size--; return nil }, "bytes were written, the file has"},
+		"other export": {func(s *spool) error { s.exportID = exportB; return nil }, "was written, the file says"},
 	}
 	for name, d := range damage {
 		t.Run(name, func(t *testing.T) {
 			mem := checkedMemory(t)
-			s, err := newSpool(t.TempDir(), schema.Tags, exportA, mem, 10)
+			s, err := newSpool(t.TempDir(), schema.Tags, exportA, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
 			rec := record(mem, schema.Tags, goldenRows(schema.Tags, 25))
 			defer rec.Release()
-			if err := s.Append(rec); err != nil {
+			if err := s.append(rec); err != nil {
 				t.Fatal(err)
 			}
 			if err := d.do(s); err != nil {
 				t.Fatal(err)
 			}
-			tbl, err := s.Finish()
+			tbl, err := s.finish()
 			if err == nil {
 				t.Fatal("finished", tbl.Close())
 			}
 			if !strings.Contains(err.Error(), d.want) {
 				t.Errorf("error %v, want %q", err, d.want)
 			}
-			if err := s.Abort(); err != nil {
+			if err := s.abort(); err != nil {
 				t.Error(err)
 			}
 		})

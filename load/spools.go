@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/cvexport/cvexport/schema"
 )
@@ -18,15 +17,17 @@ const spoolBytes = 12 << 20
 // Spools are the spools of one export, one for each of schema.DataTables. They are
 // for one goroutine.
 type Spools struct {
-	spools []*Spool
+	spools []*spool
 	tables []*Table // those that are finished
 }
 
-// NewSpools begins them as [NewSpool] does.
-func NewSpools(dir string, exportID schema.ID, mem memory.Allocator) (*Spools, error) {
+// NewSpools begins their files in the folder dir, or the system's if it is empty, which
+// must not be inside a warehouse. The files have no names (on Windows, names that do not
+// end in .parquet), so that a killed program leaves nothing behind.
+func NewSpools(dir string, exportID schema.ID) (*Spools, error) {
 	s := &Spools{}
 	for _, t := range schema.DataTables() {
-		spool, err := NewSpool(dir, t, exportID, mem)
+		spool, err := newSpool(dir, t, exportID, rowGroupRows)
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -35,14 +36,15 @@ func NewSpools(dir string, exportID schema.ID, mem memory.Allocator) (*Spools, e
 	return s, nil
 }
 
-// Append writes the rows of rec to the spool of a table, as [Spool.Append] does.
+// Append writes the rows of rec, which must have exactly the columns of the table, and
+// does not keep it. After an error the spools can only be closed.
 func (s *Spools) Append(t schema.Table, rec arrow.RecordBatch) error {
 	most, all := s.spools[0], int64(0)
 	found := false
 	for _, spool := range s.spools {
 		if spool.table.Name == t.Name {
 			found = true
-			if err := spool.Append(rec); err != nil {
+			if err := spool.append(rec); err != nil {
 				return err
 			}
 		}
@@ -63,7 +65,7 @@ func (s *Spools) Append(t schema.Table, rec arrow.RecordBatch) error {
 // published. They belong to the spools, and go with them.
 func (s *Spools) Finish() ([]*Table, error) {
 	for _, spool := range s.spools[len(s.tables):] {
-		table, err := spool.Finish()
+		table, err := spool.finish()
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +78,7 @@ func (s *Spools) Finish() ([]*Table, error) {
 func (s *Spools) Close() error {
 	var errs []error
 	for _, spool := range s.spools {
-		errs = append(errs, spool.Abort())
+		errs = append(errs, spool.abort())
 	}
 	for _, table := range s.tables {
 		errs = append(errs, table.Close())

@@ -14,7 +14,7 @@ import (
 // their rows are; what is written early is there like the rest.
 func TestSpoolsBound(t *testing.T) {
 	mem := checkedMemory(t)
-	s, err := NewSpools(t.TempDir(), exportA, mem)
+	s, err := NewSpools(t.TempDir(), exportA)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestSpoolsBound(t *testing.T) {
 }
 
 func TestSpoolsRefuse(t *testing.T) {
-	s, err := NewSpools(t.TempDir(), exportA, memory.DefaultAllocator)
+	s, err := NewSpools(t.TempDir(), exportA)
 	if err != nil {
 		t.Fatal(err)
 	}

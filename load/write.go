@@ -8,23 +8,17 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"github.com/cvexport/cvexport/schema"
 )
 
 // tableWriter turns the records of one table into one Parquet file. It keeps
-// records until they make a row group, and then writes column after column: the
-// pages go to the file as they are made, and a column whose values repeat has
-// one dictionary, put together from those of the records, so that no value is
-// looked up a second time.
+// records until they make a row group, which is written a column after the other.
 type tableWriter struct {
 	table   schema.Table
 	schema  *arrow.Schema
-	mem     memory.Allocator
 	sink    *sink
-	writer  *pqarrow.FileWriter // nil until the first row group
+	file    *fileWriter // nil until the first row group
 	rows    int64
 	waiting rowGroup
 	err     error // what went wrong first; it stays wrong
@@ -38,27 +32,20 @@ type rowGroup struct {
 	records []arrow.RecordBatch
 }
 
-func newTableWriter(w io.Writer, t schema.Table, exportID schema.ID, mem memory.Allocator, rowGroupRows int64) *tableWriter {
-	return &tableWriter{table: t, schema: t.Arrow(exportID), mem: mem, sink: &sink{w: w}, waiting: rowGroup{most: rowGroupRows}}
+func newTableWriter(w io.Writer, t schema.Table, exportID schema.ID, rowGroupRows int64) *tableWriter {
+	return &tableWriter{table: t, schema: t.Arrow(exportID), sink: &sink{w: w}, waiting: rowGroup{most: rowGroupRows}}
 }
 
 // open begins the file. Its first row group tells which columns get a dictionary.
 func (tw *tableWriter) open() (err error) {
-	// The Arrow schema is not stored a second time, in Arrow's own form:
-	// Parquet's types say all of it, and other readers trip over it.
-	tw.writer, err = pqarrow.NewFileWriter(tw.schema, tw.sink,
-		writerProperties(tw.table, tw.mem, tw.waiting.seldomRepeats),
-		pqarrow.NewArrowWriterProperties(pqarrow.WithAllocator(tw.mem)))
-	return cmp.Or(err, tw.sink.err)
+	tw.file, err = newFileWriter(tw.sink, tw.schema, writerProperties(tw.table, tw.waiting.seldomRepeats))
+	return err
 }
 
 // append takes the rows of rec, which must have the table's columns, as they are
 // or as dictionaries, and always the same.
 func (tw *tableWriter) append(rec arrow.RecordBatch) error {
-	if tw.err != nil {
-		return tw.err
-	}
-	tw.err = guard(func() error {
+	return tw.do(func() error {
 		if err := tw.check(rec); err != nil {
 			return err
 		}
@@ -75,6 +62,15 @@ func (tw *tableWriter) append(rec arrow.RecordBatch) error {
 		}
 		return nil
 	})
+}
+
+// do runs f unless something went wrong before. That a write failed counts for more
+// than what became of it in the libraries.
+func (tw *tableWriter) do(f func() error) error {
+	if tw.err == nil {
+		err := guard(f)
+		tw.err = cmp.Or(tw.sink.err, err)
+	}
 	return tw.err
 }
 
@@ -153,48 +149,21 @@ func (g *rowGroup) column(i int) []arrow.Array {
 
 // flush writes what waits, be it less than a row group should have.
 func (tw *tableWriter) flush() error {
-	if tw.err == nil && tw.waiting.rows > 0 {
-		tw.err = guard(tw.writeGroup)
+	if tw.waiting.rows == 0 {
+		return tw.err
 	}
-	return tw.err
+	return tw.do(tw.writeGroup)
 }
 
 // writeGroup writes what waits as a row group.
 func (tw *tableWriter) writeGroup() error {
 	defer tw.waiting.clear()
-	if tw.writer == nil {
+	if tw.file == nil {
 		if err := tw.open(); err != nil {
 			return err
 		}
 	}
-	if err := tw.writer.NewRowGroupChecked(); err != nil {
-		return err
-	}
-	for i := range tw.schema.NumFields() {
-		if err := tw.writeColumn(tw.waiting.column(i)); err != nil {
-			return err
-		}
-		if tw.sink.err != nil {
-			return tw.sink.err
-		}
-	}
-	return nil
-}
-
-func (tw *tableWriter) writeColumn(chunks []arrow.Array) error {
-	kind := chunks[0].DataType()
-	if kind.ID() != arrow.DICTIONARY {
-		column := arrow.NewChunked(kind, chunks)
-		defer column.Release()
-		return tw.writer.WriteColumnChunked(column, 0, tw.waiting.rows)
-	}
-	// The writer takes one dictionary a row group, and else looks every value up.
-	whole, err := array.Concatenate(chunks, tw.mem)
-	if err != nil {
-		return err
-	}
-	defer whole.Release()
-	return tw.writer.WriteColumnData(whole)
+	return tw.file.writeGroup(tw.waiting.rows, tw.waiting.column)
 }
 
 // close writes the footer. After an error it discards what there is.
@@ -203,28 +172,20 @@ func (tw *tableWriter) close() error {
 		tw.discard()
 		return err
 	}
-	tw.err = guard(func() error {
-		if tw.writer == nil { // there are no rows
+	return tw.do(func() error {
+		if tw.file == nil { // there are no rows
 			if err := tw.open(); err != nil {
 				return err
 			}
 		}
-		return tw.writer.Close()
+		return tw.file.close()
 	})
-	if tw.sink.err != nil {
-		tw.err = tw.sink.err
-	}
-	return tw.err
 }
 
-// discard makes the Parquet writer give its memory back, which it does when
-// it writes out what it holds: here, to nowhere. How that ends tells nothing.
+// discard drops what waits.
 func (tw *tableWriter) discard() {
-	tw.sink.err = errDiscarded
+	tw.err = cmp.Or(tw.err, errDiscarded)
 	tw.waiting.clear()
-	if tw.writer != nil {
-		_ = guard(tw.writer.Close)
-	}
 }
 
 var errDiscarded = errors.New("the file was discarded")

@@ -35,7 +35,7 @@ func TestFullDisk(t *testing.T) {
 	rec := record(mem, table, rows[:20])
 	defer rec.Release()
 	write := func(disk *fullDisk) error {
-		tw := newTableWriter(disk, table, exportA, mem, 25)
+		tw := newTableWriter(disk, table, exportA, 25)
 		for range 3 {
 			if err := tw.append(rec); err != nil {
 				return errors.Join(err, tw.close())

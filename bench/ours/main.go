@@ -38,7 +38,7 @@ func run(ctx context.Context, folder, warehouse string) (err error) {
 	slices.Sort(files)
 	export := load.Export{ExportID: schema.ID{1}, Project: schema.ID{2}, Iteration: schema.ID{3}, Status: "Completed", StartedAt: time.Now()}
 	mem := recycle.New()
-	spools, err := load.NewSpools("", export.ExportID, mem)
+	spools, err := load.NewSpools("", export.ExportID)
 	if err != nil {
 		return err
 	}

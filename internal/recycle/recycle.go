@@ -21,8 +21,9 @@ const (
 	steps        = 4 // classes of size between one power of two and the next
 )
 
-// mostIdle is how many bytes are kept of what nobody uses.
-const mostIdle = 4 << 20
+// mostIdle is how many bytes are kept of what nobody uses: all that an export gives
+// back at once when it writes a row group, because the next one asks for it again.
+const mostIdle = 16 << 20
 
 // allocator keeps what is freed, by size. It may be used concurrently.
 type allocator struct {

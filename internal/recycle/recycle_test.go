@@ -41,7 +41,7 @@ func TestUsedAgain(t *testing.T) {
 func TestIdle(t *testing.T) {
 	a := New().(*allocator)
 	var used [][]byte
-	for range 10 {
+	for range 20 {
 		used = append(used, a.Allocate(1<<20))
 	}
 	for _, b := range used {
