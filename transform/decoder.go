@@ -132,7 +132,7 @@ func (d *Decoder) page() error {
 		return d.locate(err)
 	}
 	d.at = place{image: -1, item: -1, offset: len(d.body)}
-	if err := d.jx.Skip(); !errors.Is(err, io.EOF) {
+	if d.jx.Next() != jx.Invalid || !errors.Is(d.jx.Skip(), io.EOF) { // what is cut off ends in io.EOF, too
 		return d.locate(errTrailing)
 	}
 	return nil

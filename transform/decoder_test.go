@@ -117,6 +117,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"cut off":            {image(`"width":816`)[:60], "the page is cut off after 60 bytes"},
 		"cut in a string":    {`[{"id":"2657`, "field id: the page is cut off after 12 bytes"},
 		"more after the end": {`[] []`, "more after the end"},
+		"an end cut off":     {`[][[],`, "more after the end"},
+		"a letter after it":  {`[] x`, "more after the end"},
 		"bad utf-8":          {image(`"imageUri":"` + "\xff" + `"`), "byte 104: the bytes are not valid utf-8"},
 		"missing id":         {`[{"width":1}]`, "image 0, byte 2: the required field id is missing"},
 		"null id":            {`[{"id":null}]`, "the required field id is missing"},
