@@ -1,8 +1,8 @@
 //go:build unix
 
 // Command bench compares cvexport with what one would write instead: a script that
-// saves the pages and lets DuckDB flatten them. Both get the same pages, in turn, in
-// one run; it prints a table of ratios, and writes it to a file.
+// saves the pages and lets DuckDB, or Polars, flatten them. All get the same pages, in
+// turn, in one run; it prints a table of ratios, and writes it to a file.
 package main
 
 import (
@@ -68,6 +68,11 @@ func command(ctx context.Context, args []string) error {
 func (b *benchmark) prepare(ctx context.Context) (err error) {
 	if b.self, err = os.Executable(); err != nil {
 		return err
+	}
+	install := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	install.Dir = "bench/polars"
+	if out, err := install.CombinedOutput(); err != nil {
+		return fmt.Errorf("installing Polars with npm ci, which it can be had of for Linux on x86-64: %w\n%s", err, out)
 	}
 	for name, images := range map[string]int{"pages": b.images, "pages10": 10 * b.images} {
 		if err := writePages(filepath.Join(b.dir, name), images, b.pages); err != nil {

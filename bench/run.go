@@ -50,32 +50,53 @@ func (b *benchmark) run(ctx context.Context) (_ string, err error) {
 	}
 	head := fmt.Sprintf("%s images of %d predictions and up to %d regions and tags; medians of %d runs, with half the range.\n%s, %d processors, %s, duckdb-go %s, %s.\n\n",
 		strings.TrimSpace(fmt.Sprint(b.images)), b.pages.Predictions, b.pages.Regions, b.runs, machine(), runtime.NumCPU(), runtime.Version(), duckDB, time.Now().UTC().Format(time.DateOnly))
-	return head + "| | ours | DuckDB | ratio |\n| --- | --- | --- | --- |\n" + strings.Join(b.lines, ""), nil
+	return head + "| | ours | DuckDB | ratio | Polars | ratio |\n| --- | --- | --- | --- | --- | --- |\n" + strings.Join(b.lines, ""), nil
 }
 
-// compare adds a line of two series.
-func (b *benchmark) compare(what, unit string, ours, theirs series) {
-	b.lines = append(b.lines, fmt.Sprintf("| %s | %s %s | %s %s | %.2f |\n", what, ours, unit, theirs, unit, ours.median()/theirs.median()))
+// compare adds a line: a series of ours, and one of each peer that did the same.
+func (b *benchmark) compare(what, unit string, ours series, peers ...series) {
+	cells := []string{what, fmt.Sprintf("%s %s", ours, unit)}
+	for _, theirs := range peers {
+		cells = append(cells, fmt.Sprintf("%s %s", theirs, unit), fmt.Sprintf("%.2f", ours.median()/theirs.median()))
+	}
+	b.line(cells...)
+}
+
+func (b *benchmark) line(cells ...string) {
+	for len(cells) < 6 {
+		cells = append(cells, "")
+	}
+	b.lines = append(b.lines, "| "+strings.Join(cells, " | ")+" |\n")
 }
 
 // convert is pages on disk to published Parquet, four tables.
 func (b *benchmark) convert(ctx context.Context) error {
-	var cpu, memory, theirCPU, theirMemory, cpu10, memory10 series
-	for range b.runs {
-		if err := b.clean("ours.out", "peer.out"); err != nil {
-			return err
-		}
-		ours, err := run(ctx, nil, b.path("ours"), b.path("pages"), b.path("ours.out"))
-		if err != nil {
-			return err
-		}
-		theirs, err := run(ctx, nil, b.self, "peer", b.path("pages"), b.path("peer.out"))
-		if err != nil {
-			return err
-		}
-		cpu, memory = append(cpu, ours.cpu), append(memory, ours.memory)
-		theirCPU, theirMemory = append(theirCPU, theirs.cpu), append(theirMemory, theirs.memory)
+	converters := []struct {
+		out     string
+		program []string
+	}{
+		{"ours.out", []string{b.path("ours")}},
+		{"peer.out", []string{b.self, "peer"}},
+		{"polars.out", []string{"node", "bench/polars/flatten.js"}},
 	}
+	var cpu, memory, size [3]series
+	for range b.runs {
+		for i, c := range converters {
+			if err := b.clean(c.out); err != nil {
+				return err
+			}
+			took, err := run(ctx, nil, c.program[0], append(c.program[1:len(c.program):len(c.program)], b.path("pages"), b.path(c.out))...)
+			if err != nil {
+				return err
+			}
+			bytes, err := parquetBytes(b.path(c.out), tables)
+			if err != nil {
+				return err
+			}
+			cpu[i], memory[i], size[i] = append(cpu[i], took.cpu), append(memory[i], took.memory), append(size[i], bytes)
+		}
+	}
+	var cpu10, memory10 series
 	for range max(1, b.runs/2) {
 		if err := b.clean("ours10.out"); err != nil {
 			return err
@@ -86,20 +107,11 @@ func (b *benchmark) convert(ctx context.Context) error {
 		}
 		cpu10, memory10 = append(cpu10, more.cpu), append(memory10, more.memory)
 	}
-	size, err := parquetBytes(b.path("ours.out"), tables)
-	if err != nil {
-		return err
-	}
-	theirSize, err := parquetBytes(b.path("peer.out"), tables)
-	if err != nil {
-		return err
-	}
-	b.compare("CPU, pages on disk to published Parquet", "s", cpu, theirCPU)
-	b.compare("peak memory", "MiB", memory, theirMemory)
-	b.compare("bytes of Parquet", "MB", series{size}, series{theirSize})
-	b.lines = append(b.lines,
-		fmt.Sprintf("| CPU, 10 times the images | %s s | | %.2f times ours above |\n", cpu10, cpu10.median()/cpu.median()),
-		fmt.Sprintf("| peak memory, 10 times the images | %s MiB | | %.2f times ours above |\n", memory10, memory10.median()/memory.median()))
+	b.compare("CPU, pages on disk to published Parquet", "s", cpu[0], cpu[1:]...)
+	b.compare("peak memory", "MiB", memory[0], memory[1:]...)
+	b.compare("bytes of Parquet", "MB", size[0], size[1:]...)
+	b.line("CPU, 10 times the images", fmt.Sprintf("%s s", cpu10), "", fmt.Sprintf("%.2f times ours above", cpu10.median()/cpu[0].median()))
+	b.line("peak memory, 10 times the images", fmt.Sprintf("%s MiB", memory10), "", fmt.Sprintf("%.2f times ours above", memory10.median()/memory[0].median()))
 	return nil
 }
 
@@ -158,7 +170,7 @@ func (b *benchmark) export(ctx context.Context) error {
 		cpu, memory, theirCPU = append(cpu, ours.cpu), append(memory, ours.memory), append(theirCPU, fetched.cpu+theirs.cpu)
 	}
 	b.compare("CPU, whole export over loopback HTTP", "s", cpu, theirCPU)
-	b.lines = append(b.lines, fmt.Sprintf("| peak memory of it | %s MiB | | |\n", memory))
+	b.line("peak memory of it", fmt.Sprintf("%s MiB", memory))
 	return nil
 }
 
@@ -173,7 +185,8 @@ func (b *benchmark) wall(ctx context.Context) error {
 		return err
 	}
 	ideal := math.Ceil(images/float64(extract.PageSize)) / allowed
-	b.lines = append(b.lines, fmt.Sprintf("| wall clock, %d images, 300 ms an answer, %d allowed a second | %.1f s | pages/%d: %.1f s | %.2f |\n", images, allowed, ours.wall, allowed, ideal, ours.wall/ideal))
+	b.line(fmt.Sprintf("wall clock, %d images, 300 ms an answer, %d allowed a second", images, allowed),
+		fmt.Sprintf("%.1f s", ours.wall), fmt.Sprintf("pages/%d: %.1f s", allowed, ideal), fmt.Sprintf("%.2f", ours.wall/ideal))
 	return nil
 }
 
@@ -185,7 +198,7 @@ func (b *benchmark) large(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.lines = append(b.lines, fmt.Sprintf("| peak memory, %d images of %d predictions over HTTP | %.0f MiB | | |\n", config.Images, config.Predictions, ours.memory))
+	b.line(fmt.Sprintf("peak memory, %d images of %d predictions over HTTP", config.Images, config.Predictions), fmt.Sprintf("%.0f MiB", ours.memory))
 	return nil
 }
 

@@ -37,6 +37,7 @@ type Decoder struct {
 	repeats int
 	known   func(schema.ID) bool
 	ids     []schema.ID
+	most    int // images of a page so far
 	unknown map[string]int
 
 	quick quick
@@ -84,7 +85,8 @@ func NewDecoder(opts Options) *Decoder {
 // page exists. body is not kept.
 func (d *Decoder) Decode(body []byte, repeated int, known func(schema.ID) bool) (*Records, error) {
 	d.jx.ResetBytes(body)
-	d.body, d.repeats, d.known, d.ids, d.unknown = body, repeated, known, nil, nil
+	d.body, d.repeats, d.known, d.unknown = body, repeated, known, nil
+	d.ids = make([]schema.ID, 0, d.most)
 	d.at = place{image: -1, item: -1}
 	err := d.page()
 	d.body, d.known = nil, nil
@@ -92,6 +94,7 @@ func (d *Decoder) Decode(body []byte, repeated int, known func(schema.ID) bool) 
 		d.discard()
 		return nil, err
 	}
+	d.most = max(d.most, len(d.ids))
 	return &Records{
 		Images: d.record(d.images.rows), Predictions: d.record(d.predictions.rows), Tags: d.record(d.tags.rows), Regions: d.record(d.regions.rows),
 		IDs: d.ids, Repeated: min(repeated, len(d.ids)), Unknown: d.unknown,
@@ -102,7 +105,7 @@ func (d *Decoder) record(r *rows) arrow.RecordBatch { return r.record(d.opts.Mem
 
 // discard drops what was read of a page.
 func (d *Decoder) discard() {
-	d.ids = nil
+	d.ids = d.ids[:0]
 	for _, r := range d.tables() {
 		r.discard()
 	}
