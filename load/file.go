@@ -2,8 +2,10 @@ package load
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/endian"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
@@ -28,6 +30,9 @@ type fileWriter struct {
 
 // newFileWriter begins a file.
 func newFileWriter(s *sink, columns *arrow.Schema, props *parquet.WriterProperties) (*fileWriter, error) {
+	if endian.IsBigEndian {
+		return nil, errors.New("values are written as they are in memory, which Parquet has the other way around than this machine")
+	}
 	types, err := pqarrow.ToParquet(columns, props, pqarrow.DefaultWriterProps())
 	if err != nil {
 		return nil, err

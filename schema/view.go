@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"text/template"
 )
 
@@ -45,13 +46,14 @@ func (v View) Signature() string {
 }
 
 // Views are all views and functions, each behind those that it reads.
-func Views() []View { return views }
+func Views() []View { return views() }
 
 var (
 	//go:embed views/*.sql
 	viewFiles embed.FS
 
-	views = loadViews()
+	// An export needs none of them.
+	views = sync.OnceValue(loadViews)
 )
 
 func loadViews() []View {
@@ -85,7 +87,7 @@ func Behind(names ...string) func(name string) bool {
 	for _, name := range names {
 		wanted[name] = true
 	}
-	for _, v := range slices.Backward(views) { // each behind those that it reads
+	for _, v := range slices.Backward(views()) { // each behind those that it reads
 		if wanted[v.Name] {
 			for _, name := range v.Reads {
 				wanted[name] = true

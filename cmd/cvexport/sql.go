@@ -37,9 +37,7 @@ BigQuery reads warehouses on Google Cloud Storage. Its tables are external ones,
 or with --load native ones that hold a copy of the rows, which each further run
 of the script renews.
 
-Without DuckDB at hand, cvreport query has the same views and functions.
-
-` + viewList(),
+Without DuckDB at hand, cvreport query has the same views and functions.`,
 		Example: `  cvexport sql --dialect duckdb --warehouse ./warehouse > vision.sql && duckdb vision.db -init vision.sql
   cvexport sql --dialect bigquery --warehouse gs://my-bucket/vision --dataset vision | bq query --use_legacy_sql=false
   cvexport sql --dialect bigquery --warehouse gs://my-bucket/vision --dataset my-project.vision --load > load.sql`,
@@ -53,6 +51,12 @@ Without DuckDB at hand, cvreport query has the same views and functions.
 	f.StringVar(&c.location, "location", "", "where BigQuery makes the dataset, which is where the bucket is, such as EU (default BigQuery's choice)")
 	f.BoolVar(&c.load, "load", false, "for BigQuery: load the rows into native, clustered tables")
 	c.addConfig(cmd)
+	// The list takes a millisecond to make, and an export has no use for it.
+	long := cmd.Long
+	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		cmd.Long = long + "\n\n" + viewList()
+		cmd.Root().HelpFunc()(cmd, args)
+	})
 	return cmd
 }
 
