@@ -72,7 +72,7 @@ fuzz: cc ## every fuzz target for FUZZTIME each
 		f=$${f#func }; dir=$$(dirname $$file); echo "$$f in $$dir"; \
 		go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s $$dir || exit 1; done
 
-bench: cc ## cvexport against DuckDB on the same pages (bench/results.md), and the parts by themselves; nothing else should run meanwhile
+bench: cc ## cvexport against DuckDB and Polars on the same pages (bench/results.md), and the parts by themselves; nothing else should run meanwhile
 	mkdir -p bin
 	go build -o bin/bench ./bench && bin/bench -runs $(BENCHCOUNT)
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./transform ./load ./jobs | tee bin/bench.txt

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"reflect"
@@ -233,4 +234,27 @@ func TestReadExport(t *testing.T) {
 			t.Errorf("damaged: %v, want %v naming %s", err, errDamaged, p)
 		}
 	}
+}
+
+// TestExportsRoundTrip writes exports objects of many rows, for their lists.
+func TestExportsRoundTrip(t *testing.T) {
+	for _, n := range []int{0, 1, 300} {
+		rows := goldenRows(schema.Exports, n)
+		for _, r := range readers {
+			t.Run(fmt.Sprintf("%d/%s", n, r.name), func(t *testing.T) {
+				same(t, schema.Exports, r.read(t, schema.Exports, exportsObject(t, rows)), rows)
+			})
+		}
+	}
+}
+
+func exportsObject(t *testing.T, rows []row) []byte {
+	t.Helper()
+	rec := record(memory.DefaultAllocator, schema.Exports, rows)
+	defer rec.Release()
+	body, err := encodeTable(schema.Exports, rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
 }

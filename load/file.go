@@ -19,7 +19,7 @@ const parquetMagic = "PAR1"
 // fileWriter writes a Parquet file of a table without lists, a row group after the
 // other. Headers, statistics and footer are Arrow's; what the values of a page look
 // like is written here (pages.go), because Arrow's own writer copies each of them
-// four times and makes half of all garbage of an export.
+// more than once, through buffers that it drops.
 type fileWriter struct {
 	sink   *sink
 	props  *parquet.WriterProperties
@@ -48,7 +48,7 @@ func newFileWriter(s *sink, columns *arrow.Schema, props *parquet.WriterProperti
 		}
 	}
 	_, err = s.Write([]byte(parquetMagic))
-	return &fileWriter{sink: s, props: props, footer: metadata.NewFileMetadataBuilder(types, props, values), pages: pageBuilder{size: dataPageSize, codec: codec}}, err
+	return &fileWriter{sink: s, props: props, footer: metadata.NewFileMetadataBuilder(types, props, values), pages: newPageBuilder(codec)}, err
 }
 
 // writeGroup writes a row group of so many rows. column returns the arrays of a column,
@@ -67,6 +67,7 @@ func (f *fileWriter) writeGroup(rows int64, column func(i int) []arrow.Array) er
 		if err != nil {
 			return err
 		}
+		stats.ApplyStatSizeLimits(int(f.props.MaxStatsSizeFor(path)))
 		chunk.SetStats(stats)
 		if err := pages.Close(dictionary, false); err != nil {
 			return err

@@ -28,6 +28,16 @@ type pageBuilder struct {
 	indices    []uint32
 }
 
+func newPageBuilder(codec compress.Codec) pageBuilder {
+	return pageBuilder{size: dataPageSize, codec: codec, words: wordList{places: map[string]uint32{}}}
+}
+
+// forget lets go of the arrays of a column.
+func (b *pageBuilder) forget() {
+	clear(b.spans[:cap(b.spans)])
+	b.words.reset()
+}
+
 // span is some rows of an array.
 type span struct {
 	of       arrow.Array
@@ -36,7 +46,7 @@ type span struct {
 
 // write writes the pages of a column, and returns the statistics of the column chunk.
 func (b *pageBuilder) write(to file.PageWriter, column []arrow.Array, nullable, dictionary bool) (stats metadata.EncodedStatistics, err error) {
-	defer func() { clear(b.spans) }() // they hold arrays
+	defer b.forget()
 	nulls := 0
 	for _, a := range column {
 		nulls += a.NullN()
@@ -87,7 +97,6 @@ func (b *pageBuilder) writeValues(to file.PageWriter, nullable bool, values plai
 // writeDictionary writes a dictionary of a column's words, in the order in which they
 // appear, and one page of indices.
 func (b *pageBuilder) writeDictionary(to file.PageWriter, column []arrow.Array, nullable bool) (err error) {
-	b.words.reset()
 	b.spans, b.indices = b.spans[:0], b.indices[:0]
 	for _, a := range column {
 		if b.indices, err = b.words.appendIndices(b.indices, a); err != nil {
@@ -175,17 +184,14 @@ func appendLevels(dst []byte, spans []span, rows, nulls int) []byte {
 
 // wordList is the dictionary of a column chunk.
 type wordList struct {
-	plain  []byte // as a dictionary page has them
-	places map[string]uint32
-	ofPage []uint32 // by the places in an array's own dictionary
+	plain  []byte            // as a dictionary page has them
+	places map[string]uint32 // words are parts of the arrays
+	ofPage []uint32          // by the places in an array's own dictionary
 }
 
 func (w *wordList) n() int { return len(w.places) }
 
 func (w *wordList) reset() {
-	if w.places == nil {
-		w.places = map[string]uint32{}
-	}
 	clear(w.places)
 	w.plain = w.plain[:0]
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -180,6 +181,32 @@ func compareValues(a, b any) int {
 		return cmp.Compare(a, b.(float64))
 	}
 	return strings.Compare(a.(string), b.(string))
+}
+
+// A text that is too long for the footer is no bound: a name may have 64 KiB.
+func TestLongTextsAreNoBounds(t *testing.T) {
+	for length, want := range map[int]bool{4096: true, 4097: false} {
+		rows := []row{{"w", nil, strings.Repeat("x", length), int32(1), nil, nil, nil}}
+		rec := record(memory.DefaultAllocator, fuzzTable, rows)
+		defer rec.Release()
+		var body bytes.Buffer
+		tw := newTableWriter(&body, fuzzTable, exportA, rowGroupRows)
+		if err := errors.Join(tw.append(rec), tw.close()); err != nil {
+			t.Fatal(err)
+		}
+		fr, err := openParquet(bytes.NewReader(body.Bytes()), int64(body.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		chunk, err := fr.ParquetReader().MetaData().RowGroup(0).ColumnChunk(fuzzTable.Column("text"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stats, err := chunk.Statistics()
+		if err != nil || stats.HasMinMax() != want {
+			t.Errorf("%d bytes: least and greatest: %v, %v, want %v", length, stats.HasMinMax(), err, want)
+		}
+	}
 }
 
 // What the hybrid of runs and groups looks like, by hand, and that it is read back.

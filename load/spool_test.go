@@ -71,8 +71,8 @@ func bodyOf(t *testing.T, src Source) []byte {
 	return body
 }
 
-// TestRoundTrip writes every table that is spooled, its columns as they are and those that repeat
-// as dictionaries, and has every reader read it, value for value.
+// TestRoundTrip writes every table that is spooled, its columns as they are and
+// those that repeat as dictionaries, and has every reader read it, value for value.
 func TestRoundTrip(t *testing.T) {
 	shapes := []struct {
 		name         string
@@ -127,29 +127,6 @@ func checkGroups(t *testing.T, tbl *Table, rows int64, groups int) {
 			t.Errorf("row group %d has %d rows, want %d", i, got, want)
 		}
 	}
-}
-
-// TestExportsRoundTrip writes exports objects of many rows, for their lists.
-func TestExportsRoundTrip(t *testing.T) {
-	for _, n := range []int{0, 1, 300} {
-		rows := goldenRows(schema.Exports, n)
-		for _, r := range readers {
-			t.Run(fmt.Sprintf("%d/%s", n, r.name), func(t *testing.T) {
-				same(t, schema.Exports, r.read(t, schema.Exports, exportsObject(t, rows)), rows)
-			})
-		}
-	}
-}
-
-func exportsObject(t *testing.T, rows []row) []byte {
-	t.Helper()
-	rec := record(memory.DefaultAllocator, schema.Exports, rows)
-	defer rec.Release()
-	body, err := encodeTable(schema.Exports, rec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return body
 }
 
 // TestSlicedRecord appends windows into one big record, as a caller may.

@@ -37,7 +37,7 @@ type Decoder struct {
 	repeats int
 	known   func(schema.ID) bool
 	ids     []schema.ID
-	most    int // images of a page so far
+	most    int // images that a page had so far
 	unknown map[string]int
 
 	quick quick
