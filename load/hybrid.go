@@ -1,25 +1,28 @@
 package load
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // appendHybrid appends values of width bits, 32 at most, as Parquet's hybrid of runs
-// and groups: eight or more of the same are a run; what is between runs is packed, in
-// groups of eight (https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE).
+// and groups: eight of the same and what follows of them are a run; what is between
+// runs is packed, in groups of eight
+// (https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE).
 func appendHybrid(dst []byte, values []uint32, width int) []byte {
-	packed := 0 // where the values begin that are in no run
-	for i := 0; i < len(values); {
-		end := i + 1
+	packed := 0 // where the groups begin that are in no run
+	for i := 0; i+8 <= len(values); {
+		end := i
 		for end < len(values) && values[end] == values[i] {
 			end++
 		}
-		// The groups before a run are full: it gives of its own.
-		begin := i + (packed-i)&7
-		if end-begin >= 8 {
-			dst = appendPacked(dst, values[packed:begin], width)
-			dst = appendRun(dst, end-begin, values[i], width)
-			packed = end
+		if end-i < 8 {
+			i += 8
+			continue
 		}
-		i = end
+		dst = appendPacked(dst, values[packed:i], width)
+		dst = appendRun(dst, end-i, values[i], width)
+		packed, i = end, end
 	}
 	return appendPacked(dst, values[packed:], width)
 }
@@ -41,19 +44,21 @@ func appendPacked(dst []byte, values []uint32, width int) []byte {
 	}
 	groups := (len(values) + 7) / 8
 	dst = binary.AppendUvarint(dst, uint64(groups)<<1|1)
-	end := len(dst) + groups*width
+	begin, end := len(dst), len(dst)+groups*width
+	dst = slices.Grow(dst, groups*width+8)[:end+8] // whole words are written, of which less may count
+	to := dst[begin:]
 	var bits uint64
 	n := 0
 	for _, v := range values {
 		bits |= uint64(v) << n
 		if n += width; n >= 32 {
-			dst = binary.LittleEndian.AppendUint32(dst, uint32(bits))
+			binary.LittleEndian.PutUint32(to, uint32(bits))
+			to = to[4:]
 			bits >>= 32
 			n -= 32
 		}
 	}
-	for ; len(dst) < end; bits >>= 8 {
-		dst = append(dst, byte(bits))
-	}
-	return dst
+	clear(to)
+	binary.LittleEndian.PutUint64(to, bits)
+	return dst[:end]
 }

@@ -66,15 +66,22 @@ func (n *numbers[T]) append(dst []byte, s span) []byte {
 }
 
 func (n *numbers[T]) meet(values []T) {
-	for _, v := range values {
-		switch {
-		case v != v: // is no number, and is neither
-		case !n.met:
+	for !n.met && len(values) > 0 {
+		if v := values[0]; v == v { // what is no number is neither
 			n.least, n.great, n.met = v, v, true
-		default:
-			n.least, n.great = min(n.least, v), max(n.great, v)
+		}
+		values = values[1:]
+	}
+	least, great := n.least, n.great
+	for _, v := range values {
+		if v < least {
+			least = v
+		}
+		if v > great {
+			great = v
 		}
 	}
+	n.least, n.great = least, great
 }
 
 func (n *numbers[T]) bounds(to *metadata.EncodedStatistics) {
@@ -94,49 +101,77 @@ func (n *numbers[T]) bounds(to *metadata.EncodedStatistics) {
 
 // texts are strings, or a dictionary of them.
 type texts struct {
+	of     arrow.Array // what is looked at: words by their places, or all of them
+	words  *array.String
+	places []int32
+
 	least, great string // parts of the arrays
 	met          bool
 }
 
 func (t *texts) step(int) int { return 64 }
 
+// look makes value return those of an array.
+func (t *texts) look(at arrow.Array) {
+	if t.of == at {
+		return
+	}
+	t.of, t.places = at, nil
+	if d, ok := at.(*array.Dictionary); ok {
+		t.words, t.places = d.Dictionary().(*array.String), d.Indices().(*array.Int32).Int32Values()
+	} else {
+		t.words = at.(*array.String)
+	}
+}
+
+// value is that of a row, which must not be null.
+func (t *texts) value(row int) string {
+	if t.places == nil {
+		return t.words.Value(row)
+	}
+	return t.words.Value(int(t.places[row]))
+}
+
 func (t *texts) size(s span) int {
+	t.look(s.of)
+	nulls := s.of.NullN() > 0
 	n := 4 * (s.to - s.from)
 	for i := s.from; i < s.to; i++ {
-		n += len(textAt(s.of, i))
+		if !nulls || s.of.IsValid(i) {
+			n += len(t.value(i))
+		}
 	}
 	return n
 }
 
 func (t *texts) append(dst []byte, s span) []byte {
+	t.look(s.of)
+	nulls := s.of.NullN() > 0
 	for i := s.from; i < s.to; i++ {
-		if s.of.IsNull(i) {
-			continue
+		if !nulls || s.of.IsValid(i) {
+			v := t.value(i)
+			dst = appendText(dst, v)
+			t.meet(v)
 		}
-		v := textAt(s.of, i)
-		dst = appendText(dst, v)
-		if !t.met {
-			t.least, t.great, t.met = v, v, true
-		}
-		t.least, t.great = min(t.least, v), max(t.great, v)
 	}
 	return dst
+}
+
+func (t *texts) meet(v string) {
+	switch {
+	case !t.met:
+		t.least, t.great, t.met = v, v, true
+	case v < t.least:
+		t.least = v
+	case v > t.great:
+		t.great = v
+	}
 }
 
 func (t *texts) bounds(to *metadata.EncodedStatistics) {
 	if t.met {
 		to.SetMin([]byte(t.least)).SetMax([]byte(t.great))
 	}
-}
-
-func textAt(a arrow.Array, i int) string {
-	if d, ok := a.(*array.Dictionary); ok {
-		if d.IsNull(i) {
-			return ""
-		}
-		return d.Dictionary().(*array.String).Value(d.GetValueIndex(i))
-	}
-	return a.(*array.String).Value(i)
 }
 
 func appendText(dst []byte, v string) []byte {

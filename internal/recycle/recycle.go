@@ -23,7 +23,7 @@ const (
 
 // mostIdle is how many bytes are kept of what nobody uses: all that an export gives
 // back at once when it writes a row group, because the next one asks for it again.
-const mostIdle = 16 << 20
+const mostIdle = 8 << 20
 
 // allocator keeps what is freed, by size. It may be used concurrently.
 type allocator struct {
