@@ -10,7 +10,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -97,20 +96,13 @@ func (b *benchmark) prepare(ctx context.Context) error {
 }
 
 // install copies a program. One that was linked a moment ago lies in the system's
-// cache in such large pieces that 10 MiB more of it count as memory of its process.
-func install(from, to string) (err error) {
-	in, err := os.Open(from)
+// cache in such large pieces that up to 10 MiB more of it count as memory of its process.
+func install(from, to string) error {
+	program, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	const executable = 0o755
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, executable)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return os.WriteFile(to, program, 0o755)
 }
 
 func (b *benchmark) path(name string) string { return filepath.Join(b.dir, name) }

@@ -98,23 +98,22 @@ func (b *pageBuilder) writeValues(to file.PageWriter, nullable bool, values plai
 // writeDictionary writes a dictionary of a column's words, in the order in which they
 // appear, and one page of indices.
 func (b *pageBuilder) writeDictionary(to file.PageWriter, column []arrow.Array, nullable bool) (err error) {
-	rows := 0
+	b.spans = b.spans[:0]
 	for _, a := range column {
-		rows += a.Len()
+		b.spans = append(b.spans, span{a, 0, a.Len()})
 	}
-	b.spans, b.indices = b.spans[:0], slices.Grow(b.indices[:0], rows)
+	rows := b.begin(nullable)
+	b.indices = slices.Grow(b.indices[:0], rows)
 	for _, a := range column {
 		if b.indices, err = b.words.appendIndices(b.indices, a); err != nil {
 			return err
 		}
-		b.spans = append(b.spans, span{a, 0, a.Len()})
 	}
 	page := file.NewDictionaryPage(memory.NewBufferBytes(b.words.plain), int32(b.words.n()), parquet.Encodings.Plain)
 	defer page.Release()
 	if _, err := to.WriteDictionaryPage(page); err != nil {
 		return err
 	}
-	rows = b.begin(nullable)
 	width := max(1, bits.Len(uint(max(1, b.words.n())-1)))
 	b.body = appendHybrid(append(b.body, byte(width)), b.indices, width)
 	return b.finish(to, rows, parquet.Encodings.RLEDict)
@@ -227,17 +226,11 @@ func (w *wordList) appendIndices(dst []uint32, a arrow.Array) ([]uint32, error) 
 		for i := range words.Len() {
 			w.ofPage = append(w.ofPage, w.place(words.Value(i)))
 		}
-		places := a.Indices().(*array.Int32).Int32Values()
-		if a.NullN() > 0 {
-			for i, place := range places {
-				if a.IsValid(i) {
-					dst = append(dst, w.ofPage[place])
-				}
+		nulls := a.NullN() > 0
+		for i, place := range a.Indices().(*array.Int32).Int32Values() {
+			if !nulls || a.IsValid(i) {
+				dst = append(dst, w.ofPage[place])
 			}
-			break
-		}
-		for _, place := range places {
-			dst = append(dst, w.ofPage[place])
 		}
 	default:
 		return nil, fmt.Errorf("no dictionary is made of type %s", a.DataType())

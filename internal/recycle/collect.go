@@ -21,11 +21,15 @@ const (
 var ballast []byte
 
 // Collect sets how often memory is collected, for an export: at Go's default it
-// takes a third more memory. GOGC or GOMEMLIMIT in the environment override it; the
-// latter would count the ballast.
+// takes a third more memory. GOGC in the environment overrides it. GOMEMLIMIT holds
+// for what is there besides the ballast.
 func Collect() {
-	if os.Getenv("GOGC") == "" && debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		ballast = make([]byte, ballastBytes)
-		debug.SetGCPercent(gcPercent)
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	ballast = make([]byte, ballastBytes)
+	debug.SetGCPercent(gcPercent)
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64-ballastBytes {
+		debug.SetMemoryLimit(limit + ballastBytes)
 	}
 }
