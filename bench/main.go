@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -96,13 +97,22 @@ func (b *benchmark) prepare(ctx context.Context) error {
 }
 
 // install copies a program. One that was linked a moment ago lies in the system's
-// cache in such large pieces that up to 10 MiB more of it count as memory of its process.
-func install(from, to string) error {
-	program, err := os.ReadFile(from)
+// cache in such large pieces that up to 10 MiB more of it count as memory of its
+// process. It is not read as a whole: what this process takes when it starts another
+// counts as that one's peak too.
+func install(from, to string) (err error) {
+	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, program, 0o755)
+	defer in.Close()
+	const executable = 0o755
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, executable)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 func (b *benchmark) path(name string) string { return filepath.Join(b.dir, name) }
