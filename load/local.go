@@ -29,6 +29,9 @@ const (
 	tempStart = ".tmp-"
 )
 
+// readersWait is how long an object is not replaced because somebody reads its table.
+const readersWait = 30 * time.Second
+
 func newLocal(path string) (*local, error) {
 	root, err := filepath.Abs(path)
 	if err != nil {
@@ -180,7 +183,13 @@ func (l *local) put(ctx context.Context, key, path string, src Source, old strin
 	if err != nil {
 		return Object{}, err
 	}
-	if err := os.Rename(temp, path); err != nil {
+	if before == nil {
+		err = os.Rename(temp, path)
+	} else {
+		table, _, _ := strings.Cut(key, "/")
+		err = replaceUnread(ctx, temp, path, filepath.Join(l.root, table), readersWait)
+	}
+	if err != nil {
 		return Object{}, errors.Join(err, os.Remove(temp))
 	}
 	// From here the new object is visible, and stays.
