@@ -81,6 +81,19 @@ func (c *texts) appendText(t text) {
 	c.append(t.bytes)
 }
 
+// endWith tells whether v is the last of the strings.
+func (c *texts) endWith(v []byte) bool {
+	last := len(c.offsets) - 1
+	if last < 0 {
+		return false
+	}
+	from := int32(0)
+	if last > 0 {
+		from = c.offsets[last-1]
+	}
+	return string(c.data[from:]) == string(v)
+}
+
 func (c *texts) len() int { return len(c.offsets) }
 
 func (c *texts) reset() { c.data, c.offsets, c.nulls = c.data[:0], c.offsets[:0], c.nulls[:0] }
@@ -113,12 +126,16 @@ func (d *dictionary) index(word []byte) int32 {
 	return i
 }
 
-// repeat appends a word n times.
+// repeat appends a word n times. It is looked for in the last place alone: an export
+// has no other there, and an image does not come again.
 func (d *dictionary) repeat(word []byte, n int) {
 	if n == 0 {
 		return
 	}
-	i := d.index(word)
+	if !d.words.endWith(word) {
+		d.words.append(word)
+	}
+	i := int32(d.words.len() - 1)
 	for range n {
 		d.append(i)
 	}
