@@ -80,17 +80,33 @@ func (s Script) duckDB(d dialect) (statements []string) {
 			describe("VIEW", v.Name, v.Doc, v.Columns)
 			continue
 		}
-		var arguments []string
-		for _, a := range v.Arguments {
-			if a.Default != "" {
-				a.Name += " := " + a.Default
-			}
-			arguments = append(arguments, a.Name)
-		}
-		add("CREATE OR REPLACE MACRO %s(%s) AS TABLE\n%s", v.Name, strings.Join(arguments, ", "), v.query(d))
+		statements = append(statements, v.duckDBMacro(d))
 		describe("MACRO TABLE", v.Name, v.Doc, nil)
 	}
 	return statements
+}
+
+// Macros are the statements that make the evaluation functions in DuckDB, in an order
+// in which each finds those that it reads. The views have to be there, or tables in
+// their place.
+func Macros() (statements []string) {
+	for _, v := range Views() {
+		if len(v.Arguments) > 0 {
+			statements = append(statements, v.duckDBMacro(dialect{Dialect: DuckDB}))
+		}
+	}
+	return statements
+}
+
+func (v View) duckDBMacro(d dialect) string {
+	var arguments []string
+	for _, a := range v.Arguments {
+		if a.Default != "" {
+			a.Name += " := " + a.Default
+		}
+		arguments = append(arguments, a.Name)
+	}
+	return fmt.Sprintf("CREATE OR REPLACE MACRO %s(%s) AS TABLE\n%s", v.Name, strings.Join(arguments, ", "), v.query(d))
 }
 
 // duckDBRows is the query for a table's rows. No row with all of the columns goes

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load"
@@ -232,7 +233,7 @@ func TestEvaluationOfExports(t *testing.T) {
 		exportSimulated(t, root, config, thresholds{0.5, 0.3}, thresholds{0, 0.5}, thresholds{1, 0})
 	}
 	files, db := open(t, root), open(t, root)
-	inMemory(t, db)
+	exported.InMemory(t, db)
 	w := readWarehouse(t, files)
 	if len(w.exports) != 12 || len(w.predictions) < 1000 {
 		t.Fatalf("%d exports, %d predictions", len(w.exports), len(w.predictions))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -91,7 +92,7 @@ const (
 
 func TestHandWorked(t *testing.T) {
 	db := open(t, t.TempDir())
-	inMemory(t, db)
+	exported.InMemory(t, db)
 	for _, tc := range handWorked {
 		t.Run(tc.name, func(t *testing.T) {
 			m := &made{rows: map[string][]string{}}
@@ -106,7 +107,7 @@ func TestHandWorked(t *testing.T) {
 
 func TestHandWorkedChanges(t *testing.T) {
 	db := open(t, t.TempDir())
-	inMemory(t, db)
+	exported.InMemory(t, db)
 	m := &made{rows: map[string][]string{}}
 	handWorkedBefore.add(m, place{"project", "before", "one"})
 	handWorkedAfter.add(m, place{"project", "after", "two"})

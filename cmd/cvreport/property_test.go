@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -209,16 +210,6 @@ func execute(t testing.TB, db *sql.DB, statement string) {
 	}
 }
 
-// inMemory puts tables in memory, in a schema called data, below a warehouse's
-// views and functions, in place of its files.
-func inMemory(t testing.TB, db *sql.DB) {
-	t.Helper()
-	execute(t, db, "CREATE SCHEMA data")
-	for _, table := range schema.Tables() {
-		execute(t, db, fmt.Sprintf("CREATE TABLE data.%[1]s AS FROM %[1]s; CREATE OR REPLACE VIEW %[1]s AS FROM data.%[1]s", table.Name))
-	}
-}
-
 // check compares every view and function at a few thresholds, and a few pairs of
 // iterations of one project each, which may be one and the same.
 func (m *made) check(t *testing.T, db *sql.DB) {
@@ -246,7 +237,7 @@ func (m *made) check(t *testing.T, db *sql.DB) {
 // understand a query than to answer it.
 func TestEvaluationProperties(t *testing.T) {
 	db := open(t, t.TempDir())
-	inMemory(t, db)
+	exported.InMemory(t, db)
 	const together = 50
 	for first := 0; first < *seeds; first += together {
 		m := &made{rows: map[string][]string{}, nameless: first/together == 1}
@@ -264,7 +255,7 @@ func TestEvaluationProperties(t *testing.T) {
 // The same, of files.
 func TestEvaluationPropertiesOfFiles(t *testing.T) {
 	memory := open(t, t.TempDir())
-	inMemory(t, memory)
+	exported.InMemory(t, memory)
 	m := &made{rows: map[string][]string{}}
 	for seed := range uint64(3) {
 		m.grow(1_000_000 + seed)

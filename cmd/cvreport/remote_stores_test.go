@@ -197,12 +197,14 @@ func (r *remote) calls() map[string]string {
 	return calls
 }
 
-// everything asks for all rows of all tables, views and functions. With one thread
-// sums are always added up in one order.
-func (r *remote) everything() string {
+// rows asks for all rows of tables, views and functions, by their names. With one
+// thread sums are always added up in one order.
+func (r *remote) rows(names ...string) string {
 	var parts []string
 	for name, call := range r.calls() {
-		parts = append(parts, fmt.Sprintf("SELECT '%s' AS name, to_json(t) AS row FROM %s AS t", name, call))
+		if slices.Contains(names, name) {
+			parts = append(parts, fmt.Sprintf("SELECT '%s' AS name, to_json(t) AS row FROM %s AS t", name, call))
+		}
 	}
 	slices.Sort(parts)
 	return "SET threads = 1; " + strings.Join(parts, "\nUNION ALL ") + "\nORDER BY ALL"

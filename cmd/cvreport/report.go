@@ -46,7 +46,7 @@ func (c *reportCommand) load(ctx context.Context, stderr io.Writer, options repo
 	if err != nil {
 		return nil, err
 	}
-	db, err := openWarehouse(ctx, root)
+	db, err := openViews(ctx, root)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (o *opener) open(ctx context.Context) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openWarehouse(ctx, root)
+	return openViews(ctx, root)
 }
 
 func (o *opener) folder(ctx context.Context) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
@@ -25,7 +26,7 @@ func TestServiceFiguresAreThoseOfTheRows(t *testing.T) {
 			config.Seed, config.Iterations = 7, len(asked)
 			service := exportSimulated(t, root, config, asked...)
 			db := open(t, root)
-			inMemory(t, db)
+			exported.InMemory(t, db)
 			detector := config.Kind == simulated.Detection
 			for i, it := range service.Projects()[0].Iterations {
 				at := asked[i]

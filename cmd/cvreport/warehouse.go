@@ -43,6 +43,11 @@ func openWarehouse(ctx context.Context, root string) (*sql.DB, error) {
 	return openFor(ctx, root, anyName, anyName)
 }
 
+// openViews opens a warehouse without the functions.
+func openViews(ctx context.Context, root string) (*sql.DB, error) {
+	return openFor(ctx, root, anyName, func(string) bool { return false })
+}
+
 // openFor opens a warehouse of which only the tables that are there are looked at,
 // the others are empty, and only the wanted functions are made.
 func openFor(ctx context.Context, root string, there, wanted func(name string) bool) (_ *sql.DB, err error) {

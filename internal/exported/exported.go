@@ -59,6 +59,18 @@ func Warehouse(t testing.TB, c simulated.Config) (root string) {
 // Open opens a warehouse with its tables, views and functions.
 func Open(t testing.TB, root string) *sql.DB {
 	t.Helper()
+	db := OpenViews(t, root)
+	for _, s := range schema.Macros() {
+		if _, err := db.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db
+}
+
+// OpenViews opens a warehouse with its tables and views.
+func OpenViews(t testing.TB, root string) *sql.DB {
+	t.Helper()
 	db, err := sql.Open("duckdb", "")
 	if err != nil {
 		t.Fatal(err)
@@ -70,12 +82,28 @@ func Open(t testing.TB, root string) *sql.DB {
 			script.Empty = append(script.Empty, table.Name)
 		}
 	}
+	for _, v := range schema.Views() {
+		if len(v.Arguments) > 0 {
+			script.Without = append(script.Without, v.Name)
+		}
+	}
 	for _, s := range []string{"SET TimeZone = 'UTC'", script.String()} {
 		if _, err := db.ExecContext(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return db
+}
+
+// InMemory puts tables in memory, in a schema called data, below a warehouse's views
+// and functions, in place of its files.
+func InMemory(t testing.TB, db *sql.DB) {
+	t.Helper()
+	for _, table := range schema.Tables() {
+		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("CREATE SCHEMA IF NOT EXISTS data; CREATE TABLE data.%[1]s AS FROM %[1]s; CREATE OR REPLACE VIEW %[1]s AS FROM data.%[1]s", table.Name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Rewrite replaces columns of a table's rows by SQL, in every file of it, as

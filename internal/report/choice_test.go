@@ -17,11 +17,11 @@ import (
 
 func TestChoice(t *testing.T) {
 	root := exported.Warehouse(t, simulated.Config{Kind: simulated.Multiclass, Images: 10, Iterations: 3, Projects: 2})
-	projects, err := Projects(t.Context(), exported.Open(t, root))
+	projects, err := Projects(t.Context(), exported.OpenViews(t, root))
 	if err != nil {
 		t.Fatal(err)
 	}
-	iterations, err := Iterations(t.Context(), exported.Open(t, root), projects[0].ID)
+	iterations, err := Iterations(t.Context(), exported.OpenViews(t, root), projects[0].ID)
 	if err != nil || len(iterations) != 3 {
 		t.Fatalf("%d iterations: %v", len(iterations), err)
 	}
@@ -42,7 +42,7 @@ func TestChoice(t *testing.T) {
 		"of another":        {Options{Project: projects[1].ID, Compare: "x"}, 0, 0, ErrNotFound, "iteration x"},
 		"with itself":       {Options{Project: projects[0].ID, Compare: third}, 0, 0, ErrChoice, "other than itself"},
 	} {
-		page, err := Load(t.Context(), exported.Open(t, root), tc.options)
+		page, err := Load(t.Context(), exported.OpenViews(t, root), tc.options)
 		switch {
 		case !errors.Is(err, tc.err):
 			t.Errorf("%s: %v, want %v", name, err, tc.err)

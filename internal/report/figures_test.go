@@ -33,6 +33,7 @@ func TestFiguresAreTheViews(t *testing.T) {
 				t.Fatalf("kind %s, iteration %d compared with %d, starts at %v", page.Kind, page.Shown, page.Compared, page.Thresholds[page.Start])
 			}
 			db := exported.Open(t, root)
+			exported.InMemory(t, db)
 			for n, threshold := range page.Thresholds {
 				if n == page.Start || n == len(page.Thresholds)-2 || (n == 0 && kind == simulated.Detection) {
 					compare(t, db, page, n, threshold)
@@ -45,7 +46,7 @@ func TestFiguresAreTheViews(t *testing.T) {
 
 func loadPage(t *testing.T, root string, o Options) *Page {
 	t.Helper()
-	page, err := Load(t.Context(), exported.Open(t, root), o)
+	page, err := Load(t.Context(), exported.OpenViews(t, root), o)
 	if err != nil {
 		t.Fatal(err)
 	}

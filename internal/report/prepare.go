@@ -19,7 +19,7 @@ import (
 
 // prepare makes the copies.
 func (l *loader) prepare() error {
-	for _, do := range []func() error{l.enumerate, l.copyTables, l.materialize, l.keepOutcomes} {
+	for _, do := range []func() error{l.enumerate, l.copyTables, l.makeFunctions, l.keepOutcomes} {
 		if err := do(); err != nil {
 			return err
 		}
@@ -122,26 +122,12 @@ func (l *loader) copyTables() error {
 	return nil
 }
 
-// materialize lets the functions compute what they read twice once. Over the
-// whole warehouse that would be every project's; here it is the copy.
-func (l *loader) materialize() error {
-	for _, view := range schema.Views() {
-		if len(view.Arguments) == 0 {
-			continue
-		}
-		var names []string
-		for _, a := range view.Arguments {
-			names = append(names, a.Name)
-		}
-		var body string
-		err := l.read("SELECT macro_definition FROM duckdb_functions() WHERE function_type = 'table_macro' AND NOT internal AND function_name = "+quote(view.Name), func(row func(...any) error) error {
-			return row(&body)
-		})
-		if err != nil {
-			return err
-		}
-		body = strings.ReplaceAll(body, "AS NOT MATERIALIZED", "AS MATERIALIZED")
-		if err := l.run(fmt.Sprintf("CREATE OR REPLACE MACRO %s(%s) AS TABLE %s", view.Name, strings.Join(names, ", "), body)); err != nil {
+// makeFunctions makes the functions, over the copies: DuckDB looks into every file
+// for each of them otherwise. What they read twice they compute once; over the whole
+// warehouse that would be every project's.
+func (l *loader) makeFunctions() error {
+	for _, macro := range schema.Macros() {
+		if err := l.run(strings.ReplaceAll(macro, "AS NOT MATERIALIZED", "AS MATERIALIZED")); err != nil {
 			return err
 		}
 	}

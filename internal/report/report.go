@@ -30,9 +30,10 @@ var (
 // connections is how many thresholds are evaluated at a time.
 const connections = 4
 
-// Load computes a page from a warehouse in DuckDB, with the tables, views and
-// functions of package schema. It replaces some of them by copies that are
-// faster, so the database must be of its own, and is of no use afterwards.
+// Load computes a page from a warehouse in DuckDB, with the tables and views of
+// package schema, the functions of which it makes. It replaces some of the views by
+// copies that are faster, so the database must be of its own, and is of no use
+// afterwards.
 func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 	db.SetMaxOpenConns(connections + 1)
 	conn, err := db.Conn(ctx)

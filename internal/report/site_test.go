@@ -21,7 +21,7 @@ func TestSite(t *testing.T) {
 	opened := 0
 	site := &Site{
 		Version: "test", Hosts: []string{"Reports.example"}, Log: log.New(io.Discard, "", 0),
-		Open: func(context.Context) (*sql.DB, error) { opened++; return exported.Open(t, root), nil },
+		Open: func(context.Context) (*sql.DB, error) { opened++; return exported.OpenViews(t, root), nil },
 	}
 	get := func(method, host, path string) (int, string, http.Header) {
 		t.Helper()
@@ -30,11 +30,11 @@ func TestSite(t *testing.T) {
 		site.ServeHTTP(w, r)
 		return w.Code, w.Body.String(), w.Header()
 	}
-	projects, err := Projects(t.Context(), exported.Open(t, root))
+	projects, err := Projects(t.Context(), exported.OpenViews(t, root))
 	if err != nil || len(projects) != 2 {
 		t.Fatalf("%d projects: %v", len(projects), err)
 	}
-	iterations, err := Iterations(t.Context(), exported.Open(t, root), projects[1].ID)
+	iterations, err := Iterations(t.Context(), exported.OpenViews(t, root), projects[1].ID)
 	if err != nil || len(iterations) != 2 {
 		t.Fatalf("%d iterations: %v", len(iterations), err)
 	}
