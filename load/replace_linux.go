@@ -22,12 +22,15 @@ var (
 // closes it between the two, and through the whole of a query has only the first
 // file of its glob open: so nobody may have any file below folder open. Who reads is
 // told by leases (fcntl(2), F_SETLEASE), which also hold those up who come while the
-// names change. After a while, and where there are no leases (NFS, another user's
-// files), it is replaced under its readers.
+// names change. After a while, and where there are no leases or they are not ours to
+// take (NFS, another user's files), it is replaced under its readers.
 func replaceUnread(ctx context.Context, temp, path, folder string, wait time.Duration) error {
 	files, err := parquetFiles(ctx, folder, path)
-	if err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil { // somebody else's folder, or one that is being removed
+		return os.Rename(temp, path)
 	}
 	retry := time.NewTicker(2 * time.Millisecond)
 	defer retry.Stop()
