@@ -57,7 +57,7 @@ race: cc
 	CGO_ENABLED=1 go test -vet=off -run '$(ALONE)' ./jobs ./cmd/cvreport ./internal/report
 
 # Every fault, where the normal tests try a part of them. What was done is in the
-# lines of FIGURES. Takes an hour and a half, most of it fuzzing.
+# lines of FIGURES. Takes three hours, most of it fuzzing.
 faults: FUZZTIME = 10m
 faults: cc sbom ## the long form of the tests of faults, and every fuzz target for 10 minutes; KILLS and FUZZTIME shorten it
 	cd tools && go mod verify && go test ./...
