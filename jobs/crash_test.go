@@ -107,8 +107,8 @@ func (c *crashes) calm(t *testing.T) {
 
 // Nightly runs are killed at any moment, while somebody queries the warehouse all
 // the time: no query fails or shows an image twice or half of an iteration, and the
-// views show an iteration from its commit on. After an undisturbed run every row is right and
-// export_health is empty.
+// views show an iteration from its commit on. After an undisturbed run every row is
+// right and export_health is empty.
 func TestKilledWhileOthersRead(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells who reads: elsewhere a query fails under which an object is replaced")

@@ -99,8 +99,12 @@ func OpenViews(t testing.TB, root string) *sql.DB {
 // and functions, in place of its files.
 func InMemory(t testing.TB, db *sql.DB) {
 	t.Helper()
+	statements := []string{"CREATE SCHEMA data"}
 	for _, table := range schema.Tables() {
-		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("CREATE SCHEMA IF NOT EXISTS data; CREATE TABLE data.%[1]s AS FROM %[1]s; CREATE OR REPLACE VIEW %[1]s AS FROM data.%[1]s", table.Name)); err != nil {
+		statements = append(statements, fmt.Sprintf("CREATE TABLE data.%[1]s AS FROM %[1]s; CREATE OR REPLACE VIEW %[1]s AS FROM data.%[1]s", table.Name))
+	}
+	for _, s := range statements {
+		if _, err := db.ExecContext(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 	}
