@@ -211,15 +211,13 @@ func (l *listener) export(ctx context.Context, n notify.Notification) (Iteration
 		return out, err
 	}
 	out.Name, out.Status = it.Name, it.Status
-	held, err := load.ReadHeld(ctx, l.Store, n.Project)
+	h, held, err := load.ReadIteration(ctx, l.Store, n.Project, it.ID)
 	if err != nil {
 		return out, err
 	}
-	for _, h := range held {
-		if h.Iteration == it.ID && current(it, h) {
-			out.Outcome = Present
-			return out, nil
-		}
+	if held && current(it, h) {
+		out.Outcome = Present
+		return out, nil
 	}
 	r := l.Request
 	r.Project, r.Iteration, r.Log, r.Progress = n.Project, n.Iteration.String(), l.Log, l.Progress()
@@ -227,6 +225,9 @@ func (l *listener) export(ctx context.Context, n notify.Notification) (Iteration
 	switch {
 	case err == nil:
 		out.Outcome, out.Result = Exported, &result
+	case errors.Is(err, load.ErrConflict) && doneElsewhere(ctx, l.Store, n.Project, it, l.Log):
+		out.Outcome = Elsewhere
+		return out, nil
 	case errors.Is(err, errFewer):
 		out.Outcome, out.Err = Kept, err
 		return out, nil

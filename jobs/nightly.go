@@ -260,7 +260,7 @@ func (n *night) export(ctx context.Context, p *ProjectNight, listed []extract.It
 		case err == nil:
 			it.Outcome, it.Result = Exported, &result
 		case ctx.Err() != nil: // not tried to its end
-		case errors.Is(err, load.ErrConflict) && n.doneElsewhere(ctx, p.ID, listed[i]):
+		case errors.Is(err, load.ErrConflict) && doneElsewhere(ctx, n.Store, p.ID, listed[i], n.Log):
 			it.Outcome = Elsewhere
 		case errors.Is(err, errFewer):
 			it.Outcome, it.Err = Kept, err
@@ -273,15 +273,6 @@ func (n *night) export(ctx context.Context, p *ProjectNight, listed []extract.It
 			return
 		}
 	}
-}
-
-// doneElsewhere reports whether another run has exported the iteration.
-func (n *night) doneElsewhere(ctx context.Context, project schema.ID, it extract.Iteration) bool {
-	held, err := load.ReadHeld(ctx, n.Store, project)
-	if err != nil {
-		n.Log.Warn("looking for what another run exported", "project", project, "iteration", it.ID, "error", err)
-	}
-	return slices.ContainsFunc(held, func(h load.Held) bool { return h.Iteration == it.ID && current(it, h) })
 }
 
 // vanished adds the projects of this resource that only the warehouse has left.

@@ -74,6 +74,17 @@ func ReadHeld(ctx context.Context, s Store, project schema.ID) ([]Held, error) {
 	return held, nil
 }
 
+// ReadIteration is [ReadHeld] for one iteration; held is false if it has no
+// exports record.
+func ReadIteration(ctx context.Context, s Store, project, iteration schema.ID) (h Held, held bool, err error) {
+	h = Held{Project: project, Iteration: iteration}
+	err = h.read(ctx, s, nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return h, false, nil
+	}
+	return h, err == nil, err
+}
+
 func (h *Held) read(ctx context.Context, s Store, objects map[string]Object) error {
 	e, _, err := ReadExport(ctx, s, h.Project, h.Iteration)
 	if errors.Is(err, errDamaged) {
@@ -86,7 +97,7 @@ func (h *Held) read(ctx context.Context, s Store, objects map[string]Object) err
 	h.Export, h.Whole = &e, len(e.Objects) > 0
 	for _, o := range e.Objects {
 		obj, ok := objects[o.Key]
-		if !ok { // a later version's table, or none
+		if !ok { // a later version's table, none, or nothing was listed
 			if obj, err = s.Stat(ctx, o.Key); errors.Is(err, fs.ErrNotExist) {
 				h.Whole = false
 				return nil

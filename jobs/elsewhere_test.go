@@ -1,0 +1,106 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cvexport/cvexport/internal/azurite"
+	"github.com/cvexport/cvexport/internal/simulated"
+	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// overtaken is a store in which another run gets ahead of the first put.
+type overtaken struct {
+	load.Store
+	once  sync.Once
+	other func()
+}
+
+func (s *overtaken) Put(ctx context.Context, key string, src load.Source, old string) (load.Object, error) {
+	s.once.Do(s.other)
+	return s.Store.Put(ctx, key, src, old)
+}
+
+// held is a store whose commit waits.
+type held struct {
+	load.Store
+	reached, release chan struct{}
+}
+
+func (s *held) Put(ctx context.Context, key string, src load.Source, old string) (load.Object, error) {
+	if strings.HasPrefix(key, schema.Exports.Name+"/") {
+		close(s.reached)
+		select {
+		case <-s.release:
+		case <-ctx.Done():
+			return load.Object{}, ctx.Err()
+		}
+	}
+	return s.Store.Put(ctx, key, src, old)
+}
+
+// told closes a channel when something is logged.
+type told struct {
+	slog.Handler
+	text string
+	said chan struct{}
+	once *sync.Once
+}
+
+func (h told) Handle(_ context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, h.text) {
+		h.once.Do(func() { close(h.said) })
+	}
+	return nil
+}
+func (h told) Enabled(context.Context, slog.Level) bool { return true }
+func (h told) WithAttrs([]slog.Attr) slog.Handler       { return h }
+
+// A nightly run or a listener that meets another run while that is still putting
+// its tables waits for its commit, and then has nothing to do.
+func TestAnotherRunIsWaitedFor(t *testing.T) {
+	server := azurite.Start(t)
+	for name, run := range map[string]func(*testing.T, *bench, *slog.Logger) map[Outcome]int{
+		"nightly": func(t *testing.T, b *bench, log *slog.Logger) map[Outcome]int {
+			return outcomes(b.nightly(t, Choice{}, NightlyOptions{Log: log}))
+		},
+		"listener": func(t *testing.T, b *bench, log *slog.Logger) map[Outcome]int {
+			m := newMailbox(t, server)
+			m.send(t, trained(b, 0, 0))
+			counts, err := b.listen(t, t.Context(), m, ListenOptions{Log: log, UntilIdle: true})
+			if left, poisoned := m.left(t); err != nil || left+poisoned > 0 {
+				t.Errorf("%d messages left, %d poisoned, %v", left, poisoned, err)
+			}
+			return counts
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, simulated.Config{Seed: 6, Images: 300})
+			other := *b
+			gate := &held{Store: b.store, reached: make(chan struct{}), release: make(chan struct{})}
+			other.store = gate
+			log := slog.New(told{text: "another run exports the iteration", said: gate.release, once: &sync.Once{}})
+			ended := make(chan error)
+			b.store = &overtaken{Store: b.store, other: func() {
+				go func() {
+					_, err := other.export(t, other.request())
+					ended <- err
+				}()
+				<-gate.reached
+			}}
+			if got := run(t, b, log); !maps.Equal(got, map[Outcome]int{Elsewhere: 1}) {
+				t.Errorf("outcomes %v", got)
+			}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			b.verify(t)
+			compareRows(t, b, 0, 0, 0, 300)
+		})
+	}
+}
