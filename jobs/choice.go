@@ -14,6 +14,9 @@ type Choice struct {
 	IDs     []schema.ID // these, if there are any
 	Include []string    // patterns of [path.Match] for the name; one has to match, if there are any
 	Exclude []string    // none of these may
+
+	// Shared is that the ids were asked of several resources: each has to be in one.
+	Shared bool
 }
 
 // Validate checks the patterns.
@@ -28,22 +31,20 @@ func (c Choice) Validate() error {
 
 func (c Choice) all() bool { return len(c.IDs)+len(c.Include)+len(c.Exclude) == 0 }
 
-// choose returns the projects that are wanted, in the service's order. An id that
-// the resource does not have is an error: a nightly run would be silent about it
-// for years.
-func (c Choice) choose(listed []extract.Project) ([]extract.Project, error) {
+// choose returns the projects that are wanted, in the service's order, and the ids
+// that are wanted and not listed.
+func (c Choice) choose(listed []extract.Project) (chosen []extract.Project, gone []schema.ID) {
 	for _, id := range c.IDs {
 		if !slices.ContainsFunc(listed, func(p extract.Project) bool { return p.ID == id }) {
-			return nil, fmt.Errorf("it has no project %s among its %d: check --project, and that --endpoint is the resource the project is in", id, len(listed))
+			gone = append(gone, id)
 		}
 	}
-	var chosen []extract.Project
 	for _, p := range listed {
 		if c.has(p.ID) && c.hasName(p.Name) {
 			chosen = append(chosen, p)
 		}
 	}
-	return chosen, nil
+	return chosen, gone
 }
 
 // has reports whether the ids want a project, and hasName whether the patterns do.

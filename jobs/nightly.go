@@ -23,6 +23,7 @@ type Resource struct {
 	Client *extract.Client
 	Store  load.Store
 	Choice Choice
+	Err    error // why it cannot be tried, such as a key that is not there; then it needs no more than a name
 
 	// Request says how an iteration is exported; its Project, Iteration, Tags,
 	// Force, Progress and Log are set for each.
@@ -88,11 +89,14 @@ type ResourceNight struct {
 	Name     string
 	Host     string
 	Err      error          // its projects could not be listed, or its key was refused on the way
+	All      bool           // every project of it is wanted
 	Wanted   int            // projects that are wanted
 	Projects []ProjectNight // those looked at, and those that only the warehouse has left
 	Stats    extract.Stats
 	Started  time.Time
 	Finished time.Time
+
+	gone []schema.ID // wanted, and neither listed nor in the warehouse
 }
 
 // Nightly brings the warehouse up to date: it exports every completed iteration
@@ -114,7 +118,30 @@ func Nightly(ctx context.Context, resources []Resource, o NightlyOptions) ([]Res
 		n.Log = o.Log.With("resource", r.Name)
 		group.Go(func() error { n.run(ctx); return nil })
 	}
-	return nights, errors.Join(group.Wait(), ctx.Err())
+	err := group.Wait()
+	for i, r := range resources {
+		for _, id := range nights[i].gone {
+			if r.Choice.Shared && elsewhereHas(resources, nights, i, id) {
+				continue
+			}
+			p := ProjectNight{ID: id, Err: fmt.Errorf("resource %s has no project %s, nor has the warehouse: check the project's id, and that the endpoint is the resource it is in", r.Name, id)}
+			o.Log.Error("the project failed", "resource", r.Name, "project", id, "error", p.Err)
+			nights[i].Projects = append(nights[i].Projects, p)
+		}
+	}
+	return nights, errors.Join(err, ctx.Err())
+}
+
+// elsewhereHas reports whether one of the resources that a project was asked of has
+// it, may have it, or tells of it before.
+func elsewhereHas(resources []Resource, nights []ResourceNight, at int, id schema.ID) bool {
+	for i := range nights {
+		asked := i != at && resources[i].Choice.Shared && slices.Contains(resources[i].Choice.IDs, id)
+		if asked && (i < at || nights[i].Err != nil || !slices.Contains(nights[i].gone, id)) {
+			return true
+		}
+	}
+	return false
 }
 
 // night is the night of one resource.
@@ -125,10 +152,13 @@ type night struct {
 }
 
 func (n *night) run(ctx context.Context) {
-	before := n.Client.Stats()
-	*n.out = ResourceNight{Name: n.Name, Host: n.Client.Host(), Started: time.Now().UTC()}
-	n.out.Err = n.projects(ctx)
-	n.out.Stats = n.Client.Stats().Sub(before)
+	*n.out = ResourceNight{Name: n.Name, Err: n.Err, All: n.Choice.all(), Started: time.Now().UTC()}
+	if n.Err == nil {
+		before := n.Client.Stats()
+		n.out.Host = n.Client.Host()
+		n.out.Err = n.projects(ctx)
+		n.out.Stats = n.Client.Stats().Sub(before)
+	}
 	n.out.Finished = time.Now().UTC()
 	if n.out.Err != nil && ctx.Err() == nil {
 		n.Log.Error("the resource failed", "error", n.out.Err)
@@ -136,14 +166,11 @@ func (n *night) run(ctx context.Context) {
 }
 
 func (n *night) projects(ctx context.Context) error {
-	listed, err := n.Client.Projects(ctx)
+	listed, err := n.list(ctx)
 	if err != nil {
 		return err
 	}
-	chosen, err := n.Choice.choose(listed)
-	if err != nil {
-		return fmt.Errorf("resource %s: %w", n.Name, err)
-	}
+	chosen, gone := n.Choice.choose(listed)
 	n.out.Wanted = len(chosen)
 	for _, c := range chosen {
 		p, before := ProjectNight{ID: c.ID, Name: c.Name}, n.Client.Stats()
@@ -161,9 +188,28 @@ func (n *night) projects(ctx context.Context) error {
 		}
 	}
 	if n.Choice.all() {
-		return n.vanished(ctx, listed)
+		if gone, err = n.vanished(ctx, listed); err != nil {
+			return err
+		}
+	}
+	for _, id := range gone {
+		p, err := n.archived(ctx, id)
+		switch {
+		case err != nil:
+			return err
+		case len(p.Iterations) > 0:
+			n.out.Projects = append(n.out.Projects, p)
+		case !n.Choice.all():
+			n.out.gone = append(n.out.gone, id)
+		}
 	}
 	return nil
+}
+
+func (n *night) list(ctx context.Context) (_ []extract.Project, err error) {
+	ctx, end := telemetry.Span(ctx, "list", tracing.Attribute{Key: "resource", Value: n.Name})
+	defer func() { end(err) }()
+	return n.Client.Projects(ctx)
 }
 
 // refused is the first error that says that the key was.
@@ -255,6 +301,10 @@ func (n *night) export(ctx context.Context, p *ProjectNight, listed []extract.It
 		r := n.Request
 		r.Project, r.Iteration = p.ID, it.ID.String()
 		r.Log, r.Progress = n.Log, n.Progress(n.Name)
+		if n.since(ctx, p.ID, listed[i]) {
+			it.Outcome = Elsewhere
+			continue
+		}
 		result, err := Export(ctx, n.Client, n.Store, r)
 		switch {
 		case err == nil:
@@ -275,32 +325,33 @@ func (n *night) export(ctx context.Context, p *ProjectNight, listed []extract.It
 	}
 }
 
-// vanished adds the projects of this resource that only the warehouse has left.
-func (n *night) vanished(ctx context.Context, listed []extract.Project) error {
+// since reports whether another run has exported the iteration since the night's
+// comparison, which in a large project is hours ago. Export meets what goes wrong
+// with the looking, and tells it.
+func (n *night) since(ctx context.Context, project schema.ID, it extract.Iteration) bool {
+	h, held, err := load.ReadIteration(ctx, n.Store, project, it.ID)
+	return err == nil && held && current(it, h)
+}
+
+// vanished returns the projects that only the warehouse has left.
+func (n *night) vanished(ctx context.Context, listed []extract.Project) ([]schema.ID, error) {
 	projects, err := load.HeldProjects(ctx, n.Store)
-	if err != nil {
-		return err
-	}
-	for _, id := range projects {
-		if slices.ContainsFunc(listed, func(p extract.Project) bool { return p.ID == id }) {
-			continue
-		}
-		held, err := load.ReadHeld(ctx, n.Store, id)
-		if err != nil {
-			return err
-		}
-		p := ProjectNight{ID: id}
-		for _, h := range held {
-			if h.Export != nil && h.Export.EndpointHost == n.Client.Host() { // others are of other resources
-				p.Name = deref(h.Export.ProjectName)
-				p.Iterations = append(p.Iterations, IterationNight{ID: h.Iteration, Name: deref(h.Export.IterationName), Status: h.Export.Status, Outcome: Archived})
-			}
-		}
-		if len(p.Iterations) > 0 {
-			n.out.Projects = append(n.out.Projects, p)
+	return slices.DeleteFunc(projects, func(id schema.ID) bool {
+		return slices.ContainsFunc(listed, func(p extract.Project) bool { return p.ID == id })
+	}), err
+}
+
+// archived is a project as the warehouse holds it of this resource.
+func (n *night) archived(ctx context.Context, id schema.ID) (ProjectNight, error) {
+	p := ProjectNight{ID: id}
+	held, err := load.ReadHeld(ctx, n.Store, id)
+	for _, h := range held {
+		if h.Export != nil && h.Export.EndpointHost == n.Client.Host() { // others are of other resources
+			p.Name = deref(h.Export.ProjectName)
+			p.Iterations = append(p.Iterations, IterationNight{ID: h.Iteration, Name: deref(h.Export.IterationName), Status: h.Export.Status, Outcome: Archived})
 		}
 	}
-	return nil
+	return p, err
 }
 
 func deref(s *string) string {

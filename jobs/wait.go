@@ -7,7 +7,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
+
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/telemetry"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -22,10 +25,12 @@ type Waiting struct {
 // iteration is an id, or [Latest], which is here the one begun last, whatever
 // its status. A training that failed is an error that wraps [ErrRefused] and
 // says why; a service that does not answer is asked again.
-func Wait(ctx context.Context, client *extract.Client, project schema.ID, iteration string, w Waiting) (schema.ID, error) {
+func Wait(ctx context.Context, client *extract.Client, project schema.ID, iteration string, w Waiting) (_ schema.ID, err error) {
 	if w.Log == nil {
 		w.Log = slog.New(slog.DiscardHandler)
 	}
+	ctx, end := telemetry.Span(ctx, "wait", tracing.Attribute{Key: "project", Value: project.String()}, tracing.Attribute{Key: "iteration", Value: iteration})
+	defer func() { end(err) }()
 	started := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, w.Most, fmt.Errorf("it did not end within %s: wait longer with --wait-timeout", w.Most))
 	defer cancel()

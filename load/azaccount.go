@@ -79,7 +79,7 @@ func openHost(ctx context.Context, host, account string, options *service.Client
 		_, err = identity.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{"https://storage.azure.com/.default"}})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w (log in with: az login, or set %s or %s)", err, azureKey, azureSAS)
+		return nil, fmt.Errorf("%w: %w (log in with: az login, or set %s or %s)", ErrLogin, err, azureKey, azureSAS)
 	}
 	return service.NewClient(at, identity, options)
 }

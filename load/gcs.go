@@ -46,7 +46,7 @@ func newGCS(ctx context.Context, bucket, root string, options []option.ClientOpt
 	}
 	client, err := storage.NewClient(ctx, options...)
 	if err != nil {
-		return nil, fmt.Errorf("warehouse gs://%s: %w (log in with: gcloud auth application-default login)", bucket, err)
+		return nil, fmt.Errorf("warehouse gs://%s: %w: %w (log in with: gcloud auth application-default login)", bucket, ErrLogin, err)
 	}
 	// Every write here has a precondition, so all of them can be retried.
 	client.SetRetry(append(retries, storage.WithPolicy(storage.RetryAlways), storage.WithMaxAttempts(gcsAttempts))...)

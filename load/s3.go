@@ -54,7 +54,7 @@ func newS3(ctx context.Context, bucket, root string, options ...func(*s3.Options
 		return nil, fmt.Errorf("warehouse s3://%s: no region; set AWS_REGION to the bucket's", bucket)
 	}
 	if _, err := client.Options().Credentials.Retrieve(ctx); err != nil {
-		return nil, fmt.Errorf("warehouse s3://%s: %w (log in with: aws sso login, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)", bucket, err)
+		return nil, fmt.Errorf("warehouse s3://%s: %w: %w (log in with: aws sso login, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)", bucket, ErrLogin, err)
 	}
 	return &s3Store{place: place, client: client, bucket: bucket}, nil
 }

@@ -33,6 +33,10 @@ type Source interface {
 // castagnoli is the polynomial of every checksum here, the one GCS keeps.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// ErrLogin is that the machine's credentials for a warehouse could not be had. Who
+// gives them may have been away for a moment.
+var ErrLogin = errors.New("no credentials")
+
 // ErrConflict is that an object is not the version it was expected to be:
 // somebody else wrote it meanwhile.
 var ErrConflict = errors.New("the object was changed by somebody else")

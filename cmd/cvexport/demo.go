@@ -127,7 +127,7 @@ func (c *demoCommand) export(cmd *cobra.Command, service *simulated.Service, url
 				Project: project.ID, Iteration: iteration.ID.String(), Concurrency: 4,
 				ProbabilityThreshold: 0.5, OverlapThreshold: 0.3, SpoolDir: c.spoolDir, Version: programVersion(),
 				Force:    true, // an earlier tour may have had more images
-				Progress: display.export(""), Log: display.log,
+				Progress: display.export("demo"), Log: display.log,
 			})
 			display.close()
 			if err != nil {

@@ -90,7 +90,8 @@ func (c *exportCommand) run(cmd *cobra.Command) (err error) {
 		return c.printPlan(cmd.OutOrStdout(), plan, store)
 	}
 	record := newRecord("export", &c.common)
-	result, err := c.export(cmd, client, store, display, request)
+	request.Progress, request.Log = display.export(resource.name), display.logOf(resource.name)
+	result, err := c.export(cmd, client, store, request)
 	display.close()
 	if err == nil {
 		err = printResult(cmd.OutOrStdout(), c.output, result, store)
@@ -99,10 +100,10 @@ func (c *exportCommand) run(cmd *cobra.Command) (err error) {
 	return errors.Join(err, record.write(cmd.Context(), err))
 }
 
-func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store load.Store, d *display, r jobs.Request) (jobs.Result, error) {
+func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store load.Store, r jobs.Request) (jobs.Result, error) {
 	var iteration schema.ID
 	if c.wait {
-		c.waiting.Log = d.log
+		c.waiting.Log = r.Log
 		// A wrong warehouse is better known now than in some hours.
 		_, err := load.ReadPrior(cmd.Context(), store, r.Project, schema.ID{})
 		if err != nil {
@@ -113,7 +114,6 @@ func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store
 		}
 		r.Iteration = iteration.String()
 	}
-	r.Progress, r.Log = d.export(""), d.log
 	return jobs.Export(cmd.Context(), client, store, r)
 }
 

@@ -87,7 +87,7 @@ func (c *listenCommand) run(cmd *cobra.Command) (err error) {
 	run := listening{listenCommand: c, out: cmd.OutOrStdout(), log: display.log, client: client, record: newRecord("listen", &c.common), before: client.Stats()}
 	run.night = jobs.ResourceNight{Name: settings.name, Host: client.Host(), Started: run.record.started}
 	c.options.Log = display.log
-	c.options.Progress = func() jobs.Progress { return display.export("") }
+	c.options.Progress = func() jobs.Progress { return display.export(settings.name) }
 	c.options.Done = func(p jobs.ProjectNight) { run.done(cmd.Context(), p) }
 	r := jobs.Resource{Name: settings.name, Client: client, Store: store, Choice: settings.choice, Request: c.request(settings, &c.common)}
 	display.log.Info("listening", "queue", c.queue, "warehouse", store.URL(""))

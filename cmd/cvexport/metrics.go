@@ -7,11 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
@@ -19,11 +19,13 @@ import (
 )
 
 // The metrics are gauges of the last run, as is usual for batch jobs, each of a
-// resource and project. What a run says nothing about keeps its value: the last
-// success of a project that failed, the projects of another run.
+// resource and project, and of a command and shard, so that what a night failed to
+// do is not covered up by an export of another iteration or by another shard. What
+// a run says nothing about keeps its value: the last success of a project that
+// failed, the projects of another run.
 var gauges = []struct{ name, help string }{
 	{"last_run_timestamp_seconds", "When the project was last looked at."},
-	{"last_success_timestamp_seconds", "When every completed iteration of the project was last known to be in the warehouse."},
+	{"last_success_timestamp_seconds", "When a run last did all that it had to do of the project (nightly: every completed iteration is in the warehouse), or of the whole resource where the project is empty; 0: never."},
 	{"images", "Images exported by the last run."},
 	{"rows", "Rows written by the last run, all tables."},
 	{"bytes", "Bytes of Parquet written by the last run."},
@@ -32,11 +34,13 @@ var gauges = []struct{ name, help string }{
 	{"retries", "Requests of the last run that were tried again."},
 	{"throttled_seconds", "Seconds that answers of 429 made the last run wait."},
 	{"exported_iterations", "Iterations exported by the last run."},
-	{"failures", "Iterations the last run failed to export, or 1 if it could not look at the project or resource."},
+	{"failures", "Iterations the last run failed to export, or 1 if it could not look at the project, or at the resource where the project is empty."},
 	{"almost_full", "1 if the service is about to reach its limit of iterations, so that someone will delete the oldest."},
 }
 
 const metricPrefix = "cvexport_"
+
+var metricLabels = []string{"command", "project", "resource", "shard"}
 
 // metricsWait is how long others are waited for that write the same file, which
 // each does in an instant.
@@ -45,7 +49,7 @@ const metricsWait = 30 * time.Second
 // writeMetrics brings a file up to date with what a run did. Of several jobs that
 // share it, one at a time reads and writes it, so that none loses a value of
 // another. An interrupted run tells what it did as well.
-func writeMetrics(ctx context.Context, file string, nights []jobs.ResourceNight) (err error) {
+func writeMetrics(ctx context.Context, file, command, shard string, nights []jobs.ResourceNight) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), metricsWait)
 	defer cancel()
 	const (
@@ -58,43 +62,57 @@ func writeMetrics(ctx context.Context, file string, nights []jobs.ResourceNight)
 		return fmt.Errorf("waiting for another job that writes %s, by %s: %w", file, name, err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	return updateMetrics(file, nights)
+	return updateMetrics(file, command, shard, nights)
 }
 
-func updateMetrics(file string, nights []jobs.ResourceNight) error {
+func updateMetrics(file, command, shard string, nights []jobs.ResourceNight) error {
 	vectors := map[string]*prometheus.GaugeVec{}
 	registry := prometheus.NewRegistry()
 	for _, g := range gauges {
-		vectors[g.name] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricPrefix + g.name, Help: g.help}, []string{"resource", "project"})
+		vectors[g.name] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricPrefix + g.name, Help: g.help}, metricLabels)
 		registry.MustRegister(vectors[g.name])
 	}
-	if err := keepOld(file, vectors); err != nil {
+	gone := func(labels prometheus.Labels) bool {
+		return labels["command"] == command && labels["shard"] == shard && slices.ContainsFunc(nights, func(n jobs.ResourceNight) bool {
+			return n.Name == labels["resource"] && n.All && n.Err == nil && labels["project"] != "" &&
+				!slices.ContainsFunc(n.Projects, func(p jobs.ProjectNight) bool { return p.ID.String() == labels["project"] })
+		})
+	}
+	if err := keepOld(file, vectors, gone); err != nil {
 		return err
 	}
 	for _, n := range nights {
-		if n.Err != nil { // also of projects that it did not come to
-			vectors["failures"].WithLabelValues(n.Name, "").Set(1)
-		} else {
-			vectors["failures"].WithLabelValues(n.Name, "").Set(0)
-			vectors["last_success_timestamp_seconds"].WithLabelValues(n.Name, "").Set(seconds(n.Finished))
-		}
-		vectors["last_run_timestamp_seconds"].WithLabelValues(n.Name, "").Set(seconds(n.Finished))
-		for _, p := range n.Projects {
-			for name, value := range projectGauges(n, p) {
-				vectors[name].WithLabelValues(n.Name, p.ID.String()).Set(value)
+		set := func(project string, values map[string]float64, whole bool) {
+			labels := prometheus.Labels{"command": command, "project": project, "resource": n.Name, "shard": shard}
+			for name, value := range values {
+				vectors[name].With(labels).Set(value)
+			}
+			vectors["last_run_timestamp_seconds"].With(labels).Set(seconds(n.Finished))
+			if success := vectors["last_success_timestamp_seconds"].With(labels); whole { // else what it was, or 0
+				success.Set(seconds(n.Finished))
 			}
 		}
+		whole, failures := n.Err == nil, 0.0
+		if n.Err != nil {
+			failures = 1
+		}
+		for _, p := range n.Projects {
+			values, wholeProject := projectGauges(p)
+			set(p.ID.String(), values, wholeProject)
+			whole = whole && wholeProject
+		}
+		set("", map[string]float64{"failures": failures}, whole)
 	}
 	return prometheus.WriteToTextfile(file, registry)
 }
 
-func projectGauges(n jobs.ResourceNight, p jobs.ProjectNight) map[string]float64 {
-	v := map[string]float64{
-		"last_run_timestamp_seconds": seconds(n.Finished),
-		"images":                     0, "rows": 0, "bytes": 0, "pages": 0, "exported_iterations": 0, "failures": 0, "almost_full": 0,
+// projectGauges are the figures of a project, and whether nothing of it is left to do.
+func projectGauges(p jobs.ProjectNight) (v map[string]float64, whole bool) {
+	v = map[string]float64{
+		"images": 0, "rows": 0, "bytes": 0, "pages": 0, "exported_iterations": 0, "failures": 0, "almost_full": 0,
 		"requests": float64(p.Stats.Requests), "retries": float64(p.Stats.Retries), "throttled_seconds": p.Stats.Waited.Seconds(),
 	}
-	whole := p.Err == nil
+	whole = p.Err == nil
 	if p.Err != nil {
 		v["failures"]++
 	}
@@ -119,16 +137,13 @@ func projectGauges(n jobs.ResourceNight, p jobs.ProjectNight) map[string]float64
 			}
 		}
 	}
-	if whole {
-		v["last_success_timestamp_seconds"] = seconds(n.Finished)
-	}
-	return v
+	return v, whole
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-// keepOld takes over what an earlier run wrote.
-func keepOld(file string, vectors map[string]*prometheus.GaugeVec) error {
+// keepOld takes over what an earlier run wrote, but what is gone.
+func keepOld(file string, vectors map[string]*prometheus.GaugeVec, gone func(prometheus.Labels) bool) error {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -144,17 +159,19 @@ func keepOld(file string, vectors map[string]*prometheus.GaugeVec) error {
 	}
 	for name, vector := range vectors {
 		for _, m := range families[metricPrefix+name].GetMetric() {
-			vector.WithLabelValues(label(m, "resource"), label(m, "project")).Set(m.GetGauge().GetValue())
+			labels := prometheus.Labels{}
+			for _, l := range metricLabels {
+				labels[l] = ""
+			}
+			for _, l := range m.GetLabel() {
+				if _, known := labels[l.GetName()]; known {
+					labels[l.GetName()] = l.GetValue()
+				}
+			}
+			if !gone(labels) {
+				vector.With(labels).Set(m.GetGauge().GetValue())
+			}
 		}
 	}
 	return nil
-}
-
-func label(m *dto.Metric, name string) string {
-	for _, l := range m.GetLabel() {
-		if l.GetName() == name {
-			return l.GetValue()
-		}
-	}
-	return ""
 }

@@ -2,14 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/jobs"
+	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/schema"
 )
 
 // Of jobs that write one file at once, none loses what another wrote; nor does
@@ -24,7 +29,7 @@ func TestMetricsOfSeveralJobs(t *testing.T) {
 		wait.Go(func() {
 			for run := range runs {
 				night := jobs.ResourceNight{Name: fmt.Sprintf("job%d-%d", job, run)}
-				if err := writeMetrics(interrupted, file, []jobs.ResourceNight{night}); err != nil {
+				if err := writeMetrics(interrupted, file, "nightly", "", []jobs.ResourceNight{night}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -37,7 +42,7 @@ func TestMetricsOfSeveralJobs(t *testing.T) {
 	}
 	for job := range jobsAtOnce {
 		for run := range runs {
-			if want := fmt.Sprintf(`cvexport_failures{project="",resource="job%d-%d"} 0`, job, run); !strings.Contains(string(body), want) {
+			if want := fmt.Sprintf(`cvexport_failures{command="nightly",project="",resource="job%d-%d",shard=""} 0`, job, run); !strings.Contains(string(body), want) {
 				t.Errorf("it lost %s", want)
 			}
 		}
@@ -49,6 +54,78 @@ func TestMetricsOfSeveralJobs(t *testing.T) {
 	for _, entry := range entries {
 		if prom := filepath.Ext(entry.Name()) == ".prom"; prom != (entry.Name() == "cvexport.prom") {
 			t.Errorf("node_exporter would read %s", entry.Name())
+		}
+	}
+}
+
+// A failure of a night stays until a night ends well, whatever else writes the file.
+func TestMetricsKeepFailures(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cvexport.prom")
+	a, b := schema.ID{15: 0xa}, schema.ID{15: 0xb}
+	result := &jobs.Result{Pages: 3}
+	result.Export.Images = 7
+	result.Export.Objects = []load.ObjectRecord{{Rows: 7, Bytes: 100}, {Rows: 70, Bytes: 1000}}
+	exported := jobs.IterationNight{Outcome: jobs.Exported, Result: result}
+	failed := jobs.IterationNight{Outcome: jobs.FailedToDo, Err: errors.New("no")}
+	at := time.Unix(1000, 0)
+	night := func(all bool, projects ...jobs.ProjectNight) jobs.ResourceNight {
+		at = at.Add(time.Second)
+		return jobs.ResourceNight{Name: "r", All: all, Projects: projects, Finished: at}
+	}
+	stats := extract.Stats{Requests: 9, Retries: 2, Throttled: 1, Waited: 1500 * time.Millisecond}
+	project := func(id schema.ID, its ...jobs.IterationNight) jobs.ProjectNight {
+		return jobs.ProjectNight{ID: id, Iterations: its, Stats: stats}
+	}
+	for _, step := range []struct {
+		command, shard string
+		night          jobs.ResourceNight
+		want, not      []string // lines; A and B are the projects, N the command and shard of nightly's
+	}{
+		{"nightly", "", night(true, project(a, exported, failed), project(b, exported, exported)), []string{
+			`failures{N,A} 1`, `failures{N,B} 0`, `failures{N,} 0`,
+			`last_success_timestamp_seconds{N,A} 0`, `last_success_timestamp_seconds{N,B} 1001`, `last_success_timestamp_seconds{N,} 0`,
+			`last_run_timestamp_seconds{N,A} 1001`, `images{N,B} 14`, `rows{N,B} 154`, `bytes{N,B} 2200`, `pages{N,B} 6`, `exported_iterations{N,B} 2`,
+			`requests{N,B} 9`, `retries{N,B} 2`, `throttled_seconds{N,B} 1.5`, `almost_full{N,B} 0`,
+		}, nil},
+		{"export", "", night(false, project(a, exported)), []string{
+			`failures{N,A} 1`, `last_success_timestamp_seconds{N,A} 0`, `failures{export,A} 0`, `last_success_timestamp_seconds{export,A} 1002`, `images{N,B} 14`,
+		}, nil},
+		{"nightly", "1/2", night(true, project(a, exported)), []string{`failures{N,A} 1`, `failures{1/2,A} 0`, `last_success_timestamp_seconds{1/2,} 1003`}, nil},
+		{"nightly", "", night(false, project(a, exported)), []string{
+			`failures{N,A} 0`, `last_success_timestamp_seconds{N,A} 1004`, `last_success_timestamp_seconds{N,B} 1001`, `last_success_timestamp_seconds{N,} 1004`,
+		}, nil},
+		// A project that a whole listing does not have is gone.
+		{"nightly", "", night(true, project(a, exported)), []string{`failures{N,A} 0`, `failures{export,A} 0`, `failures{1/2,A} 0`}, []string{`failures{N,B}`}},
+		{"nightly", "", jobs.ResourceNight{Name: "r", All: true, Err: errors.New("no"), Finished: at.Add(time.Second)}, []string{
+			`failures{N,} 1`, `failures{N,A} 0`, `last_success_timestamp_seconds{N,} 1005`, `last_run_timestamp_seconds{N,} 1006`,
+		}, nil},
+	} {
+		if err := writeMetrics(t.Context(), file, step.command, step.shard, []jobs.ResourceNight{step.night}); err != nil {
+			t.Fatal(err)
+		}
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		short := string(body)
+		for _, project := range []struct {
+			id   string
+			name string
+		}{{a.String(), "A"}, {b.String(), "B"}, {"", ""}} {
+			for labels, name := range map[[2]string]string{{"nightly", ""}: "N", {"export", ""}: "export", {"nightly", "1/2"}: "1/2"} {
+				long := fmt.Sprintf(`{command=%q,project=%q,resource="r",shard=%q}`, labels[0], project.id, labels[1])
+				short = strings.ReplaceAll(short, long, "{"+name+","+project.name+"}")
+			}
+		}
+		for _, want := range step.want {
+			if !strings.Contains(short, "\ncvexport_"+want+"\n") {
+				t.Errorf("after %s %s: no %s in\n%s", step.command, step.shard, want, short)
+			}
+		}
+		for _, not := range step.not {
+			if strings.Contains(short, not) {
+				t.Errorf("after %s %s: %s is there", step.command, step.shard, not)
+			}
 		}
 	}
 }

@@ -71,28 +71,31 @@ func (c *nightlyCommand) run(cmd *cobra.Command) (err error) {
 	}
 	display := newDisplay(cmd.ErrOrStderr(), &c.common)
 	defer display.close()
-	options.Progress, options.Log = display.export, display.log
+	options.Progress, options.Log, display.several = display.export, display.log, len(settings) > 1
 
 	open := stores{}
 	defer open.close(&err)
 	var resources []jobs.Resource
 	for _, s := range settings {
-		r := jobs.Resource{Name: s.name, Choice: s.choice, Request: c.request(s, &c.common)}
-		if r.Client, err = c.client(s, display.log); err != nil {
+		r := jobs.Resource{Name: s.name, Request: c.request(s, &c.common)}
+		if r.Choice, err = c.choose(s.choice, len(settings) > 1); err != nil {
 			return err
 		}
-		if r.Name == "" {
-			r.Name = r.Client.Host()
+		if r.Client, err = c.client(s, display.log); err == nil {
+			r.Name = firstText(r.Name, r.Client.Host())
+			r.Store, err = open.open(cmd, s.warehouse)
 		}
-		if r.Store, err = open.open(cmd, s.warehouse); err != nil {
+		if err != nil && len(settings) == 1 {
 			return err
 		}
-		if r.Choice, err = c.choose(r.Choice); err != nil {
-			return err
-		}
+		r.Err = err // for one of several
 		resources = append(resources, r)
 	}
 	record := newRecord("nightly", &c.common)
+	record.shard = options.Shard.String()
+	if c.dryRun {
+		record.metrics = "" // which say what was done
+	}
 	nights, runErr := jobs.Nightly(cmd.Context(), resources, options)
 	display.close()
 	if runErr == nil {
@@ -113,12 +116,13 @@ func (c *nightlyCommand) parseShard() (jobs.Shard, error) {
 	return shard, nil
 }
 
-// choose takes the projects of the flags, if there are any, over the file's.
-func (c *nightlyCommand) choose(choice jobs.Choice) (jobs.Choice, error) {
+// choose takes the projects of the flags, if there are any, over the file's; they may
+// be meant for any of several resources.
+func (c *nightlyCommand) choose(choice jobs.Choice, several bool) (jobs.Choice, error) {
 	if len(c.projects)+len(c.include)+len(c.exclude) == 0 {
 		return choice, nil
 	}
-	flags := jobs.Choice{Include: c.include, Exclude: c.exclude}
+	flags := jobs.Choice{Include: c.include, Exclude: c.exclude, Shared: several}
 	for _, text := range c.projects {
 		id, err := schema.ParseID(text)
 		if err != nil {
@@ -161,7 +165,7 @@ func failures(nights []jobs.ResourceNight) error {
 					if !errors.Is(n.Err, it.Err) {
 						fail(it.Err)
 					}
-				case jobs.Exported, jobs.Present, jobs.Elsewhere, jobs.Kept:
+				case jobs.Exported, jobs.Present, jobs.Elsewhere, jobs.Kept, jobs.OtherShard:
 					good++
 				}
 			}

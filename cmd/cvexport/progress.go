@@ -18,11 +18,12 @@ import (
 // display shows how far exports are: a bar each on a terminal, a log line every
 // few seconds anywhere else.
 type display struct {
-	log  *slog.Logger
-	bars *mpb.Progress // nil where there is no terminal
+	log     *slog.Logger
+	bars    *mpb.Progress // nil where there is no terminal
+	several bool          // resources, so that bars say whose they are
 
 	mu   sync.Mutex
-	open map[string]*progress // by name, one export each
+	open map[string]*progress // by resource, one export each
 }
 
 // logEvery keeps a night's log short.
@@ -47,17 +48,20 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && width > 0
 }
 
-// export shows one more export, in the place of the one before of that name.
+// export shows one more export of a resource, in the place of the one before.
 func (d *display) export(name string) jobs.Progress {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if before := d.open[name]; before != nil {
 		before.end()
 	}
-	p := &progress{display: d, name: name, log: d.log, logged: time.Now()}
+	p := &progress{display: d, name: name, log: d.logOf(name), logged: time.Now()}
 	d.open[name] = p
 	return p
 }
+
+// logOf is the log of a resource.
+func (d *display) logOf(name string) *slog.Logger { return d.log.With("resource", name) }
 
 // close takes the bars away, whether they are full or not.
 func (d *display) close() {
@@ -86,7 +90,7 @@ type progress struct {
 var _ jobs.Progress = (*progress)(nil)
 
 func (p *progress) Begun(project, iteration schema.ID) {
-	p.log = p.display.log.With("project", project, "iteration", iteration)
+	p.log = p.logOf(p.name).With("project", project, "iteration", iteration)
 }
 
 func (p *progress) Planned(images, pages int) {
@@ -97,7 +101,7 @@ func (p *progress) Planned(images, pages int) {
 	}
 	if p.bar == nil {
 		label := "images "
-		if p.name != "" {
+		if p.several {
 			label = p.name + " "
 		}
 		p.bar = p.bars.AddBar(int64(p.total),

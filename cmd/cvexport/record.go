@@ -17,6 +17,7 @@ import (
 // cannot disagree.
 type record struct {
 	command  string
+	shard    string // empty: all of it
 	reportTo string
 	metrics  string
 	started  time.Time
@@ -39,7 +40,7 @@ func (r *record) write(ctx context.Context, failed error) error {
 		}
 	}
 	if r.metrics != "" {
-		if err := writeMetrics(ctx, r.metrics, r.nights); err != nil {
+		if err := writeMetrics(ctx, r.metrics, r.command, r.shard, r.nights); err != nil {
 			errs = append(errs, fmt.Errorf("writing the metrics: %w", err))
 		}
 	}
@@ -49,6 +50,7 @@ func (r *record) write(ctx context.Context, failed error) error {
 // report is a run for programs.
 type report struct {
 	Command   string           `json:"command"`
+	Shard     string           `json:"shard,omitempty"`
 	Version   string           `json:"version"`
 	Started   time.Time        `json:"started_at"`
 	Finished  time.Time        `json:"finished_at"`
@@ -94,7 +96,7 @@ type reportIteration struct {
 
 func (r *record) report(ctx context.Context, failed error) report {
 	out := report{
-		Command: r.command, Version: programVersion(), Started: r.started, Finished: time.Now().UTC(),
+		Command: r.command, Shard: r.shard, Version: programVersion(), Started: r.started, Finished: time.Now().UTC(),
 		ExitCode: exitCode(ctx, failed), Error: errorText(failed), Resources: []reportResource{},
 	}
 	for _, n := range r.nights {

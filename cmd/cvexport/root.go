@@ -150,6 +150,12 @@ func (c *common) validate() error {
 	if c.metrics != "" && filepath.Ext(c.metrics) != ".prom" {
 		return usage("--metrics-file %s: node_exporter reads files whose names end in .prom only", c.metrics)
 	}
+	// A night that cannot tell what it did is better known before it.
+	for flag, file := range map[string]string{"report": c.report, "metrics-file": c.metrics} {
+		if info, err := os.Stat(filepath.Dir(file)); file != "" && (err != nil || !info.IsDir()) {
+			return usage("--%s %s: there is no folder %s: make it first", flag, file, filepath.Dir(file))
+		}
+	}
 	return nil
 }
 

@@ -101,6 +101,13 @@ resources:
     key: {file: key.txt}
 `
 
+// noLogin has a resource whose warehouse takes credentials.
+const noLogin = `
+resources:
+  - {name: one, endpoint: %s, key: {env: ONE}, warehouse: s3://b}
+  - {name: two, endpoint: %s, key: {file: key.txt}, warehouse: everything}
+`
+
 // started has the service that each script started last.
 var started sync.Map
 
@@ -161,6 +168,7 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 	started.Store(ts, service)
 	ts.Setenv("VISION_TRAINING_KEY", cmp.Or(config.Key, "simulated"))
 	ts.Check(os.WriteFile(ts.MkAbs("good.yaml"), fmt.Appendf(nil, twoResources, server.URL, server.URL), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("login.yaml"), fmt.Appendf(nil, noLogin, server.URL, server.URL), 0o600))
 	ts.Setenv("PROJECT", project.ID.String())
 	for i, it := range project.Iterations {
 		ts.Setenv("ITERATION"+strconv.Itoa(i+1), it.ID.String())

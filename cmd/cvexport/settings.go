@@ -29,6 +29,14 @@ type resource struct {
 	choice      jobs.Choice
 }
 
+// label is what logs call it.
+func (r resource) label() string {
+	if at, err := extract.ParseEndpoint(r.endpoint); r.name == "" && err == nil {
+		return at.Host
+	}
+	return r.name
+}
+
 // resources are those of the configuration file, or the one of the flags and the
 // environment.
 func (c *common) resources(cmd *cobra.Command) ([]resource, error) {
@@ -203,6 +211,9 @@ func (c *common) newClient(r resource, log *slog.Logger) (*extract.Client, error
 	if err != nil {
 		return nil, err
 	}
+	if log != nil {
+		log = log.With("resource", r.label())
+	}
 	opts := extract.Options{
 		Endpoint: r.endpoint, Key: key, APIVersion: c.apiVersion, Rate: r.rate, Retries: c.retries,
 		Timeout: c.timeout, LongestWait: c.longestWait, MaxPage: c.maxPage << 20,
@@ -222,6 +233,9 @@ func (s stores) open(cmd *cobra.Command, warehouse string) (load.Store, error) {
 		return store, nil
 	}
 	store, err := load.OpenStore(cmd.Context(), warehouse)
+	if errors.Is(err, load.ErrLogin) { // which may be better in a minute
+		return nil, err
+	}
 	if err != nil {
 		return nil, &usageError{err: err}
 	}

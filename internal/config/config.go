@@ -26,7 +26,7 @@ import (
 // File is a configuration. A nil or empty field is not set; what a resource does
 // not set it takes from the file.
 type File struct {
-	Warehouse   string     `yaml:"warehouse"`
+	Warehouse   string     `yaml:"warehouse"`   // a relative folder begins at the configuration's
 	Rate        *float64   `yaml:"rate"`        // requests a second of each resource
 	Concurrency *Count     `yaml:"concurrency"` // pages in flight of each resource
 	Resources   []Resource `yaml:"resources"`
@@ -94,10 +94,21 @@ func Read(name string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range f.Resources {
-		if key := &f.Resources[i].Key; key.File != "" && !filepath.IsAbs(key.File) {
-			key.File = filepath.Join(filepath.Dir(name), key.File)
+	// Schedulers start programs in folders of their own.
+	beside := func(file *string) {
+		if *file != "" && !filepath.IsAbs(*file) {
+			*file = filepath.Join(filepath.Dir(name), *file)
 		}
+	}
+	folder := func(warehouse *string) {
+		if !strings.Contains(*warehouse, "://") {
+			beside(warehouse)
+		}
+	}
+	folder(&f.Warehouse)
+	for i := range f.Resources {
+		beside(&f.Resources[i].Key.File)
+		folder(&f.Resources[i].Warehouse)
 	}
 	return f, nil
 }
