@@ -18,10 +18,41 @@ const (
 	elsewherePause = 5 * time.Second
 )
 
-// doneElsewhere reports whether another run, which an export has met, brings the
-// iteration to where the service has it. It waits until that run has committed;
-// it may have put no more than the images yet.
-func doneElsewhere(ctx context.Context, s load.Store, project schema.ID, it extract.Iteration, log *slog.Logger) bool {
+// CommittedElsewhere returns what another run, whose meeting ended the export of a request,
+// has committed: the iteration as the service has it. Its second result is false if
+// that run did not, or the request asked for something else. It waits for the run.
+func CommittedElsewhere(ctx context.Context, client *extract.Client, s load.Store, r Request) (load.Export, bool) {
+	r.setDefaults()
+	if len(r.Tags) > 0 || r.Force {
+		return load.Export{}, false
+	}
+	it, err := find(ctx, client, r)
+	if err != nil {
+		r.Log.Warn("looking for what another run exports", "project", r.Project, "error", err)
+		return load.Export{}, false
+	}
+	e := committedElsewhere(ctx, s, r.Project, it, r.Log)
+	if e == nil {
+		return load.Export{}, false
+	}
+	return *e, true
+}
+
+func find(ctx context.Context, client *extract.Client, r Request) (extract.Iteration, error) {
+	if r.Iteration == Latest {
+		return findLatest(ctx, client, r.Project)
+	}
+	id, err := schema.ParseID(r.Iteration)
+	if err != nil {
+		return extract.Iteration{}, err
+	}
+	return client.Iteration(ctx, r.Project, id)
+}
+
+// committedElsewhere waits until another run, which an export has met, has committed; it may
+// have put no more than the images yet. It returns nil if that brings the iteration
+// not to where the service has it.
+func committedElsewhere(ctx context.Context, s load.Store, project schema.ID, it extract.Iteration, log *slog.Logger) *load.Export {
 	log = log.With("project", project, "iteration", it.ID)
 	log.Info("another run exports the iteration; waiting for it to end")
 	ctx, cancel := context.WithTimeout(ctx, elsewhereWait)
@@ -29,13 +60,15 @@ func doneElsewhere(ctx context.Context, s load.Store, project schema.ID, it extr
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, elsewherePause) {
 		h, held, err := load.ReadIteration(ctx, s, project, it.ID)
 		switch {
+		case err == nil && held && h.Whole && current(it, h):
+			return h.Export
 		case err == nil && held && h.Whole:
-			return current(it, h)
+			return nil
 		case err != nil && ctx.Err() == nil:
 			log.Warn("looking for what another run exports", "error", err)
 		}
 		if sleep(ctx, pause) != nil {
-			return false
+			return nil
 		}
 	}
 }

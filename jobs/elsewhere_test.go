@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"strings"
@@ -77,6 +78,23 @@ func TestAnotherRunIsWaitedFor(t *testing.T) {
 				t.Errorf("%d messages left, %d poisoned, %v", left, poisoned, err)
 			}
 			return counts
+		},
+		"single export": func(t *testing.T, b *bench, log *slog.Logger) map[Outcome]int {
+			r := b.request()
+			r.Log = log
+			if _, err := b.export(t, r); !errors.Is(err, load.ErrConflict) {
+				t.Errorf("error = %v", err)
+			}
+			insists := r
+			insists.Force = true
+			if _, ok := CommittedElsewhere(t.Context(), b.client, b.store, insists); ok {
+				t.Error("another's export is taken for a forced one")
+			}
+			e, ok := CommittedElsewhere(t.Context(), b.client, b.store, r)
+			if !ok || e.Images != 300 {
+				t.Errorf("committed %v: %+v", ok, e)
+			}
+			return map[Outcome]int{Elsewhere: 1}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -225,7 +225,7 @@ func (l *listener) export(ctx context.Context, n notify.Notification) (Iteration
 	switch {
 	case err == nil:
 		out.Outcome, out.Result = Exported, &result
-	case errors.Is(err, load.ErrConflict) && doneElsewhere(ctx, l.Store, n.Project, it, l.Log):
+	case errors.Is(err, load.ErrConflict) && committedElsewhere(ctx, l.Store, n.Project, it, l.Log) != nil:
 		out.Outcome = Elsewhere
 		return out, nil
 	case errors.Is(err, errFewer):

@@ -310,7 +310,7 @@ func (n *night) export(ctx context.Context, p *ProjectNight, listed []extract.It
 		case err == nil:
 			it.Outcome, it.Result = Exported, &result
 		case ctx.Err() != nil: // not tried to its end
-		case errors.Is(err, load.ErrConflict) && doneElsewhere(ctx, n.Store, p.ID, listed[i], n.Log):
+		case errors.Is(err, load.ErrConflict) && committedElsewhere(ctx, n.Store, p.ID, listed[i], n.Log) != nil:
 			it.Outcome = Elsewhere
 		case errors.Is(err, errFewer):
 			it.Outcome, it.Err = Kept, err

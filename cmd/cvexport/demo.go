@@ -133,7 +133,7 @@ func (c *demoCommand) export(cmd *cobra.Command, service *simulated.Service, url
 			if err != nil {
 				return err
 			}
-			if err := printResult(cmd.OutOrStdout(), c.output, result, store); err != nil {
+			if err := printResult(cmd.OutOrStdout(), c.output, jobs.Exported, result, store); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout())

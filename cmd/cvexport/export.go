@@ -91,16 +91,22 @@ func (c *exportCommand) run(cmd *cobra.Command) (err error) {
 	}
 	record := newRecord("export", &c.common)
 	request.Progress, request.Log = display.export(resource.name), display.logOf(resource.name)
-	result, err := c.export(cmd, client, store, request)
+	result, err := c.export(cmd, client, store, &request)
+	outcome := jobs.Exported
+	if errors.Is(err, load.ErrConflict) {
+		if e, ok := jobs.CommittedElsewhere(cmd.Context(), client, store, request); ok {
+			result, outcome, err = jobs.Result{Export: e}, jobs.Elsewhere, nil
+		}
+	}
 	display.close()
 	if err == nil {
-		err = printResult(cmd.OutOrStdout(), c.output, result, store)
+		err = printResult(cmd.OutOrStdout(), c.output, outcome, result, store)
 	}
-	record.add(c.night(resource, client, request, result, err, record.started))
+	record.add(c.night(resource, client, request, outcome, result, err, record.started))
 	return errors.Join(err, record.write(cmd.Context(), err))
 }
 
-func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store load.Store, r jobs.Request) (jobs.Result, error) {
+func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store load.Store, r *jobs.Request) (jobs.Result, error) {
 	var iteration schema.ID
 	if c.wait {
 		c.waiting.Log = r.Log
@@ -114,13 +120,16 @@ func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store
 		}
 		r.Iteration = iteration.String()
 	}
-	return jobs.Export(cmd.Context(), client, store, r)
+	return jobs.Export(cmd.Context(), client, store, *r)
 }
 
 // night is the export as the record has it.
-func (c *exportCommand) night(r resource, client *extract.Client, request jobs.Request, result jobs.Result, err error, started time.Time) jobs.ResourceNight {
-	it := jobs.IterationNight{Status: result.Export.Status, Outcome: jobs.Exported, Result: &result}
-	if err != nil {
+func (c *exportCommand) night(r resource, client *extract.Client, request jobs.Request, outcome jobs.Outcome, result jobs.Result, err error, started time.Time) jobs.ResourceNight {
+	it := jobs.IterationNight{Status: result.Export.Status, Outcome: outcome}
+	switch {
+	case outcome == jobs.Exported && err == nil:
+		it.Result = &result
+	case err != nil:
 		it = jobs.IterationNight{Outcome: jobs.FailedToDo, Err: err}
 	}
 	it.ID, it.Name = result.Export.Iteration, text(result.Export.IterationName)

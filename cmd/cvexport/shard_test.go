@@ -104,6 +104,49 @@ func TestShardsOfProcesses(t *testing.T) {
 	}
 }
 
+// Nightly runs and single exports of the same iterations, processes all of them,
+// may run at once: none fails, and the rows are those of one run.
+func TestProcessesAtOnce(t *testing.T) {
+	service, err := simulated.New(simulated.Config{Seed: 5, Kind: simulated.Detection, Projects: 2, Iterations: 3, Images: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newCrashBench(t, service)
+	project := service.Projects()[0]
+	common := []string{"--warehouse", b.root, "--rate", "100000"}
+	night := slices.Concat([]string{"nightly"}, common)
+	single := slices.Concat([]string{"export", "--project", project.ID.String(), "--iteration", project.Iterations[0].ID.String()}, common)
+	all := [][]string{night, single, night, single, night}
+	var running []*exec.Cmd
+	said := make([]bytes.Buffer, len(all))
+	for i, args := range all {
+		b.args = args
+		cmd := b.command()
+		cmd.Stdout, cmd.Stderr = &said[i], &said[i]
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		running = append(running, cmd)
+	}
+	for i, cmd := range running {
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s: %v: %s", all[i][0], err, &said[i])
+		}
+	}
+	if report := b.verify(t); len(report.Findings)+len(report.Uncommitted) > 0 || report.Iterations != 6 {
+		t.Errorf("verify: %+v", report)
+	}
+	rows := b.rows(t)
+	alone := newCrashBench(t, service)
+	alone.args = []string{"nightly", "--warehouse", alone.root, "--rate", "100000"}
+	if out, err := alone.command().CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if diff := cmp.Diff(alone.rows(t), rows); diff != "" {
+		t.Errorf("other rows than one process makes (-one +several):\n%s", diff)
+	}
+}
+
 // exportedBy reads from a report which iterations a run exported.
 func exportedBy(t *testing.T, file string) (ids []schema.ID) {
 	t.Helper()

@@ -23,6 +23,7 @@ type summary struct {
 	Iteration   schema.ID        `json:"iteration_id"`
 	Name        string           `json:"iteration_name"`
 	ExportID    schema.ID        `json:"export_id"`
+	Outcome     jobs.Outcome     `json:"outcome"` // exported, or elsewhere: another run has
 	Replaced    *replaced        `json:"replaced,omitempty"`
 	Filter      []string         `json:"tag_filter,omitempty"`
 	Rows        map[string]int64 `json:"rows"`
@@ -84,10 +85,16 @@ func duckDBLine(store storeURL) string {
 	return fmt.Sprintf(`duckdb -c "SELECT tag_name, count(*) AS predictions, round(avg(probability), 3) AS mean FROM read_parquet('%s', hive_partitioning = true, union_by_name = true) GROUP BY ALL ORDER BY ALL"`, glob)
 }
 
-func printResult(w io.Writer, format string, r jobs.Result, store storeURL) error {
+func printResult(w io.Writer, format string, outcome jobs.Outcome, r jobs.Result, store storeURL) error {
 	s := summarize(r, store)
+	s.Outcome = outcome
 	if format == "json" {
 		return printJSON(w, s)
+	}
+	if outcome == jobs.Elsewhere {
+		_, err := fmt.Fprintf(w, "Another run has exported iteration %s (%s) of project %s (%s), and this one stopped for it: %s in %s as export %s.\n",
+			s.Name, s.Iteration, s.ProjectName, s.Project, plural(r.Export.Images, "image"), store.URL(""), s.ExportID)
+		return err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Exported iteration %s (%s) of project %s (%s) in %s.\n", s.Name, s.Iteration, s.ProjectName, s.Project, r.Elapsed.Round(time.Millisecond))
