@@ -33,11 +33,17 @@ type mailbox struct {
 
 func newMailbox(t *testing.T, server azurite.Server) *mailbox {
 	t.Helper()
+	return newMailboxBehind(t, server, server.QueueEndpoint)
+}
+
+// newMailboxBehind is one that listeners reach at another endpoint.
+func newMailboxBehind(t *testing.T, server azurite.Server, endpoint string) *mailbox {
+	t.Helper()
 	name := fmt.Sprintf("queue%d", queues.Add(1))
-	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString)
+	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.ConnectionString(server.BlobEndpoint, endpoint))
 	m := &mailbox{}
 	var err error
-	if m.Queue, err = notify.Open(name, policy.ClientOptions{}); err != nil {
+	if m.Queue, err = notify.Open(t.Context(), name, policy.ClientOptions{Retry: policy.RetryOptions{MaxRetries: -1}}); err != nil {
 		t.Fatal(err)
 	}
 	for name, into := range map[string]**azqueue.QueueClient{name: &m.client, name + "-poison": &m.poison} {
@@ -239,7 +245,7 @@ func TestListen(t *testing.T) {
 	t.Run("a missing queue is said", func(t *testing.T) {
 		b := newBench(t, simulated.Config{})
 		t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString)
-		q, err := notify.Open("nobody-made-it", policy.ClientOptions{})
+		q, err := notify.Open(t.Context(), "nobody-made-it", policy.ClientOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

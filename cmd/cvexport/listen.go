@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -67,8 +68,11 @@ func (c *listenCommand) run(cmd *cobra.Command) (err error) {
 	if err := c.validateListen(cmd); err != nil {
 		return err
 	}
-	queue, err := notify.Open(c.queue, policy.ClientOptions{})
-	if err != nil {
+	queue, err := notify.Open(cmd.Context(), c.queue, policy.ClientOptions{})
+	switch {
+	case errors.Is(err, notify.ErrLogin): // worth a restart
+		return err
+	case err != nil:
 		return &usageError{err: err}
 	}
 	display := newDisplay(cmd.ErrOrStderr(), &c.common)

@@ -61,7 +61,7 @@ func FuzzParse(f *testing.F) {
 
 func TestOpenRefuses(t *testing.T) {
 	const secret = "c2VjcmV0c2VjcmV0"
-	t.Setenv("AZURE_STORAGE_ACCOUNT", "")
+	machine(t, nil)
 	for address, want := range map[string]string{
 		"":                                     "not the name of a queue",
 		"a/b":                                  "not the name of a queue",
@@ -71,12 +71,12 @@ func TestOpenRefuses(t *testing.T) {
 		"https://a.queue.core.windows.net/q/r": "not the name of a queue",
 		"https://a.queue.core.windows.net/q?sig=" + secret: "set AZURE_STORAGE_SAS_TOKEN",
 	} {
-		if _, err := Open(address, nothing); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secret) {
+		if _, err := Open(t.Context(), address, nothing); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secret) {
 			t.Errorf("Open(%q): %v, want %s", address, err, want)
 		}
 	}
 	t.Setenv("AZURE_STORAGE_SAS_TOKEN", "sig="+secret)
-	q, err := Open("https://127.0.0.1.invalid/q", noRetries)
+	q, err := Open(t.Context(), "https://127.0.0.1.invalid/q", noRetries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,12 +85,23 @@ func TestOpenRefuses(t *testing.T) {
 	} else if !MayPass(err) {
 		t.Errorf("an outage is taken for good: %v", err)
 	}
-	for name, value := range map[string]string{"AZURE_STORAGE_CONNECTION_STRING": "AccountKey=" + secret, "AZURE_STORAGE_KEY": secret + "!"} {
+	for name, tc := range map[string]struct {
+		address   string
+		variables map[string]string
+		want      string
+	}{
+		"a broken connection":          {"queue", map[string]string{azureConnection: "AccountKey=" + secret}, "AZURE_STORAGE_CONNECTION_STRING cannot be used"},
+		"a connection to no address":   {"queue", map[string]string{azureConnection: "QueueEndpoint=ftp://a;SharedAccessSignature=sig=" + secret}, "check AZURE_STORAGE_CONNECTION_STRING"},
+		"a broken key":                 {"queue", map[string]string{azureAccount: "account", azureKey: secret + "!"}, "AZURE_STORAGE_KEY cannot be used"},
+		"a token of two lines":         {"queue", map[string]string{azureAccount: "account", azureSAS: "sig=\n" + secret}, "AZURE_STORAGE_SAS_TOKEN"},
+		"another account's connection": {"https://other.queue.core.windows.net/q", map[string]string{azureConnection: "AccountName=some;AccountKey=" + secret}, "AZURE_STORAGE_CONNECTION_STRING is of some.queue.core.windows.net: unset it"},
+		"another account's key":        {"https://other.queue.core.windows.net/q", map[string]string{azureAccount: "some", azureKey: secret}, "account some (AZURE_STORAGE_ACCOUNT): unset AZURE_STORAGE_KEY"},
+		"another account's token":      {"https://other.queue.core.windows.net/q", map[string]string{azureAccount: "some", azureSAS: "sig=" + secret}, "account some (AZURE_STORAGE_ACCOUNT): unset AZURE_STORAGE_KEY"},
+	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("AZURE_STORAGE_ACCOUNT", "account")
-			t.Setenv(name, value)
-			if _, err := Open("queue", nothing); err == nil || strings.Contains(err.Error(), secret) {
-				t.Errorf("error = %v", err)
+			machine(t, tc.variables)
+			if _, err := Open(t.Context(), tc.address, nothing); err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), secret) {
+				t.Errorf("error = %v, want %s", err, tc.want)
 			}
 		})
 	}

@@ -2,18 +2,19 @@ package notify
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
 )
@@ -30,9 +31,11 @@ type Queue struct {
 }
 
 // Open opens the queue at https://account.queue.core.windows.net/queue, or the one
-// of that name in the account that the environment names. It talks to nobody yet.
-// A token in the address is refused: command lines are no place for secrets.
-func Open(address string, options policy.ClientOptions) (*Queue, error) {
+// of that name in the account that the environment names. With an identity it logs
+// in: one that cannot is better known now, by an error that wraps ErrLogin. A login
+// that nobody answers is no error yet; Receive tells of it. A token in the address is refused: command lines are no
+// place for secrets.
+func Open(ctx context.Context, address string, options policy.ClientOptions) (*Queue, error) {
 	host, name := "", address
 	if strings.Contains(address, "://") {
 		u, err := url.Parse(address)
@@ -48,51 +51,20 @@ func Open(address string, options policy.ClientOptions) (*Queue, error) {
 		return nil, fmt.Errorf("queue: %q is not the name of a queue", name)
 	}
 	q := &Queue{name: name}
-	var err error
-	if q.client, err = connect(host, name, options); err != nil {
-		return nil, redact(fmt.Errorf("queue %s: %w", name, err))
+	a, err := openAccount(ctx, host, options)
+	if err == nil {
+		q.client, err = a.queue(name)
 	}
-	if q.poison, err = connect(host, name+"-poison", options); err != nil {
-		return nil, redact(fmt.Errorf("queue %s-poison: %w", name, err))
+	if err == nil {
+		q.poison, err = a.queue(name + poison)
+	}
+	if err != nil {
+		return nil, redact(fmt.Errorf("queue %s: %w", name, err))
 	}
 	return q, nil
 }
 
-// connect takes the credentials that there are, in the order in which other tools
-// look for them.
-func connect(host, name string, client policy.ClientOptions) (*azqueue.QueueClient, error) {
-	options := &azqueue.ClientOptions{ClientOptions: client}
-	if connection := os.Getenv("AZURE_STORAGE_CONNECTION_STRING"); connection != "" && host == "" {
-		c, err := azqueue.NewQueueClientFromConnectionString(connection, name, options)
-		if err != nil {
-			return nil, errors.New("AZURE_STORAGE_CONNECTION_STRING is not a connection string")
-		}
-		return c, nil
-	}
-	account, _, _ := strings.Cut(host, ".")
-	if host == "" {
-		if account = os.Getenv("AZURE_STORAGE_ACCOUNT"); account == "" {
-			return nil, errors.New("no storage account: set AZURE_STORAGE_ACCOUNT, or give https://account.queue.core.windows.net/queue")
-		}
-		host = account + ".queue.core.windows.net"
-	}
-	address := "https://" + host + "/" + name
-	if key := os.Getenv("AZURE_STORAGE_KEY"); key != "" {
-		credential, err := azqueue.NewSharedKeyCredential(account, key)
-		if err != nil {
-			return nil, errors.New("AZURE_STORAGE_KEY is not a storage key")
-		}
-		return azqueue.NewQueueClientWithSharedKeyCredential(address, credential, options)
-	}
-	if token := strings.TrimPrefix(os.Getenv("AZURE_STORAGE_SAS_TOKEN"), "?"); token != "" {
-		return azqueue.NewQueueClientWithNoCredential(address+"?"+token, options)
-	}
-	credential, err := azidentity.NewDefaultAzureCredential(nil)
-	if err != nil {
-		return nil, fmt.Errorf("%w; log in with az login, or set AZURE_STORAGE_KEY", err)
-	}
-	return azqueue.NewQueueClient(address, credential, options)
-}
+const poison = "-poison"
 
 // Message is one message that this receiver has for a while.
 type Message struct {
@@ -148,17 +120,29 @@ func (m *Message) Delete(ctx context.Context) error {
 	return nil
 }
 
-// Poison moves the message to the poison queue, which it makes if there is none.
-// It is put there before it is deleted here: twice is better than not at all.
+// Poison moves the message to the poison queue, which it makes if there is none: a
+// token may be good for both queues, and for making none. It is put there before it
+// is deleted here: twice is better than not at all.
 func (m *Message) Poison(ctx context.Context) error {
-	if _, err := m.queue.poison.Create(ctx, nil); err != nil && !queueerror.HasCode(err, queueerror.QueueAlreadyExists) {
-		return m.queue.failed("making the poison queue for", err)
-	}
 	forever := int32(-1)
-	if _, err := m.queue.poison.EnqueueMessage(ctx, m.Text, &azqueue.EnqueueMessageOptions{TimeToLive: &forever}); err != nil {
-		return m.queue.failed("moving message "+m.ID+" to the poison queue of", err)
+	put := func() error {
+		_, err := m.queue.poison.EnqueueMessage(ctx, m.Text, &azqueue.EnqueueMessageOptions{TimeToLive: &forever})
+		return err
 	}
-	return m.Delete(ctx)
+	err := put()
+	if queueerror.HasCode(err, queueerror.QueueNotFound) {
+		if _, err = m.queue.poison.Create(ctx, nil); err == nil || queueerror.HasCode(err, queueerror.QueueAlreadyExists) {
+			err = put()
+		}
+	}
+	if err == nil {
+		return m.Delete(ctx)
+	}
+	name, hint := m.queue.name+poison, ""
+	if refused(err) {
+		hint = "; make that queue, and let the credentials in use add messages to it"
+	}
+	return told("putting message "+m.ID+" into", name, err, hint)
 }
 
 func wholeSeconds(d time.Duration) *int32 {
@@ -166,33 +150,65 @@ func wholeSeconds(d time.Duration) *int32 {
 	return &s
 }
 
-// MayPass reports whether a failure may be over soon: no answer, or one of a
-// service in trouble.
+// MayPass reports whether a failure may be over soon: no connection, no answer, or
+// one of a service in trouble.
 func MayPass(err error) bool {
-	var answer *azcore.ResponseError
-	if !errors.As(err, &answer) {
-		return true
+	if login, ok := errors.AsType[*loginError](err); ok {
+		return login.passes
 	}
-	return answer.StatusCode >= 500 || answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusRequestTimeout
+	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		return inTrouble(answer.StatusCode)
+	}
+	return unreached(err)
 }
 
-// failed names the queue, and says what the user can do where there is something.
+func inTrouble(status int) bool {
+	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
+}
+
+// unreached reports whether there was no connection, or one that broke.
+func unreached(err error) bool {
+	if certificate(err) {
+		return false
+	}
+	if request, ok := errors.AsType[*url.Error](err); ok {
+		return request.Op != "parse" // of an address that is none
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+func refused(err error) bool {
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	return ok && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusUnauthorized)
+}
+
+func certificate(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
+}
+
+// failed says what the user can do where there is something.
 func (q *Queue) failed(doing string, err error) error {
 	hint := ""
-	var answer *azcore.ResponseError
-	errors.As(err, &answer)
 	switch {
 	case queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch):
-		err, answer = ErrLost, nil
+		err = ErrLost
 	case queueerror.HasCode(err, queueerror.QueueNotFound):
 		hint = "; make the queue, or check --queue"
-	case answer != nil && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusUnauthorized):
+	case refused(err):
 		hint = "; grant the credentials in use the role Storage Queue Data Contributor on the queue"
+	case certificate(err):
+		hint = "; check --queue or, if a proxy on the way looks into the traffic, name its certificate in SSL_CERT_FILE"
 	}
-	if answer != nil { // its own text is a page long
-		return fmt.Errorf("%s queue %s: %w%s", doing, q.name, &answerError{answer}, hint)
+	return told(doing, q.name, err, hint)
+}
+
+func told(doing, queue string, err error, hint string) error {
+	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok { // its own text is a page long
+		err = &answerError{answer}
 	}
-	return redact(fmt.Errorf("%s queue %s: %w%s", doing, q.name, err, hint))
+	return redact(fmt.Errorf("%s queue %s: %w%s", doing, queue, err, hint))
 }
 
 // answerError is an answer of the service in one line.
