@@ -21,11 +21,11 @@ type Queue interface {
 
 // ListenOptions say how messages are worked off.
 type ListenOptions struct {
-	MaxTries  int                // a message that was received more often goes to the poison queue
+	MaxTries  int                // a message whose try fails when it was received so often goes to the poison queue
 	Hidden    time.Duration      // a message is kept from others this long, and again while it is worked on
 	Poll      time.Duration      // between two looks at an empty queue
 	UntilIdle bool               // end when the queue is empty
-	Retry     time.Duration      // a message that failed comes back after this long, then twice as long, and so on
+	Retry     time.Duration      // a message that failed comes back after this long, then twice as long, up to six hours
 	Done      func(ProjectNight) // told of each iteration that was dealt with; may be nil
 	Progress  func() Progress    // of one export; may be nil
 	Log       *slog.Logger       // may be nil
@@ -35,8 +35,8 @@ type ListenOptions struct {
 // is deleted only when its export is committed, or found to be there already; one
 // that fails comes back later, and goes to the poison queue in the end. Other
 // messages are deleted, also those about projects that the resource's choice does
-// not want. It ends when ctx does, or the key is refused: then it
-// would refuse every message.
+// not want. It ends when ctx does, or the service or the queue refuses it: then
+// every message would be refused. What the queue fails to do only now is no end.
 func Listen(ctx context.Context, r Resource, queue Queue, o ListenOptions) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -91,21 +91,21 @@ func (l *listener) handle(ctx context.Context, m *notify.Message) error {
 	n, err := notify.Parse(m.Text)
 	if err != nil {
 		log.Error("a message that nobody can read goes to the poison queue", "error", err)
-		return l.settle(ctx, m.Poison)
+		return l.poison(ctx, m, log)
 	}
 	log = log.With("type", n.Type)
 	if n.Type != notify.Training {
 		log.Info("a message of no concern")
-		return l.settle(ctx, m.Delete)
+		return l.settle(ctx, log, m.Delete)
 	}
 	log = log.With("project", n.Project, "iteration", n.Iteration)
 	if n.Status != notify.TrainingCompleted {
 		log.Warn("a training has not ended well, so there is nothing to export", "status", n.Status)
-		return l.settle(ctx, m.Delete)
+		return l.settle(ctx, log, m.Delete)
 	}
-	if m.Tries > l.MaxTries {
-		log.Error("a message that failed too often goes to the poison queue")
-		return l.settle(ctx, m.Poison)
+	if m.Tries > hopeless*l.MaxTries {
+		log.Error("a message that was received again and again goes to the poison queue untried: see what ends the listener each time, such as too little memory")
+		return l.poison(ctx, m, log)
 	}
 	work, stop := l.keep(ctx, m, log)
 	it := IterationNight{ID: n.Iteration}
@@ -118,48 +118,89 @@ func (l *listener) handle(ctx context.Context, m *notify.Message) error {
 	switch {
 	case err == nil && !wanted:
 		log.Info("a message about a project that is not among those wanted")
-		return l.settle(ctx, m.Delete)
+		return l.settle(ctx, log, m.Delete)
 	case err == nil:
 		log.Info("the iteration is in the warehouse", "outcome", it.Outcome)
 		l.Done(p)
-		return l.settle(ctx, m.Delete)
+		return l.settle(ctx, log, m.Delete)
 	case ctx.Err() != nil:
-		// It goes back at once, so that another can begin.
-		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBack)
-		defer cancel()
-		if err := m.Hide(back, 0); err != nil {
-			log.Warn("giving the message back; it comes back by itself", "error", err)
-		}
-		return ctx.Err()
+		return giveBack(ctx, m, log)
 	case errors.Is(context.Cause(work), notify.ErrLost):
 		log.Warn("another receiver has the message, and goes on with it", "cause", err)
 		return nil
 	}
 	p.Iterations[0].Outcome, p.Iterations[0].Err = FailedToDo, err
 	l.Done(p)
-	after := l.Retry << min(m.Tries-1, maxDoublings)
+	keyRefused := extract.AuthRefused(err) // which is no fault of the message
+	if m.Tries >= l.MaxTries && !keyRefused {
+		log.Error("the iteration failed too often; its message goes to the poison queue", "error", err)
+		return l.poison(ctx, m, log)
+	}
+	after := l.pause(m)
 	log.Error("the iteration failed; the message comes back", "after", after, "error", err)
-	if err := l.settle(ctx, func(ctx context.Context) error { return m.Hide(ctx, after) }); err != nil {
-		return err
+	if hideErr := l.hide(ctx, m, after, log); hideErr != nil || !keyRefused {
+		return hideErr
 	}
-	if extract.AuthRefused(err) {
-		return err
-	}
-	return nil
+	return err
 }
 
 const (
-	maxOutage    = 60 // polls in a row
-	giveBack     = 10 * time.Second
-	maxDoublings = 8
+	maxOutage       = 60 // polls in a row
+	giveBackTimeout = 10 * time.Second
+	maxDoublings    = 8
+	longestPause    = 6 * time.Hour // the queue itself allows 7 days, after which it drops messages
+	poisonPause     = time.Minute   // at least
+
+	// Messages are received without a failure too: by listeners that are stopped, or
+	// killed. Those of so many times MaxTries are likely to be what kills them.
+	hopeless = 10
 )
 
+// giveBack gives the message back at once, so that another listener can begin.
+func giveBack(ctx context.Context, m *notify.Message, log *slog.Logger) error {
+	back, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
+	defer cancel()
+	if err := m.Hide(back, 0); err != nil {
+		log.Warn("giving the message back; it comes back by itself", "error", err)
+	}
+	return ctx.Err()
+}
+
+// poison moves the message to the poison queue. Where that fails, it stays here and
+// comes back: one message must not keep the listener from all others.
+func (l *listener) poison(ctx context.Context, m *notify.Message, log *slog.Logger) error {
+	err := m.Poison(ctx)
+	switch {
+	case err == nil:
+		return l.settle(ctx, log, m.Delete)
+	case ctx.Err() != nil:
+		return giveBack(ctx, m, log)
+	}
+	after := max(l.pause(m), poisonPause)
+	log.Error("the message stays in the queue, and comes back", "after", after, "error", err)
+	return l.hide(ctx, m, after, log)
+}
+
+// pause is how long a message that failed is kept back.
+func (l *listener) pause(m *notify.Message) time.Duration {
+	return min(l.Retry<<min(max(m.Tries-1, 0), maxDoublings), longestPause)
+}
+
+func (l *listener) hide(ctx context.Context, m *notify.Message, d time.Duration, log *slog.Logger) error {
+	return l.settle(ctx, log, func(ctx context.Context) error { return m.Hide(ctx, d) })
+}
+
 // settle does the last thing about a message. That another receiver has it by now
-// is no error: what is exported is exported.
-func (l *listener) settle(ctx context.Context, do func(context.Context) error) error {
+// is no error: what is exported is exported. Nor is a queue that does not answer:
+// the message comes back by itself, and is found to be dealt with.
+func (l *listener) settle(ctx context.Context, log *slog.Logger, do func(context.Context) error) error {
 	err := do(ctx)
-	if errors.Is(err, notify.ErrLost) {
-		l.Log.Warn("a message was kept too long", "cause", err)
+	switch {
+	case errors.Is(err, notify.ErrLost):
+		log.Warn("a message was kept too long", "cause", err)
+		return nil
+	case err != nil && ctx.Err() == nil && notify.MayPass(err):
+		log.Warn("the queue does not answer; the message comes back by itself", "error", err)
 		return nil
 	}
 	return err

@@ -30,16 +30,18 @@ func newListen() *cobra.Command {
 		Long: `Listen takes Custom Vision's notifications from an Azure storage queue and exports
 each iteration whose training has ended. A message is deleted only after its
 export is committed; one that fails comes back later, and moves to the queue
-with -poison at the end of its name when it has failed too often. Messages about
+with -poison at the end of its name when it fails too often. Messages about
 projects that the configuration does not want are deleted. SIGTERM ends it in
-order and gives the message at hand back. With --until-idle the exit code says,
-as that of nightly does, whether something failed.
+order and gives the message at hand back, which is no failure. With --until-idle
+the exit code says, as that of nightly does, whether something failed.
 
 Report and metrics are of the whole run. They are written after each iteration,
 and at the end.
 
-Credentials for the queue are the environment's: AZURE_STORAGE_CONNECTION_STRING
-with the queue's name, AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, or an identity.`,
+Credentials for the queue are the environment's: AZURE_STORAGE_CONNECTION_STRING,
+AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, or an identity. A token has to be the
+account's, to add, update and process messages: one of a single queue reaches no
+poison queue, and what fails too often would come back for ever.`,
 		Example: `  cvexport listen --queue https://ACCOUNT.queue.core.windows.net/trained --warehouse azblob://vision
   AZURE_STORAGE_CONNECTION_STRING=... cvexport listen --queue trained
   cvexport listen --queue trained --until-idle            # from cron: work off what is there, and end`,
@@ -52,10 +54,10 @@ with the queue's name, AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, or an identit
 	c.addHow(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.queue, "queue", "", "the queue's URL, or its name in the environment's storage account")
-	f.IntVar(&c.options.MaxTries, "max-tries", 5, "how often a message is tried before it moves to the poison queue")
+	f.IntVar(&c.options.MaxTries, "max-tries", 5, "a message that fails moves to the poison queue when it has been received so often")
 	f.DurationVar(&c.options.Hidden, "visibility", 5*time.Minute, "how long a message is kept from other listeners at a time; it is extended while work goes on")
 	f.DurationVar(&c.options.Poll, "poll", 10*time.Second, "between two looks at an empty queue")
-	f.DurationVar(&c.options.Retry, "retry-after", time.Minute, "when a message that failed comes back; twice as long each time")
+	f.DurationVar(&c.options.Retry, "retry-after", time.Minute, "when a message that failed comes back; twice as long each time, up to 6h")
 	f.BoolVar(&c.options.UntilIdle, "until-idle", false, "end when the queue is empty")
 	return cmd
 }

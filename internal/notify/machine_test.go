@@ -2,6 +2,7 @@ package notify
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -168,7 +169,7 @@ func works(t *testing.T, server azurite.Server, q *Queue, name string) {
 		t.Fatal(err)
 	}
 	m := receive()
-	if err := m.Poison(t.Context()); err != nil {
+	if err := errors.Join(m.Poison(t.Context()), m.Delete(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if left, poisoned := count(t, server, name), count(t, server, name+poison); left != 0 || poisoned != 1 {

@@ -120,9 +120,9 @@ func (m *Message) Delete(ctx context.Context) error {
 	return nil
 }
 
-// Poison moves the message to the poison queue, which it makes if there is none: a
-// token may be good for both queues, and for making none. It is put there before it
-// is deleted here: twice is better than not at all.
+// Poison puts a copy of the message into the poison queue, which it makes if there
+// is none: a token may be good for both queues, and for making none. The message is
+// deleted after it: twice is better than not at all.
 func (m *Message) Poison(ctx context.Context) error {
 	forever := int32(-1)
 	put := func() error {
@@ -136,7 +136,7 @@ func (m *Message) Poison(ctx context.Context) error {
 		}
 	}
 	if err == nil {
-		return m.Delete(ctx)
+		return nil
 	}
 	name, hint := m.queue.name+poison, ""
 	if refused(err) {
