@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cvexport/cvexport/internal/azurite"
 	"github.com/cvexport/cvexport/internal/simulated"
@@ -120,5 +121,50 @@ func TestAnotherRunIsWaitedFor(t *testing.T) {
 			b.verify(t)
 			compareRows(t, b, 0, 0, 0, 300)
 		})
+	}
+}
+
+// A listener and a nightly run over the same iterations at once: neither fails, and
+// no message is left.
+func TestListenerMeetsANightlyRun(t *testing.T) {
+	server := azurite.Start(t)
+	for seed := range uint64(3) {
+		b, m := newBench(t, simulated.Config{Seed: seed, Projects: 2, Iterations: 3, Images: 200}), newMailbox(t, server)
+		for p := range 2 {
+			for k := range 3 {
+				m.send(t, trained(b, p, k))
+			}
+		}
+		var wait sync.WaitGroup
+		var night, listened map[Outcome]int
+		wait.Go(func() {
+			n := b.nightly(t, Choice{}, NightlyOptions{})
+			if night = outcomes(n); n.Err != nil {
+				t.Error(n.Err)
+			}
+		})
+		wait.Go(func() {
+			var err error
+			if listened, err = b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true, Retry: time.Hour}); err != nil {
+				t.Error(err)
+			}
+		})
+		wait.Wait()
+		for _, done := range []map[Outcome]int{night, listened} {
+			if done[Exported]+done[Present]+done[Elsewhere] != 6 || night[Exported]+listened[Exported] != 6 {
+				t.Errorf("outcomes of the night %v, of the listener %v", night, listened)
+			}
+		}
+		if left, poisoned := m.left(t); left+poisoned > 0 {
+			t.Errorf("%d messages left, %d poisoned", left, poisoned)
+		}
+		if report := b.verify(t); report.Iterations != 6 {
+			t.Errorf("%d iterations", report.Iterations)
+		}
+		for p := range 2 {
+			for k := range 3 {
+				compareRows(t, b, p, k, 0, 200)
+			}
+		}
 	}
 }

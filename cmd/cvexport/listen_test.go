@@ -28,8 +28,9 @@ func TestListenScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/azure",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"service": startService,
-			"exits":   exits,
+			"service":   startService,
+			"exits":     exits,
+			"interrupt": interrupt,
 			"send": func(ts *testscript.TestScript, _ bool, args []string) { // send QUEUE TEXT
 				q, err := azqueue.NewQueueClientFromConnectionString(server.ConnectionString, args[0], nil)
 				ts.Check(err)
@@ -37,6 +38,18 @@ func TestListenScripts(t *testing.T) {
 				ts.Check(err)
 				_, err = q.EnqueueMessage(t.Context(), args[1], nil)
 				ts.Check(err)
+			},
+			"receives": func(ts *testscript.TestScript, neg bool, args []string) { // receives QUEUE TEXT, at once
+				q, err := azqueue.NewQueueClientFromConnectionString(server.ConnectionString, args[0], nil)
+				ts.Check(err)
+				got, err := q.DequeueMessage(t.Context(), nil)
+				ts.Check(err)
+				switch {
+				case !neg && (len(got.Messages) != 1 || *got.Messages[0].MessageText != args[1]):
+					ts.Fatalf("received %+v, want %s", got.Messages, args[1])
+				case neg && len(got.Messages) > 0:
+					ts.Fatalf("received %s", *got.Messages[0].MessageText)
+				}
 			},
 		},
 		Setup: func(env *testscript.Env) error {
