@@ -15,6 +15,7 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/recycle"
 	"github.com/cvexport/cvexport/internal/telemetry"
+	"github.com/cvexport/cvexport/internal/unread"
 )
 
 // The exit codes, which the README documents.
@@ -31,6 +32,7 @@ const tracesTimeout = 5 * time.Second
 
 func main() {
 	endCrashes()
+	unread.Survive()
 	recycle.Collect()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -58,7 +60,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	root := newRoot()
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	root.SetOut(unread.Ignoring(stdout)) // exports are worth more than who reads about them
 	root.SetErr(stderr)
 	err = root.ExecuteContext(ctx)
 	if err != nil {

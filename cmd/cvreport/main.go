@@ -13,17 +13,21 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cvexport/cvexport/internal/unread"
 )
 
-// The exit codes, the same as cvexport's.
+// The exit codes, which the README documents with cvexport's.
 const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
 	exitInterrupted = 130
+	exitUnread      = 141 // as of SIGPIPE, which ends others
 )
 
 func main() {
+	unread.Survive()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -45,6 +49,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "cvreport: interrupted")
 		return exitInterrupted
+	case errors.Is(err, errUnread):
+		return exitUnread
 	}
 	fmt.Fprintln(stderr, "cvreport:", err)
 	if errors.As(err, &usage) {

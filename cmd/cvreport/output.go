@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/cvexport/cvexport/internal/unread"
 )
 
 // output is where an answer goes: to standard output, or to a file that appears
@@ -21,7 +23,7 @@ type output struct {
 // newOutput begins the file, "-" is standard output.
 func newOutput(target string, stdout io.Writer) (*output, error) {
 	if target == "-" || target == "" {
-		return &output{stream: stdout}, nil
+		return &output{stream: read{stdout}}, nil
 	}
 	if real, err := filepath.EvalSymlinks(target); err == nil {
 		target = real
@@ -38,6 +40,21 @@ func newOutput(target string, stdout io.Writer) (*output, error) {
 		return nil, fmt.Errorf("writing %s: %w", target, err)
 	}
 	return &output{target: target, folder: folder}, nil
+}
+
+// errUnread is that the reader of standard output has gone away: whoever it is has
+// seen enough.
+var errUnread = errors.New("standard output: its reader has gone away")
+
+// read is standard output, and tells when nobody reads it any more.
+type read struct{ to io.Writer }
+
+func (r read) Write(p []byte) (int, error) {
+	n, err := r.to.Write(p)
+	if unread.Is(err) {
+		err = errUnread
+	}
+	return n, err
 }
 
 // close drops what is not whole.

@@ -9,7 +9,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// asCommand makes the test binary be the command itself, for tests of its end.
+const asCommand = "CVREPORT_TEST_AS_COMMAND"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"cvreport": main})
 }
 

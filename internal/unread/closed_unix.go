@@ -1,0 +1,7 @@
+//go:build !windows
+
+package unread
+
+import "syscall"
+
+var closed = []error{syscall.EPIPE}
