@@ -28,9 +28,11 @@ func newSimulate() *cobra.Command {
 		Use:   "simulate",
 		Short: "Serve the simulated service on loopback",
 		Long: `Simulate serves the part of the Custom Vision Training API that an export reads,
-on this machine only, with made-up images that depend on the seed alone. It is
-for trying things out and for tests; faults can be switched on. It serves until it
-is interrupted, which is its good end: exit code 0.`,
+on this machine only, with made-up images that depend on the seed alone. Other
+kinds and tags have ids of their own, so that one warehouse can hold several; more
+images are those of the same projects. It is for trying things out and for tests;
+faults can be switched on. It serves until it is interrupted, which is its good
+end: exit code 0.`,
 		Example: `  cvexport simulate
   cvexport simulate --kind detection --images 10000 --iterations 5
   cvexport simulate --rate 10 --latency 300ms

@@ -21,6 +21,7 @@ import (
 // Service is the simulated service. It is an http.Handler.
 type Service struct {
 	config   Config
+	salt     uint64                    // of ids
 	projects atomic.Pointer[[]Project] // replaced as a whole when something changes
 	limiter  *rate.Limiter             // nil: no limit
 	mux      *http.ServeMux
@@ -48,7 +49,7 @@ func New(config Config) (*Service, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{config: config, mux: http.NewServeMux(), measured: map[string]Performance{}}
+	s := &Service{config: config, salt: config.salt(), mux: http.NewServeMux(), measured: map[string]Performance{}}
 	if config.Rate > 0 {
 		s.limiter = rate.NewLimiter(rate.Limit(config.Rate), int(math.Ceil(config.Rate)))
 	}
@@ -101,7 +102,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.outage--
 	}
 	s.mu.Unlock()
-	w.Header().Set("apim-request-id", newID(s.random(uint64(call), 0)).String())
+	w.Header().Set("apim-request-id", s.newID(s.random(uint64(call), 0)).String())
 
 	if s.config.Latency > 0 {
 		select {

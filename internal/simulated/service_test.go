@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/cvexport/cvexport/schema"
 )
 
 func TestFloatText(t *testing.T) {
@@ -121,6 +123,28 @@ func TestSameSeedSameBytes(t *testing.T) {
 	page := func(s *Service) string { return string(s.AppendPage(nil, 0, 0, 5, 10)) }
 	if page(a) != page(b) || page(a) == page(c) {
 		t.Error("a page does not depend on the seed alone")
+	}
+}
+
+// What one seed makes of two configurations has its own ids, except that a project
+// may grow.
+func TestIDsDiffer(t *testing.T) {
+	seen := map[string]Config{}
+	for _, c := range []Config{{}, {Kind: Multiclass}, {Kind: Detection}, {Tags: 3}, {Kind: Detection, Regions: 9}, {Kind: Detection, Predictions: 9}, {Seed: 1}} {
+		c.Images = 1
+		s, _ := newService(t, c)
+		p, img := s.Projects()[0], s.Image(0, 0, 0)
+		for _, id := range []schema.ID{p.ID, p.Iterations[0].ID, p.Tags[0].ID, img.ID} {
+			if other, ok := seen[id.String()]; ok {
+				t.Errorf("%+v and %+v share %s", c, other, id)
+			}
+			seen[id.String()] = c
+		}
+	}
+	few, _ := newService(t, Config{Images: 1})
+	many, _ := newService(t, Config{Images: 9})
+	if few.Projects()[0].ID != many.Projects()[0].ID || few.Image(0, 0, 0).ID != many.Image(0, 0, 0).ID {
+		t.Error("the number of images changes ids")
 	}
 }
 

@@ -101,9 +101,9 @@ func (s *Service) random(stream uint64, parts ...int) *rand.Rand {
 	return rand.New(rand.NewPCG(hi, lo))
 }
 
-func newID(r *rand.Rand) (id schema.ID) {
+func (s *Service) newID(r *rand.Rand) (id schema.ID) {
 	for i := range 2 {
-		v := r.Uint64()
+		v := r.Uint64() ^ s.salt
 		for j := range 8 {
 			id[8*i+j] = byte(v >> (8 * j))
 		}
@@ -120,13 +120,13 @@ func (s *Service) build() {
 	c := s.config
 	var projects []Project
 	for p := range c.Projects {
-		project := Project{ID: newID(s.random(streamProject, p)), Name: fmt.Sprintf("%s %d", c.Kind, p+1)}
+		project := Project{ID: s.newID(s.random(streamProject, p)), Name: fmt.Sprintf("%s %d", c.Kind, p+1)}
 		for t := range c.Tags {
 			name := fmt.Sprintf("tag %d", t+1)
 			if t < len(names) {
 				name = names[t]
 			}
-			project.Tags = append(project.Tags, Tag{ID: newID(s.random(streamTag, p, t)), Name: name})
+			project.Tags = append(project.Tags, Tag{ID: s.newID(s.random(streamTag, p, t)), Name: name})
 		}
 		for i := range c.Iterations + c.Failed + c.Training {
 			status := Completed
@@ -144,7 +144,7 @@ func (s *Service) build() {
 }
 
 func (s *Service) newIteration(p, k int, status string) Iteration {
-	it := Iteration{ID: newID(s.random(streamIteration, p, k)), Name: fmt.Sprintf("Iteration %d", k+1), Status: status}
+	it := Iteration{ID: s.newID(s.random(streamIteration, p, k)), Name: fmt.Sprintf("Iteration %d", k+1), Status: status}
 	it.Made = epoch.Add(time.Duration(p*100+k) * 25 * time.Hour)
 	if status == Completed {
 		it.Images = s.config.Images
@@ -225,7 +225,7 @@ func (s *Service) labels(p, i int) []int {
 func (s *Service) Image(project, iteration, i int) Image {
 	r := s.random(streamImage, project, i)
 	img := Image{
-		ID: newID(r),
+		ID: s.newID(r),
 		// Three images share a time, as a batch that was uploaded at once.
 		Created: (epoch.UnixNano()/100 - 40*24*3600*1e7) + int64(i/3)*71_234_567,
 		Width:   320 + 16*r.IntN(100), Height: 240 + 16*r.IntN(100),
@@ -281,7 +281,7 @@ func (s *Service) detect(img *Image, p, i int, labels []int, k int, r *rand.Rand
 	draw := s.random(streamRegion, p, i)
 	for _, t := range labels {
 		box := randomBox(draw)
-		img.Regions = append(img.Regions, Region{ID: newID(draw), Tag: tags[t], Created: img.Created + 2_343_210, Box: box})
+		img.Regions = append(img.Regions, Region{ID: s.newID(draw), Tag: tags[t], Created: img.Created + 2_343_210, Box: box})
 		if len(img.Predictions) < s.config.Predictions && r.Float64() < 1/(1+math.Exp(-skill(k, t))) {
 			found := box
 			for side := range found {
