@@ -21,23 +21,50 @@ import (
 type answer struct {
 	columns, types []string
 	rows           iter.Seq2[[]any, error]
+	written        bool // by DuckDB: each value is nil or text
 }
 
-// ask runs one statement and gives its answer to use. The driver would keep all
-// of the answer in memory: a query's goes to a table on disk first, which is read
-// in pieces. What no table can hold (EXPLAIN, DESCRIBE) is short; within a
-// transaction it is not done.
-func ask(ctx context.Context, conn *sql.Conn, statement string, inTransaction bool, use func(answer) error) (err error) {
-	direct := func() error {
+// How DuckDB, which alone knows each of its types within each other, writes values.
+const (
+	asText = "COLUMNS(*)::VARCHAR"
+	asJSON = "to_json(COLUMNS(*))::VARCHAR"
+)
+
+// ask runs one statement and gives its answer to use, with its values as DuckDB
+// writes them. The driver would keep all of the answer in memory: it goes to a table
+// on disk first, which is read in pieces; but not within a transaction, which can
+// write to no other database. What is no query (EXPLAIN, INSERT) is short, and its
+// values are the driver's.
+func ask(ctx context.Context, conn *sql.Conn, statement string, inTransaction bool, as string, use func(answer) error) error {
+	from := " FROM (\n" + statement + "\n)"
+	var types []string
+	none, err := conn.QueryContext(ctx, "SELECT *"+from+" LIMIT 0")
+	if err == nil {
+		err = useRows(none, func(a answer) error { types = a.types; return nil })
+	}
+	if err != nil { // the statement alone says better what is wrong with it
 		rows, err := conn.QueryContext(ctx, statement)
 		if err != nil {
 			return err
 		}
 		return useRows(rows, use)
 	}
-	if inTransaction { // which can write to no other database
-		return direct()
+	query := "SELECT " + as + from
+	useWritten := func(a answer) error {
+		a.types, a.written = types, true
+		return use(a)
 	}
+	if !inTransaction {
+		return askOnDisk(ctx, conn, query, useWritten)
+	}
+	rows, err := conn.QueryContext(ctx, query)
+	if err != nil {
+		return aLineUp(err)
+	}
+	return useRows(rows, useWritten)
+}
+
+func askOnDisk(ctx context.Context, conn *sql.Conn, query string, use func(answer) error) (err error) {
 	folder, err := os.MkdirTemp("", "cvreport-*")
 	if err != nil {
 		return err
@@ -51,13 +78,8 @@ func ask(ctx context.Context, conn *sql.Conn, statement string, inTransaction bo
 		_, detachErr := conn.ExecContext(context.WithoutCancel(ctx), "DETACH cvreport_answer")
 		err = errors.Join(err, detachErr)
 	}()
-	query, err := conn.PrepareContext(ctx, "CREATE TABLE cvreport_answer.answer AS (\n"+statement+"\n)")
-	if err != nil {
-		return direct()
-	}
-	_, err = query.ExecContext(ctx)
-	if err := errors.Join(aLineUp(err), query.Close()); err != nil {
-		return err
+	if _, err := conn.ExecContext(ctx, "CREATE TABLE cvreport_answer.answer AS "+query); err != nil {
+		return aLineUp(err)
 	}
 	rows, err := conn.QueryContext(ctx, "SELECT * FROM cvreport_answer.answer LIMIT 0")
 	if err != nil {
@@ -74,8 +96,8 @@ var lineNumber = regexp.MustCompile(`(?m)^LINE (\d+):`)
 // aLineUp makes an error about a statement that begins on a second line one about
 // the statement alone.
 func aLineUp(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || !lineNumber.MatchString(err.Error()) {
+		return err
 	}
 	return errors.New(lineNumber.ReplaceAllStringFunc(err.Error(), func(line string) string {
 		n, _ := strconv.Atoi(lineNumber.FindStringSubmatch(line)[1]) // digits
@@ -150,7 +172,7 @@ func scan(rows *sql.Rows, types []string, yield func([]any, error) bool) (n int,
 	return n, true
 }
 
-// plain turns the driver's own types into Go's.
+// plain turns the driver's own types into Go's, where DuckDB has not written them.
 func plain(v any, databaseType string) any {
 	switch v := v.(type) {
 	case time.Time:

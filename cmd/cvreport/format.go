@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,9 +17,13 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-type writer func(io.Writer, answer) error
+// format is how an answer is written, and how DuckDB writes its values.
+type format struct {
+	as    string
+	write func(io.Writer, answer) error
+}
 
-var formats = map[string]writer{"table": writeTable, "csv": writeCSV, "json": writeJSON}
+var formats = map[string]format{"table": {asText, writeTable}, "csv": {asText, writeCSV}, "json": {asJSON, writeJSON}}
 
 // writeTable is for people: aligned, numbers to the right, NULL told apart
 // from an empty text. The first rows say how wide the columns are, so that the rest
@@ -152,7 +157,7 @@ func printable(r rune) rune {
 func isNumber(databaseType string) bool {
 	name, _, _ := strings.Cut(databaseType, "(")
 	switch name {
-	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL":
+	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BIGNUM", "FLOAT", "DOUBLE", "DECIMAL":
 		return true
 	}
 	return false
@@ -223,7 +228,7 @@ func writeJSON(w io.Writer, a answer) error {
 			if c > 0 {
 				b.WriteString(", ")
 			}
-			value, err := marshal(v)
+			value, err := jsonText(v, a.written)
 			if err != nil {
 				return fmt.Errorf("column %s, row %d: %w", a.columns[c], count, err)
 			}
@@ -244,6 +249,27 @@ func writeJSON(w io.Writer, a answer) error {
 	}
 	_, err := io.WriteString(w, end)
 	return err
+}
+
+// notFinite finds what DuckDB writes where JSON has no number, and each text, which may
+// say the same.
+var notFinite = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|NaN|-?Infinity`)
+
+// jsonText is a value, which DuckDB may have written.
+func jsonText(v any, written bool) ([]byte, error) {
+	text, ok := v.(string)
+	if !written || !ok {
+		return marshal(v)
+	}
+	if !strings.Contains(text, "NaN") && !strings.Contains(text, "Infinity") {
+		return []byte(text), nil
+	}
+	return notFinite.ReplaceAllFunc([]byte(text), func(found []byte) []byte {
+		if found[0] == '"' {
+			return found
+		}
+		return []byte(`"` + string(found) + `"`)
+	}), nil
 }
 
 // marshal writes a value without turning < and & into escapes. What JSON has no

@@ -131,7 +131,7 @@ func (c *queryCommand) chooseFormat(stdout io.Writer) error {
 			c.format = end
 		}
 	}
-	if formats[c.format] == nil && c.format != "parquet" {
+	if formats[c.format].write == nil && c.format != "parquet" {
 		return &usageError{fmt.Errorf("--format %q is none of table, csv, json, parquet", c.format)}
 	}
 	if c.format == "parquet" && c.output == "-" && isTerminal(stdout) {
@@ -145,8 +145,8 @@ func (c *queryCommand) write(ctx context.Context, conn *sql.Conn, before, last s
 		return out.writeFile(func(path string) error { return copyParquet(ctx, conn, last, path) })
 	}
 	// It may be over again, or no more than a word of a text: then no harm is done.
-	return ask(ctx, conn, last, transaction.MatchString(before), func(a answer) error {
-		return out.write(func(w io.Writer) error { return formats[c.format](w, a) })
+	return ask(ctx, conn, last, transaction.MatchString(before), formats[c.format].as, func(a answer) error {
+		return out.write(func(w io.Writer) error { return formats[c.format].write(w, a) })
 	})
 }
 

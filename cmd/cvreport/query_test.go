@@ -85,7 +85,7 @@ func TestQueryAnswers(t *testing.T) {
 		"SELECT typeof(objects) AS t FROM exports UNION ALL SELECT 'none'":            `[{"t": "none"}]`,
 		"SELECT count(*) AS n FROM exports, unnest(objects) AS u(o) WHERE o.rows > 0": `[{"n": 0}]`,
 		"CREATE TABLE x AS SELECT 1 AS a; SELECT a + 1 AS b FROM x":                   `[{"b": 2}]`,
-		"SELECT [1, NULL] AS l, {'a': 'é'} AS s, 1.50::DECIMAL(9,2) AS d, TIMESTAMPTZ '2020-02-11 16:43:08.98791Z' AS t, 170141183460469231731687303715884105727 AS h": `[{"l": [1,null], "s": {"a":"é"}, "d": 1.5, "t": "2020-02-11T16:43:08.98791Z", "h": 170141183460469231731687303715884105727}]`,
+		"SELECT [1, NULL] AS l, {'a': 'é'} AS s, 1.50::DECIMAL(9,2) AS d, TIMESTAMPTZ '2020-02-11 16:43:08.98791Z' AS t, 170141183460469231731687303715884105727 AS h": `[{"l": [1,null], "s": {"a":"é"}, "d": 1.5, "t": "2020-02-11 16:43:08.98791+00", "h": 170141183460469231731687303715884105727}]`,
 		"SELECT 1 AS n WHERE false": `[]`,
 		"-":                         `[{"x": "from stdin"}]`,
 	} {
