@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -163,25 +162,42 @@ func isNumber(databaseType string) bool {
 	return false
 }
 
+// writeCSV tells NULL from an empty text as DuckDB and Postgres do: that one is quoted.
 func writeCSV(w io.Writer, a answer) error {
-	out := csv.NewWriter(w)
-	if err := out.Write(a.columns); err != nil {
+	write := func(n int, field func(c int) string) error {
+		fields := make([]string, n)
+		for c := range fields {
+			fields[c] = field(c)
+		}
+		_, err := io.WriteString(w, strings.Join(fields, ",")+"\n")
+		return err
+	}
+	if err := write(len(a.columns), func(c int) string { return csvField(a.columns[c]) }); err != nil {
 		return err
 	}
 	for row, err := range a.rows {
 		if err != nil {
 			return err
 		}
-		line := make([]string, len(row))
-		for c, v := range row {
-			line[c] = cellText(v, "")
-		}
-		if err := out.Write(line); err != nil {
+		err := write(len(row), func(c int) string {
+			if row[c] == nil {
+				return ""
+			}
+			return csvField(cellText(row[c], ""))
+		})
+		if err != nil {
 			return err
 		}
 	}
-	out.Flush()
-	return out.Error()
+	return nil
+}
+
+// csvField quotes what a reader would take for something else.
+func csvField(text string) string {
+	if text != "" && text == strings.TrimSpace(text) && text[0] != '#' && !strings.ContainsAny(text, "\",\r\n") {
+		return text
+	}
+	return `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
 }
 
 func cellText(v any, null string) string {

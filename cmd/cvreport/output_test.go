@@ -210,3 +210,26 @@ three  [1m
 		}
 	}
 }
+
+// What DuckDB reads from csv is what was asked for, NULL told from an empty text.
+func TestQueryCSVReadsBack(t *testing.T) {
+	root := newWarehouse(t, "warehouse")
+	file := filepath.Join(t.TempDir(), "answer.csv")
+	const texts = `SELECT * FROM (VALUES ('first'), (NULL), (''), (' both '), ('a,"b"'), (E'one\ntwo'), (E'three\r\n'), ('# no'), ('NULL'), ('\'), ('"'), ('Löffel'), (E'\t'), (''), ('last')) AS v(t)`
+	for _, text := range []string{
+		texts,
+		"SELECT t, row_number() OVER () AS n, t AS \"a, b\" FROM (" + texts + ")",
+		"SELECT t, NULL::VARCHAR AS n FROM (" + texts + ")",
+	} {
+		mustQuery(t, "--warehouse", root, "-o", file, text)
+		read := "FROM read_csv('" + file + "', header = true, delim = ',', quote = '\"', escape = '\"', all_varchar = true, allow_quoted_nulls = false, null_padding = false)"
+		for _, format := range []string{"json", "table"} {
+			want, _ := mustQuery(t, "--warehouse", root, "--format", format, "SELECT COLUMNS(*)::VARCHAR FROM ("+text+")")
+			got, _ := mustQuery(t, "--warehouse", root, "--format", format, read)
+			if diff := cmp.Diff(want, got); diff != "" {
+				body, _ := os.ReadFile(file)
+				t.Errorf("%s (-asked +read from csv):\n%s%s", text, diff, body)
+			}
+		}
+	}
+}
