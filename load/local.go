@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/cvexport/cvexport/schema"
 )
 
 // local is a folder of this machine. An object is a file; it comes to its name
@@ -120,6 +122,22 @@ func (l *local) List(ctx context.Context, prefix string) iter.Seq2[Object, error
 			yield(Object{}, fmt.Errorf("listing %s: %w", filepath.Join(l.root, prefix), err))
 		}
 	}
+}
+
+// FolderHas reports whether a warehouse in a folder has any object of a table, which
+// DuckDB takes for an error if not.
+func FolderHas(root string, t schema.Table) (found bool, err error) {
+	err = filepath.WalkDir(filepath.Join(root, t.Name), func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && !entry.IsDir() && strings.HasSuffix(path, ".parquet") {
+			found = true
+			return filepath.SkipAll
+		}
+		return err
+	})
+	return found, err
 }
 
 func (l *local) URL(key string) string { return filepath.Join(l.root, filepath.FromSlash(key)) }

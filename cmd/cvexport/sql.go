@@ -33,6 +33,10 @@ judge predictions by labels. Both dialects have the same names, columns and
 meaning. Running the script again replaces what it made, and no data; it talks to
 nobody, and needs no credentials.
 
+Something has to be exported first: neither database takes a table without an
+object. A local folder without any export is refused; in a bucket or container
+nobody looks before the script runs.
+
 BigQuery reads warehouses on Google Cloud Storage. Its tables are external ones,
 or with --load native ones that hold a copy of the rows, which each further run
 of the script renews.
@@ -94,8 +98,33 @@ func (c *sqlCommand) run(cmd *cobra.Command) error {
 	case script.Dialect == schema.BigQuery && !datasetName.MatchString(c.dataset):
 		return usage("--dataset %q is neither NAME nor PROJECT.NAME", c.dataset)
 	}
+	if script.Empty, err = emptyTables(warehouse); err != nil {
+		return err
+	}
 	if _, err := io.WriteString(cmd.OutOrStdout(), script.String()); err != nil {
 		return fmt.Errorf("writing the script: %w", err)
 	}
 	return nil
+}
+
+// emptyTables are those of a folder without any object. Without exports it is none of
+// a warehouse, more likely a mistyped one.
+func emptyTables(warehouse string) (empty []string, err error) {
+	if strings.Contains(warehouse, "://") { // it is not looked at
+		return nil, nil
+	}
+	for _, t := range schema.Tables() {
+		found, err := load.FolderHas(warehouse, t)
+		if err != nil {
+			return nil, fmt.Errorf("looking for the files of table %s: %w", t.Name, err)
+		}
+		if found {
+			continue
+		}
+		if t.Name == schema.Exports.Name {
+			return nil, fmt.Errorf("nothing is exported to %s yet: run cvexport nightly first, or check --warehouse", warehouse)
+		}
+		empty = append(empty, t.Name)
+	}
+	return empty, nil
 }

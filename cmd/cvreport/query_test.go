@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -126,5 +127,29 @@ func TestQueryRefuses(t *testing.T) {
 		if code != tc.code || !strings.Contains(stderr, tc.want) {
 			t.Errorf("%s: exit code %d, %q; want %d and %q", name, code, stderr, tc.code, tc.want)
 		}
+	}
+}
+
+// What cvexport sql prints for a folder runs, also where a table has no object.
+func TestPrintedScript(t *testing.T) {
+	root := newWarehouse(t, "it's [a] warehouse")
+	if err := os.Rename(filepath.Join(root, "predictions"), filepath.Join(root, "exports")); err != nil {
+		t.Fatal(err)
+	}
+	script, err := exec.Command(builtCvexport(t), "sql", "--dialect", "duckdb", "--warehouse", root).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), string(script)); err != nil {
+		t.Fatal(err)
+	}
+	var exports, predictions int
+	if err := db.QueryRowContext(t.Context(), "SELECT (SELECT count(*) FROM exports), count(*) FROM current_predictions").Scan(&exports, &predictions); err != nil || exports != 2 || predictions != 0 {
+		t.Errorf("%d exports, %d predictions, %v", exports, predictions, err)
 	}
 }

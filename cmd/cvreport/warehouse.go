@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	_ "github.com/duckdb/duckdb-go/v2" // registers the driver
 
+	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -55,7 +55,7 @@ func openFor(ctx context.Context, root string, there, wanted func(name string) b
 	for _, t := range schema.Tables() {
 		found := false
 		if there(t.Name) {
-			found, err = hasParquet(filepath.Join(root, t.Name))
+			found, err = load.FolderHas(root, t)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("looking for the files of table %s: %w", t.Name, err)
@@ -91,19 +91,4 @@ func openFor(ctx context.Context, root string, there, wanted func(name string) b
 		}
 	}
 	return db, nil
-}
-
-func hasParquet(folder string) (bool, error) {
-	found := false
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err == nil && !entry.IsDir() && strings.HasSuffix(path, ".parquet") {
-			found = true
-			return filepath.SkipAll
-		}
-		return err
-	})
-	return found, err
 }
