@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // listLength is how many images a list shows at most, at each threshold.
@@ -106,6 +107,7 @@ func (l *loader) readChanges() error {
 	if !ok {
 		return nil
 	}
+	l.fixed = map[mended]bool{}
 	l.page.Changes = make([]changes, len(l.page.Thresholds))
 	for t := range l.page.Changes {
 		l.page.Changes[t] = changes{Tags: [][5]int{}, Broken: []changed{}, Fixed: []changed{}}
@@ -143,10 +145,44 @@ ORDER BY part, moved DESC, image_id, tag_id`
 				line := changed{l.imagePlace(*image), l.tags[*tag], n[0], n[1], n[2], was, n[3], n[4], n[5], is}
 				if part == "fixed" {
 					c.Fixed = append(c.Fixed, line)
+					l.fixed[mended{*image, *tag}] = true
 				} else {
 					c.Broken = append(c.Broken, line)
 				}
 			}
 		}, err
+	})
+}
+
+// mended is a tag of an image, by the image's number, that a list has as fixed.
+type mended struct {
+	image int64
+	tag   string
+}
+
+// readWrongBefore reads the boxes that the iteration compared with took for the tags
+// that are fixed. A classifier has none.
+func (l *loader) readWrongBefore() error {
+	before, ok := l.compared()
+	if !ok || l.page.Kind != "detection" || len(l.fixed) == 0 {
+		return nil
+	}
+	var pairs []string
+	for m := range l.fixed {
+		pairs = append(pairs, fmt.Sprintf("(%d, %s)", m.image, quote(m.tag)))
+	}
+	return l.read(`SELECT o.image_id, o.tag_id, o.probability, o.box_left, o.box_top, o.box_width, o.box_height
+FROM report_outcomes AS o SEMI JOIN (VALUES `+strings.Join(pairs, ", ")+`) AS f(image_id, tag_id) ON f.image_id = o.image_id AND f.tag_id = o.tag_id
+WHERE o.outcome = 'false_positive' AND o.iteration_id = `+quote(before.ID)+` ORDER BY o.image_id, o.probability DESC, o.prediction_index`, func(row func(...any) error) error {
+		var number int64
+		var tag string
+		var probability float64
+		var box [4]*float64
+		if err := row(&number, &tag, &probability, &box[0], &box[1], &box[2], &box[3]); err != nil {
+			return err
+		}
+		image := &l.page.Images[l.image[number]]
+		image.Before = append(image.Before, append([]any{l.tags[tag], probability}, corners(box)...))
+		return nil
 	})
 }

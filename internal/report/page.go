@@ -112,4 +112,5 @@ type Image struct {
 	Picture     string  `json:"picture,omitempty"` // a data: URL
 	Predictions [][]any `json:"predictions"`       // tag, probability, 1 if right, index, box
 	Labels      [][]any `json:"labels"`            // tag, the probability that finds it or null, index, box
+	Before      [][]any `json:"before,omitempty"`  // of a tag that was fixed, wrong predictions of the iteration compared: tag, probability, box
 }

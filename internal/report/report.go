@@ -57,6 +57,7 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 		{"evaluating the curves", l.keepCurves},
 		{"reading the curves", l.readCurves},
 		{"reading the changes", l.readChanges},
+		{"reading what was wrong before", l.readWrongBefore},
 		{"choosing the iteration", func() error { return l.keepOnly(quote(l.shown().ID)) }},
 		{"reading the mistakes", l.readMistakes},
 		{"reading the images", l.readImages},
@@ -81,6 +82,7 @@ type loader struct {
 	tags  map[string]int // a tag's place in the page, by id
 	image map[int64]int  // an image's place in the page, by its number
 	uris  []imageURIs    // of the page's images
+	fixed map[mended]bool
 }
 
 func (l *loader) shown() Iteration { return l.page.Iterations[l.page.Shown] }
