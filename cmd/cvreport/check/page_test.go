@@ -99,7 +99,7 @@ func figures(b *tab, db *sql.DB, threshold float64) {
 		}
 	}
 	// The table of tags, row by row.
-	table := read[map[string][]string](b, `Object.fromEntries([...document.querySelectorAll("#tags-table tbody tr")].map((r) => [...r.cells].map((c) => c.innerText)).map((c) => [c[0], c.slice(1, 8)]))`)
+	table := read[map[string][]string](b, `Object.fromEntries([...document.querySelectorAll("#tags-table tbody tr")].map((r) => [...r.cells].map((c) => c.innerText)).map((c) => [c[0], [c[1], ...c.slice(9, 12), ...c.slice(2, 5)]]))`)
 	rows, err := db.QueryContext(b.ctx, fmt.Sprintf("SELECT tag_name, labels, true_positives, false_positives, false_negatives, precision, recall, f1 FROM tag_metrics(%v, 0.3) WHERE scope = 'tag' AND iteration_id = '%s'", threshold, shown))
 	if err != nil {
 		b.Fatal(err)

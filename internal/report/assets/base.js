@@ -30,7 +30,9 @@ function fill(id, ...children) {
 }
 
 // A name keeps its own direction, and is cut where there is no room for it.
-const named = (text) => make("bdi", { class: "name", title: text }, text);
+// One of blanks alone would be a row or a link that nobody sees.
+const seenName = (text) => (/^[\s\p{Cc}\p{Cf}\p{Z}]*$/u.test(text) ? "(no name)" : text);
+const named = (text) => make("bdi", { class: "name", title: seenName(text) }, seenName(text));
 const tagName = (t) => data.tags[t].name;
 const tagNamed = (t) => named(tagName(t));
 const iterationNamed = (i) => named(i.name);
@@ -39,16 +41,34 @@ const none = "–";
 const space = "\u202f"; // narrow, and no line ends at it
 const percent = (v) => (v === null || v === undefined ? none : (v * 100).toFixed(1) + space + "%");
 const count = (v) => (v === null || v === undefined ? none : v.toLocaleString("en"));
-const probability = (v) => (v === null || v === undefined ? none : Number(v.toPrecision(3)).toString());
+const probability = (v) => {
+  if (v === null || v === undefined) return none;
+  if (v > 0 && v < 0.001) return "< 0.001";
+  return v > 0.999 && v < 1 ? "> 0.999" : Number(v.toPrecision(3)).toString();
+};
+// How sure the model is; never quite, where that is only rounded.
+const sureness = (v) => (v >= 0.9995 ? `> 99.9${space}%` : v > 0 && v < 0.0005 ? `< 0.1${space}%` : percent(v));
 const threshold = () => data.thresholds[state.threshold];
 const plural = (n, one, many) => `${count(n)} ${n === 1 ? one : many ?? one + "s"}`;
 const day = (i) => i.trained.slice(0, 10);
 
 const metricsNow = () => data.metrics[state.threshold];
-const metricsBefore = () => (data.before.length ? data.before[state.threshold] : null);
+// An iteration that nothing can be judged by is nothing to compare figures with.
+const metricsBefore = () => (compared && !lacks(compared, data.before) ? data.before[state.threshold] : null);
 
 // The places of the figures in a row of tag_metrics.
 const truePositives = 0, falsePositives = 1, falseNegatives = 2, precision = 3, recall = 4, f1 = 5;
+const labelsOf = (row) => (row ? row[truePositives] + row[falseNegatives] : 0);
+const predictionsOf = (row) => (row ? row[truePositives] + row[falsePositives] : 0);
+
+const lacking = { image: "evaluated image", label: "label", prediction: `prediction of ${data.thresholds[0]} or surer` };
+
+// lacks is what an iteration has none of, without which it cannot be judged.
+function lacks(iteration, metrics) {
+  if (iteration.images === 0) return "image";
+  if (labelsOf(metrics[0].micro) === 0) return "label";
+  return predictionsOf(metrics[0].micro) === 0 ? "prediction" : null;
+}
 
 // difference is in points: hundredths, as percentages are.
 function difference(now, before) {

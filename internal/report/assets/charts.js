@@ -4,21 +4,20 @@
 const charts = [];
 let printing = false; // on paper, charts have one width
 
-for (const [event, on] of [["beforeprint", true], ["afterprint", false]]) {
-  window.addEventListener(event, () => {
-    printing = on;
-    charts.forEach((chart) => chart.update());
-  });
-}
+matchMedia("print").addEventListener("change", (media) => {
+  printing = media.matches;
+  update();
+});
 
 // lineChart draws into a place. draw returns the chart's series, axes and stops;
-// a stop is an x that the cursor can be at, with its text.
+// a stop is an x that the cursor can be at, with its text. Until a reader moves the
+// cursor it is at rest, which is a stop of its own or the one where it starts.
 function lineChart(id, readout, label, draw) {
   const plot = make("div", { class: "plot", "aria-hidden": "true" });
   const line = make("div", { class: "line" });
   const cursor = make("div", { class: "cursor", tabindex: "0", role: "slider", "aria-label": label, "aria-orientation": "horizontal" }, line);
   byId(id).replaceChildren(plot, cursor);
-  const chart = { at: null, update: () => {} };
+  const chart = { at: null, update: () => {}, rest: () => { chart.at = null; } };
   let chartist = null, what = null, rect = null, size = null;
 
   chart.update = () => {
@@ -39,7 +38,8 @@ function lineChart(id, readout, label, draw) {
     chartist.on("created", (drawn) => {
       rect = drawn.chartRect;
       axisTitles(drawn.svg);
-      move(chart.at ?? what.start, false);
+      thinOut([...plot.querySelectorAll("text.across")]);
+      move(chart.at);
     });
   };
 
@@ -49,11 +49,26 @@ function lineChart(id, readout, label, draw) {
       const across = drawn.axis.units.pos === "x";
       const tick = drawn.axis.ticks[drawn.index];
       const text = across ? what.x.label(tick) : what.y.label(tick);
-      const anchor = drawn.x1 > size.width - 70 ? "end" : "middle";
-      const place = across ? { x: anchor === "end" ? Math.min(drawn.x1 + 16, size.width - 2) : drawn.x1, y: drawn.y2 + 16, "text-anchor": anchor } : { x: drawn.x1 - 6, y: drawn.y1 + 4, "text-anchor": "end" };
-      if (text) drawn.group.elem("text", place, "label").text(text);
+      const place = across ? { x: drawn.x1, y: drawn.y2 + 17, "text-anchor": "middle" } : { x: drawn.x1 - 6, y: drawn.y1 + 4, "text-anchor": "end" };
+      drawn.group.elem("text", place, across ? "label across" : "label").text(text);
     }
     if (drawn.type === "point" && !drawn.series.points) drawn.element.remove();
+  }
+
+  // thinOut leaves every second, third ... label, the last one among them, so that
+  // none meets its neighbour; how wide a name is only the browser knows.
+  function thinOut(labels) {
+    const places = labels.map((label) => {
+      const half = label.getComputedTextLength() / 2;
+      const x = Math.min(Math.max(Number(label.getAttribute("x")), half + 1), size.width - half - 1);
+      label.setAttribute("x", x);
+      return { from: x - half, to: x + half };
+    });
+    const last = labels.length - 1;
+    const kept = (every) => places.filter((_, n) => (last - n) % every === 0);
+    let every = 1;
+    while (kept(every).some((place, n, all) => n > 0 && place.from < all[n - 1].to + 10)) every++;
+    labels.forEach((label, n) => { if ((last - n) % every) label.remove(); });
   }
 
   function axisTitles(svg) {
@@ -63,16 +78,17 @@ function lineChart(id, readout, label, draw) {
 
   const xOf = (stop) => rect.x1 + (rect.x2 - rect.x1) * (stop.x - what.x.low) / (what.x.high - what.x.low || 1);
 
-  function move(to, byHand) {
+  // move puts the cursor at a stop, or to rest for null.
+  function move(to) {
     if (what.stops.length === 0) {
       cursor.hidden = true;
       fill(readout, what.empty ?? "");
       return;
     }
     cursor.hidden = false;
-    const at = Math.min(Math.max(to, 0), what.stops.length - 1);
-    if (byHand) chart.at = at;
-    const stop = what.stops[at];
+    const at = Math.min(Math.max(to ?? what.start, 0), what.stops.length - 1);
+    chart.at = to === null ? null : at;
+    const stop = (to === null && what.rest) || what.stops[at];
     line.style.left = (xOf(stop) / size.width) * 100 + "%";
     line.style.top = (rect.y2 / size.height) * 100 + "%";
     line.style.height = ((rect.y1 - rect.y2) / size.height) * 100 + "%";
@@ -88,17 +104,19 @@ function lineChart(id, readout, label, draw) {
     const to = { ArrowRight: at + 1, ArrowUp: at + 1, ArrowLeft: at - 1, ArrowDown: at - 1, PageUp: at + far, PageDown: at - far, Home: 0, End: last }[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    move(to, true);
+    move(to);
   });
   const point = (event) => {
     const box = cursor.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * size.width;
     let best = 0;
     what.stops.forEach((stop, n) => { if (Math.abs(xOf(stop) - x) < Math.abs(xOf(what.stops[best]) - x)) best = n; });
-    move(best, true);
+    move(best);
   };
   cursor.addEventListener("pointermove", point);
   cursor.addEventListener("pointerdown", point);
+  // A mouse that passes leaves nothing behind that contradicts the slider.
+  cursor.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") move(null); });
   charts.push(chart);
   new ResizeObserver(() => {
     if (size && !printing && byId(id).clientWidth > 0 && byId(id).clientWidth !== size.width) chart.update();
@@ -110,6 +128,10 @@ function lineChart(id, readout, label, draw) {
 const key = (entries) => make("ul", { class: "key" }, entries.map(([look, ...text]) => make("li", null,
   make("svg", { class: "sample ct-series " + look, viewBox: "0 0 28 10", "aria-hidden": "true" }, make("path", { class: "ct-line", d: "M1 5H27" })), ...text)));
 
-// roundDown finds a low end of an axis of shares that keeps the lines apart.
-const roundDown = (values) => Math.max(0, Math.floor(Math.min(1, ...values.filter((v) => v !== null)) * 10 - 0.5) / 10);
+// shares is an axis of shares that keeps the lines apart and has round ticks.
+function shares(values) {
+  const least = Math.min(1, ...values.filter((v) => v !== null));
+  const [low, n] = [[0.9, 5], [0.8, 4], [0.6, 4], [0.5, 5], [0.2, 4], [0, 4]].find(([low]) => low <= least);
+  return { low, high: 1, ticks: steps(low, 1, n), label: (v) => Math.round(v * 100) + " %" };
+}
 const steps = (low, high, n) => Array.from({ length: n + 1 }, (_, i) => low + ((high - low) * i) / n);

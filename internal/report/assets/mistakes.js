@@ -15,6 +15,8 @@ const explained = {
 const labelledName = (t) => (t < 0 ? make("i", null, sides.none) : tagNamed(t));
 const predictedName = (t) => (t < 0 ? make("i", null, "missed") : tagNamed(t));
 
+const onPaper = 20; // tags that the matrix has room for on paper
+
 function confusion() {
   fill("h-confusion", sides.title);
   byId("confusion-details").open = data.tags.length <= 12;
@@ -23,7 +25,7 @@ function confusion() {
     if (!byId("confusion-details").open) return;
     const cases = new Map(data.confusion[state.threshold].map(([l, p, n]) => [l + " " + p, n]));
     const places = data.tags.map((_, t) => t);
-    const rows = [...places, -1], columns = [...places, -1];
+    const rows = [-1, ...places], columns = rows; // what is missed stays in sight of many tags
     const cell = (l, p, all) => {
       if (l < 0 && p < 0) return make("td", { class: "never" });
       const n = cases.get(l + " " + p) ?? 0;
@@ -32,8 +34,9 @@ function confusion() {
       return make("td", attributes, n ? count(n) : "");
     };
     const names = data.tags.length > 12;
-    fill("confusion-matrix", make("table", { class: names ? "matrix dense" : "matrix" },
-      make("caption", null, "Rows: as labelled. Columns: as predicted. The darker, the larger the share of the row."),
+    fill("confusion-matrix", data.tags.length > onPaper ? make("p", { class: "paper note" }, `A matrix of ${data.tags.length} tags has no room on paper.`) : null,
+      make("table", { class: `matrix${names ? " dense" : ""}${data.tags.length > onPaper ? " screen" : ""}` },
+      make("caption", null, make("span", null, "Rows: as labelled. Columns: as predicted. The darker, the larger the share of the row.")),
       make("thead", null, make("tr", null, make("th", { scope: "col" }, "labelled \\ predicted"), columns.map((p) => make("th", { scope: "col" }, make("span", { class: "slanted" }, predictedName(p)))))),
       make("tbody", null, rows.map((l) => {
         const all = columns.reduce((sum, p) => sum + (cases.get(l + " " + p) ?? 0), 0);
@@ -56,9 +59,9 @@ function confusion() {
 }
 
 function changes() {
-  if (!compared) {
+  if (!metricsBefore()) {
     return () => {
-      fill("changes-lead", "There is no other iteration to compare with: this is the first one of the project that is exported.");
+      fill("changes-lead", ...(compared ? [iterationNamed(compared), ` has no ${lacking[lacks(compared, data.before)]} to compare with.`] : ["There is no other iteration to compare with: this is the first one of the project that is exported."]));
       for (const id of ["changes-flow", "broken", "fixed"]) byId(id).hidden = true;
       for (const e of byId("changes").querySelectorAll("h3, details, .legends")) e.hidden = true;
     };
@@ -69,21 +72,31 @@ function changes() {
     const [fixed, broken] = now.counts;
     const all = now.counts.reduce((a, b) => a + b, 0);
     fill("changes-lead", all === 0 ? "No image is in both iterations, or none of them has a label or a prediction." : ["Compared with ", iterationNamed(compared), `: ${count(fixed)} fixed, ${count(broken)} broken, of ${plural(all, "case")}. A case is a tag on an image that both iterations know; it is wrong if any prediction or label of the tag is.`]);
-    fill("changes-legend", legend());
+    fill("changes-legend", legend([["before", "predicted before, wrong"], ["labelled thin", "of another tag"]]));
     byId("changes-flow").replaceChildren(...(all ? [flow(now.counts)] : []));
     table("changes-table", [
       { title: "Tag", value: (r) => (r.tag === null ? "" : tagName(r.tag)), cell: (r) => (r.tag === null ? "All" : tagNamed(r.tag)) },
       ...words.map((word, n) => whole(word[0].toUpperCase() + word.slice(1), (r) => r.n[n])),
       { title: "Fixed less broken", number: true, value: (r) => r.n[0] - r.n[1], cell: (r) => change(r.n[0] - r.n[1], "", 0) },
     ], now.tags.map(([tag, ...n]) => ({ tag, n })), { sort: { column: 5, down: false }, foot: [{ tag: null, n: now.counts }] });
-    const lines = (at) => at.map(([image, tag, beforeRight, beforeWrong, beforeMissed, before, afterRight, afterWrong, afterMissed, after]) => card(image, tagNamed(tag),
+    const line = (fixedOnes) => ([image, tag, beforeRight, beforeWrong, beforeMissed, before, afterRight, afterWrong, afterMissed, after]) => card(image, tagNamed(tag), { level: "h4", tag, before: fixedOnes },
       make("p", null, "Before: ", verdict(beforeRight, beforeWrong, beforeMissed, before)),
-      make("p", null, "Now: ", verdict(afterRight, afterWrong, afterMissed, after))));
+      make("p", null, "Now: ", verdict(afterRight, afterWrong, afterMissed, after)));
     const some = (list, n) => (n > list.length ? `${count(n)}, the ${list.length} whose probability moved most` : count(n));
     fill("broken-count", some(now.broken, broken));
     fill("fixed-count", some(now.fixed, fixed));
-    cards("broken", now.broken, (c) => lines([c])[0], "Nothing that was right is wrong now.");
-    cards("fixed", now.fixed, (c) => lines([c])[0], "Nothing that was wrong is right now.");
+    cards("broken", now.broken, line(false), "Nothing that was right is wrong now.");
+    const listed = (id, list) => table(id, [
+      { title: "Image", value: (r) => data.images[r[0]].id, cell: (r) => make("code", null, data.images[r[0]].id) },
+      { title: "Tag", value: (r) => tagName(r[1]), cell: (r) => tagNamed(r[1]) },
+      ...[["before", 2], ["now", 6]].flatMap(([when, at]) => [
+        ...["Right", "Wrong", "Missed"].map((word, n) => whole(`${word} ${when}`, (r) => r[at + n])),
+        { title: `Surest ${when}`, number: true, value: (r) => r[at + 3], cell: (r) => probability(r[at + 3]) },
+      ]),
+    ], list, { empty: "There is none." });
+    listed("broken-table", now.broken);
+    listed("fixed-table", now.fixed);
+    cards("fixed", now.fixed, line(true), "Nothing that was wrong is right now.");
   };
 }
 
@@ -92,41 +105,47 @@ function verdict(right, wrong, missed, surest) {
   if (right) parts.push(`${right} right`);
   if (wrong) parts.push(`${wrong} wrong`);
   if (missed) parts.push(`${missed} missed`);
-  return (parts.join(", ") || "not predicted, rightly") + (surest === null ? "" : ` (${probability(surest)})`);
+  return (parts.join(", ") || "not predicted, rightly") + (surest === null ? "" : `, ${right + wrong > 1 ? "highest " : ""}probability ${probability(surest)}`);
 }
 
 // flow draws how many cases went from right and wrong to right and wrong.
 function flow([fixed, broken, stillRight, stillWrong]) {
-  const narrow = window.innerWidth < 600;
-  const width = narrow ? 380 : 640, height = 220, gap = 14, bar = 14, left = 128, right = width - 128;
+  const narrow = window.innerWidth < 600 && !printing;
+  const width = narrow ? 380 : 640, head = 38, low = 258, foot = 22, gap = 14, bar = 14, side = narrow ? 96 : 128, left = side, right = width - side;
   const all = fixed + broken + stillRight + stillWrong;
-  const scale = (height - gap) / all;
+  const scale = (low - head - gap) / all;
   const thick = (n) => n * scale;
   const before = { right: stillRight + broken, wrong: fixed + stillWrong };
   const after = { right: stillRight + fixed, wrong: broken + stillWrong };
-  const top = (side) => thick(side.right) + gap;
+  const top = (side) => head + thick(side.right) + gap;
   const bands = [
-    ["still-right", stillRight, 0, 0],
-    ["broken", broken, thick(stillRight), top(after)],
-    ["fixed", fixed, top(before), thick(stillRight)],
+    ["still-right", stillRight, head, head],
+    ["broken", broken, head + thick(stillRight), top(after)],
+    ["fixed", fixed, top(before), head + thick(stillRight)],
     ["still-wrong", stillWrong, top(before) + thick(fixed), top(after) + thick(broken)],
   ];
   const middle = (left + right) / 2;
-  const text = (x, y, anchor, word, n) => make("text", { x, y: Math.min(Math.max(y, 12), height - 14), "text-anchor": anchor }, make("tspan", { class: "strong" }, count(n)), " " + word);
-  return make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Right before: ${before.right}, of which ${broken} are broken. Wrong before: ${before.wrong}, of which ${fixed} are fixed. Right now: ${after.right}. Wrong now: ${after.wrong}.` },
+  const text = (x, y, anchor, word, n) => make("text", { x, y: Math.min(Math.max(y, head + 10), low), "text-anchor": anchor }, make("tspan", { class: "strong" }, count(n)), " " + word);
+  const heading = (x, anchor, word, iteration) => make("text", { x, y: 14, "text-anchor": anchor }, make("title", null, seenName(iteration.name)),
+    make("tspan", { class: "strong" }, word), " " + cut(iteration.name, narrow ? 13 : 26));
+  // The two that matter are named where they start, on the sides that they do not
+  // cross: above what leaves the top, below what leaves the bottom.
+  const band = (kind, n, y) => (n ? make("text", { class: "band " + kind, x: left + 10, y }, make("tspan", { class: "strong" }, kind), " " + count(n)) : null);
+  return make("svg", { viewBox: `0 0 ${width} ${low + foot}`, role: "img", "aria-label": `Right before: ${before.right}, of which ${broken} are broken. Wrong before: ${before.wrong}, of which ${fixed} are fixed. Right now: ${after.right}. Wrong now: ${after.wrong}.` },
+    heading(0, "start", "Before:", compared), heading(width, "end", "Now:", shown),
     bands.filter(([, n]) => n > 0).map(([kind, n, from, to]) => {
       const h = Math.max(1.5, thick(n));
       return make("path", { class: kind, d: `M${left} ${from}C${middle} ${from} ${middle} ${to} ${right} ${to}V${to + h}C${middle} ${to + h} ${middle} ${from + h} ${left} ${from + h}Z` },
         make("title", null, `${kind.replace("-", " ")}: ${count(n)}`));
     }),
     [[left - bar, before], [right, after]].map(([x, side]) => [
-      side.right ? make("rect", { class: "side was-right", x, y: 0, width: bar, height: thick(side.right) }) : null,
+      side.right ? make("rect", { class: "side was-right", x, y: head, width: bar, height: thick(side.right) }) : null,
       side.wrong ? make("rect", { class: "side was-wrong", x, y: top(side), width: bar, height: thick(side.wrong) }) : null]).flat().filter(Boolean),
-    text(left - bar - 6, thick(before.right) / 2 + 4, "end", "right", before.right),
+    text(left - bar - 6, head + thick(before.right) / 2 + 4, "end", "right", before.right),
     text(left - bar - 6, top(before) + thick(before.wrong) / 2 + 4, "end", "wrong", before.wrong),
-    text(right + bar + 6, thick(after.right) / 2 + 4, "start", "right", after.right),
+    text(right + bar + 6, head + thick(after.right) / 2 + 4, "start", "right", after.right),
     text(right + bar + 6, top(after) + thick(after.wrong) / 2 + 4, "start", "wrong", after.wrong),
-  );
+    band("broken", broken, bands[1][2] - 5), band("fixed", fixed, bands[2][2] + thick(fixed) + 14));
 }
 
 function hardest() {
@@ -134,7 +153,7 @@ function hardest() {
     const rows = data.hardest[state.threshold].map(([image, error, right, wrong, missed], n) => ({ place: n + 1, image, error, right, wrong, missed }));
     const total = data.hardTotal[state.threshold];
     fill("hardest-lead", total === 0 ? "No image has a mistake." : [`${plural(total, "image")} of ${count(shown.images)} ${total === 1 ? "has" : "have"} mistakes; these are the ${rows.length} that are most wrong. The error is the sum of how sure the model was of what is wrong, and how unsure of what is missed. `, legend()]);
-    cards("hardest", rows, (r) => card(r.image, `${r.place}. Error ${r.error.toFixed(2)}`, make("p", null, `${r.right} right, ${r.wrong} wrong, ${r.missed} missed`)), "There is none.");
+    cards("hardest", rows, (r) => card(r.image, `${r.place}. Error ${r.error.toFixed(2)}`, {}, make("p", null, `${r.right} right, ${r.wrong} wrong, ${r.missed} missed`)), "There is none.");
     table("hardest-table", [
       { title: "Image", value: (r) => data.images[r.image].id, cell: (r) => make("code", null, data.images[r.image].id) },
       { title: "Error", number: true, value: (r) => r.error, cell: (r) => r.error.toFixed(3) },
@@ -152,16 +171,16 @@ function suspects() {
   };
   const what = { wrong_tag: "wrong tag", missing_label: "missing label", misplaced_box: "misplaced box", extra_label: "extra label" };
   return () => {
-    const rows = data.suspects[state.threshold].map(([image, kind, sure, predicted, labelled, , , overlap], n) => ({ place: n + 1, image, kind, sure, predicted, labelled, overlap }));
+    const rows = data.suspects[state.threshold].map(([image, kind, sure, predicted, labelled, prediction, label, overlap], n) => ({ place: n + 1, image, kind, sure, predicted, labelled, prediction, label, overlap }));
     const total = data.suspectTotal[state.threshold];
-    fill("suspects-lead", total === 0 ? `No prediction of ${threshold()} or surer disagrees with a label.` : [`${plural(total, "prediction")} of ${threshold()} or surer ${total === 1 ? "disagrees" : "disagree"} with the labels; the surest come first. The model may be wrong too: look. `, legend()]);
-    cards("suspects", rows, (r) => card(r.image, `${r.place}. ${what[r.kind]}, ${percent(r.sure)} sure`, make("p", null, words[r.kind](r))), "There is none.");
+    fill("suspects-lead", total === 0 ? `At threshold ${threshold()} no label looks wrong or missing.` : [`At threshold ${threshold()} the model contradicts the labels in ${plural(total, "place")}: ${detection ? "it is sure of a box where no such box is labelled" : "it is sure of a tag that is not labelled, or that a label is wrong"}. The surest come first. The model may be wrong too: look. `, legend([["labelled thin", "the others"]])]);
+    cards("suspects", rows, (r) => card(r.image, `${r.place}. ${what[r.kind]}, ${sureness(r.sure)} sure`, { prediction: r.prediction, label: r.label }, make("p", null, words[r.kind](r))), "There is none.");
     table("suspects-table", [
       { title: "Image", value: (r) => data.images[r.image].id, cell: (r) => make("code", null, data.images[r.image].id) },
       { title: "Suspicion", value: (r) => what[r.kind] },
       { title: "Labelled", value: (r) => (r.labelled < 0 ? null : tagName(r.labelled)), cell: (r) => (r.labelled < 0 ? none : tagNamed(r.labelled)) },
       { title: "Looks like", value: (r) => (r.predicted < 0 ? null : tagName(r.predicted)), cell: (r) => (r.predicted < 0 ? none : tagNamed(r.predicted)) },
-      share("Sure", (r) => r.sure),
+      { ...share("Sure", (r) => r.sure), cell: (r) => sureness(r.sure) },
     ], rows, { empty: "There is none." });
   };
 }

@@ -9,12 +9,16 @@ function about() {
   const notes = [];
   if (shown.filtered) notes.push("The export was limited to some tags: only images with any of these are in it.");
   if (compared?.filtered && !shown.filtered) notes.push("The export of the iteration compared with was limited to some tags.");
-  if (data.thresholds.length) notes.push(`The slider stops at ${data.thresholds.length} thresholds, each evaluated by itself.`);
+  if (!lacks(shown, data.metrics)) notes.push(`The slider stops at ${data.thresholds.length} thresholds, each evaluated by itself.`);
   notes.push(...data.notes, `Project ${data.project.id}, iteration ${shown.id}${compared ? `, compared with ${compared.id}` : ""}.`);
   fill("notes", notes.map((note) => make("li", null, note)));
 }
 
+// What is gone to stays below the bar, however many lines that has.
+const underBar = () => document.documentElement.style.setProperty("--bar", byId("bar").offsetHeight + "px");
+
 function slider() {
+  new ResizeObserver(underBar).observe(byId("bar"));
   const input = byId("threshold"), value = byId("threshold-value"), reset = byId("threshold-reset");
   input.max = data.thresholds.length - 1;
   input.value = state.threshold;
@@ -27,13 +31,14 @@ function slider() {
   let waiting = false;
   const moved = () => {
     state.threshold = Number(input.value);
+    charts.forEach((chart) => chart.rest());
     tell();
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
       update();
-      const now = metricsNow().micro;
+      const now = metricsNow().micro ?? [];
       say(`At threshold ${threshold()}: precision ${percent(now[precision])}, recall ${percent(now[recall])}, F1 ${percent(now[f1])}`);
     });
   };
@@ -45,20 +50,40 @@ function slider() {
 // start leaves out what there is nothing to show of.
 function start() {
   about();
-  const hide = (...ids) => ids.forEach((id) => { byId(id).hidden = true; });
-  if (data.tags.length === 0) {
-    hide("bar", "headline", "tags", "curve", "confusion", "changes", "hardest-section", "suspects-section");
-    if (data.iterations.length < 2) hide("trend");
-    byId("nothing").hidden = false;
-    fill("nothing", shown.images === 0 ? "This iteration has no evaluated images, so there is nothing to judge it by." : `None of the ${plural(shown.images, "image")} has a label or a prediction, so there is nothing to judge the iteration by.`);
-    return data.iterations.length < 2 ? [] : [trend()];
-  }
   slider();
-  const sections = [() => headline()];
-  if (data.iterations.length > 1) sections.push(trend());
-  else hide("trend");
+  const what = lacks(shown, data.metrics);
+  // What one iteration lacks, others may have.
+  const figures = data.trend[0].some((f) => f[1] !== null);
+  const trending = data.iterations.length > 1 && (!what || figures || data.iterations.some((i) => i.images > 0 && i.averagePrecision !== null));
+  if (!trending) hide("trend");
+  if (what) return [...(trending ? [trend()] : []), ...unjudged(what, trending && figures)];
+  const sections = [headline];
+  if (trending) sections.push(trend());
   sections.push(curve(), tags(), confusion(), changes(), hardest(), suspects());
   return sections;
+}
+
+const hide = (...ids) => ids.forEach((id) => { byId(id).hidden = true; });
+
+// unjudged says why an iteration cannot be judged. What it predicts where nothing is
+// labelled can still be looked at.
+function unjudged(what, moving) {
+  const micro = data.metrics[0].micro, nothing = labelsOf(micro) + predictionsOf(micro) === 0;
+  const images = `None of the ${plural(shown.images, "image")} has a label`;
+  const why = {
+    image: "This iteration has no evaluated images, so there is nothing to judge it by.",
+    label: nothing ? `${images} or a prediction, so there is nothing to judge the iteration by.`
+      : `${images}, so it cannot be judged whether what is predicted is right, nor whether the iteration is better than another.`,
+    prediction: `The iteration cannot be judged: it has no ${lacking.prediction} on any of its ${plural(shown.images, "image")}, so all of the ${plural(labelsOf(micro), "label")} are missed.`,
+  }[what];
+  const own = [["precision", shown.precision], ["recall", shown.recall], ["mAP", shown.averagePrecision]].filter(([, v]) => v !== null);
+  byId("nothing").hidden = false;
+  fill("nothing", why, own.some(([, v]) => v > 0) ? ` The service says: ${own.map(([name, v]) => `${name} ${percent(v)}`).join(", ")}.` : null);
+  hide("headline", "tags", "curve", "confusion", "changes", "hardest-section");
+  const look = what === "label" && data.suspectTotal.some((n) => n > 0);
+  if (!look) hide("suspects-section");
+  if (!look && !moving) hide("bar");
+  return look ? [suspects()] : [];
 }
 
 const sections = start();

@@ -2,47 +2,58 @@
 
 function headline() {
   const now = metricsNow().micro, before = metricsBefore()?.micro;
+  const changed = (d) => (before ? [change(...d), " to ", iterationNamed(compared)] : "nothing to compare with");
   const tile = (title, figure, d, service, help) => make("div", { class: "tile" },
     make("dt", { title: help }, title),
     make("dd", { class: "figure" }, figure),
-    make("dd", { class: "change" }, compared ? [change(...d), " to ", iterationNamed(compared)] : "nothing to compare with"),
+    compared ? make("dd", { class: "change" }, changed(d)) : null,
     make("dd", { class: "service" }, service));
   const own = (v) => (v === null ? "the service says nothing" : ["the service: ", make("b", null, percent(v))]);
+  if (!compared) fill("h-headline", "How good is it?");
   fill("tiles",
     tile("Precision", percent(now[precision]), [difference(now[precision], before?.[precision])], own(shown.precision), "The share of the predictions that are right"),
     tile("Recall", percent(now[recall]), [difference(now[recall], before?.[recall])], own(shown.recall), "The share of the labels that are found"),
     tile("F1", percent(now[f1]), [difference(now[f1], before?.[f1])], "the service has none", "The harmonic mean of precision and recall"),
     tile("mAP", percent(data.averagePrecision), [difference(data.averagePrecision, data.averagePrecisionBefore)], own(shown.averagePrecision), "The mean of the tags' average precisions, over all thresholds"),
-    tile("Images", count(shown.images), [compared ? shown.images - compared.images : null, "", 0], plural(now[truePositives] + now[falseNegatives], "label")));
+    tile("Images", count(shown.images), [compared ? shown.images - compared.images : null, "", 0], plural(labelsOf(now), "label")));
   fill("headline-lead", verdictOfAll(now, before));
   const at = `The service's figures are at threshold ${shown.probabilityThreshold}${detection ? ` and overlap ${shown.overlapThreshold}` : ""}`;
-  fill("headline-note", `Precision, recall and F1 of all tags together, at threshold ${threshold()}${detection ? ` and overlap ${data.overlap}` : ""}; every case counts the same. mAP is over all thresholds. ${at}.`);
+  fill("headline-note", `Precision, recall and F1 are of all tags together, at threshold ${threshold()}${detection ? ` and overlap ${data.overlap}` : ""}; every case counts the same. mAP is over all thresholds: the slider moves neither it nor AP, the best thresholds and the service's figures. ${at}.${before ? " " + rule : ""}`);
 }
 
-// verdictOfAll says in a sentence what the tiles show.
+const rule = "“Better” and “worse” are said where fixed and broken differ by at least twice the square root of their sum, as chance alone would have it once in 20 times.";
+
+// verdictOfAll says in a sentence what the tiles show, and no more than that: what
+// was fixed and broken by chance comes to little either way.
 function verdictOfAll(now, before) {
-  if (!compared) return "There is no iteration before it to compare with.";
-  const d = difference(now[f1], before[f1]);
-  if (d === null) return ["It cannot be told: ", iterationNamed(now[f1] === null ? shown : compared), " has neither labels nor predictions here."];
-  const [fixed, broken] = data.changes[state.threshold].counts;
-  const rounded = Number(d.toFixed(1));
-  const word = rounded > 0 ? "Better" : rounded < 0 ? "Worse" : "As good";
-  return [make("b", null, word), rounded === 0 ? " as " : " than ", iterationNamed(compared), ` by F1 (${signed(rounded)} points): ${count(fixed)} fixed, ${count(broken)} broken.`];
+  if (!compared) return "There is no other iteration to compare with.";
+  const name = iterationNamed(compared);
+  if (!before) return ["It cannot be told: ", name, ` has no ${lacking[lacks(compared, data.before)]} to compare with.`];
+  const d = Number(difference(now[f1], before[f1]).toFixed(1));
+  const area = difference(data.averagePrecision, data.averagePrecisionBefore);
+  const across = area !== null && Number(area.toFixed(1)) * d < 0 ? ` mAP went the other way (${signed(Number(area.toFixed(1)))} points).` : "";
+  const counts = data.changes[state.threshold].counts;
+  if (counts.every((n) => n === 0)) return ["It cannot be told: no image is in both. On its own images F1 is ", percent(now[f1]), ", that of ", name, ` ${percent(before[f1])}.`, across];
+  const [fixed, broken] = counts;
+  const far = fixed + broken > 0 && Math.abs(fixed - broken) >= 2 * Math.sqrt(fixed + broken);
+  const verdict = !far ? ["Hardly differs", " from "] : (fixed - broken) * d <= 0 ? ["Mixed", " against "] : d > 0 ? ["Better", " than "] : ["Worse", " than "];
+  return [make("b", { title: rule }, verdict[0]), verdict[1], name, `: F1 ${signed(d)} points, ${count(fixed)} fixed, ${count(broken)} broken`,
+    far ? "." : fixed + broken === 0 ? "." : ", which may be chance.", across];
 }
 
 function trend() {
-  const rows = () => data.iterations.map((iteration, n) => ({ iteration, n, figures: data.trend[state.threshold][n] }));
+  // Without a label, precision and F1 are 0 and say nothing; recall is null then.
+  const rows = () => data.iterations.map((iteration, n) => ({ iteration, n, figures: data.trend[state.threshold][n] }))
+    .map((row) => (row.figures[1] === null ? { ...row, figures: [null, null, null] } : row));
   const looks = ["precision", "recall", "f1", "map"];
   const chart = lineChart("trend-chart", "trend-readout", "Iteration to read in the chart of all iterations", () => {
     const lines = [0, 1, 2].map((figure) => rows().map((row) => row.figures[figure]));
     lines.push(rows().map((row) => row.iteration.averagePrecision));
-    const low = roundDown(lines.flat());
     const last = data.iterations.length - 1;
-    const every = Math.ceil(data.iterations.length / (window.innerWidth < 600 ? 4 : printing ? 6 : 10));
     return {
       series: lines.map((line, n) => ({ className: "ct-series " + looks[n], points: true, data: line.map((y, x) => (y === null ? null : { x, y })) })),
-      x: { low: last ? 0 : -1, high: last || 1, ticks: data.iterations.map((_, n) => n), label: (n) => ((last - n) % every ? "" : cut(data.iterations[n].name, 12)) },
-      y: { low, high: 1, ticks: steps(low, 1, 4), label: (v) => (v * 100).toFixed(1).replace(".0", "") + " %" },
+      x: { low: last ? 0 : -1, high: last || 1, ticks: data.iterations.map((_, n) => n), label: (n) => cut(data.iterations[n].name, 12) },
+      y: shares(lines.flat()),
       stops: rows().map((row) => ({ x: row.n, text: () => [iterationNamed(row.iteration), ` (${day(row.iteration) || "no date"}): precision ${percent(row.figures[0])}, recall ${percent(row.figures[1])}, F1 ${percent(row.figures[2])}, mAP of the service ${percent(row.iteration.averagePrecision)}`] })),
       start: data.shown,
     };
@@ -73,13 +84,14 @@ function tags() {
     const of = (place) => (r) => r.now?.[place] ?? null;
     const columns = [
       { title: "Tag", value: (r) => r.about.name, cell: (r) => r.about ? make("button", { type: "button", class: "link", title: "Show its curve", onclick: () => choose(r.tag) }, tagNamed(r.tag)) : r.title },
-      whole("Labels", (r) => (r.now ? r.now[truePositives] + r.now[falseNegatives] : null), "How many labels it has: its support"),
-      whole("Right", of(truePositives), "Predictions that are right"), whole("Wrong", of(falsePositives), "Predictions that are wrong"), whole("Missed", of(falseNegatives), "Labels that are missed"),
+      whole("Labels", (r) => (r.now ? labelsOf(r.now) : null), "How many labels it has: its support"),
       share("Precision", of(precision)), share("Recall", of(recall)), share("F1", of(f1)),
       compared ? { title: "F1 changed", number: true, value: (r) => difference(r.now?.[f1], r.before?.[f1]), cell: (r) => change(difference(r.now?.[f1], r.before?.[f1]), "") } : null,
-      share("AP", (r) => (r.about ? r.about.averagePrecision : r.ap), "Average precision, over all thresholds"),
-      { title: "Best threshold", help: "Where the tag's F1 is best", number: true, value: (r) => r.about?.best?.[0] ?? null, cell: (r) => (r.about ? probability(r.about.best?.[0]) : "") },
+      { title: "Best threshold", help: "Where the tag's F1 is best, wherever the slider is", number: true, value: (r) => r.about?.best?.[0] ?? null, cell: (r) => (r.about ? probability(r.about.best?.[0]) : "") },
       { title: "F1 there", number: true, value: (r) => r.about?.best?.[3] ?? null, cell: (r) => (r.about ? percent(r.about.best?.[3]) : "") },
+      share("AP", (r) => (r.about ? r.about.averagePrecision : r.ap), "Average precision, over all thresholds"),
+      ...[["Right", truePositives, "Predictions that are right"], ["Wrong", falsePositives, "Predictions that are wrong"], ["Missed", falseNegatives, "Labels that are missed"]]
+        .map(([title, place, help]) => ({ ...whole(title, of(place), help), screen: true })), // paper has no room for what follows from the others
       ...["precision", "recall", "AP"].map((title, n) => share("Service's " + title, (r) => (r.about ? r.about.service[n] : r.service[n]))),
     ].filter(Boolean);
     const service = [shown.precision, shown.recall, shown.averagePrecision];
@@ -87,9 +99,9 @@ function tags() {
       { ...row(null, now.micro, before?.micro), title: "All cases (micro)", ap: null, service: [service[0], service[1], null] },
       { ...row(null, now.macro, before?.macro), title: "Mean of tags (macro)", ap: data.averagePrecision, service: [null, null, service[2]] },
     ];
-    table("tags-table", columns, rows, { sort: { column: 7, down: false }, mark: (r) => all && r.tag === state.tag, foot: all && !search ? foot : [], empty: "No tag has that in its name." });
-    const weak = data.tags.map((_, t) => t).filter((t) => now.tags[t] && now.tags[t][f1] !== null).sort((a, b) => now.tags[a][f1] - now.tags[b][f1])[0];
-    fill("tags-lead", weak === undefined ? "No tag has a label or a prediction here." : [all ? "Weakest: " : "", tagNamed(weak), `, with an F1 of ${percent(now.tags[weak][f1])} over ${plural(now.tags[weak][truePositives] + now.tags[weak][falseNegatives], "label")}.`]);
+    table("tags-table", columns, rows, { sort: { column: columns.findIndex((c) => c.title === "F1"), down: false }, mark: (r) => all && r.tag === state.tag, foot: all && !search ? foot : [], empty: "No tag has that in its name." });
+    const weak = data.tags.map((_, t) => t).filter((t) => labelsOf(now.tags[t]) > 0).sort((a, b) => now.tags[a][f1] - now.tags[b][f1])[0];
+    fill("tags-lead", weak === undefined ? "No tag has a label here." : [all ? "Weakest: " : "", tagNamed(weak), `${all ? ", with" : " has"} an F1 of ${percent(now.tags[weak][f1])} over ${plural(labelsOf(now.tags[weak]), "label")}.`]);
   }
   return update;
 }
@@ -98,6 +110,7 @@ function tags() {
 function choose(tag) {
   state.tag = tag;
   byId("curve-tag").value = tag;
+  charts.forEach((chart) => chart.rest());
   update();
   byId("curve").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   byId("curve-tag").focus({ preventScroll: true });
@@ -109,7 +122,7 @@ function curve() {
   const weakest = data.tags.map((_, t) => t).filter((t) => data.tags[t].averagePrecision !== null).sort((a, b) => data.tags[a].averagePrecision - data.tags[b].averagePrecision)[0];
   state.tag = weakest ?? 0;
   byId("curve-tag").value = state.tag;
-  byId("curve-tag").addEventListener("change", (event) => { state.tag = Number(event.target.value); curveChart.at = null; update(); });
+  byId("curve-tag").addEventListener("change", (event) => { state.tag = Number(event.target.value); curveChart.rest(); update(); });
   const points = (t) => data.tags[t].curve;
   const curveChart = lineChart("curve-chart", "curve-readout", "Point of the precision-recall curve to read", () => {
     const now = metricsNow().tags[state.tag];
@@ -126,6 +139,8 @@ function curve() {
       x: { low: 0, high: 1, ticks: steps(0, 1, 4), label: (v) => v * 100 + " %" },
       y: { low: 0, high: 1, ticks: steps(0, 1, 4), label: (v) => v * 100 + " %" },
       xTitle: "recall", yTitle: "precision",
+      // The curve is thinned: the slider's own figures need not be a point of it.
+      rest: mark.length ? { x: mark[0].x, text: () => [tagNamed(state.tag), `: with the slider's threshold ${threshold()}, precision ${percent(now[precision])} and recall ${percent(now[recall])}`] } : null,
       stops: stops.map(([r, p, t]) => ({ x: r, text: () => [tagNamed(state.tag), `: with threshold ${probability(t)}, precision ${percent(p)} and recall ${percent(r)}`] })),
       start: Math.max(0, nearest), empty: "None of its predictions is right, so there is no curve.",
     };

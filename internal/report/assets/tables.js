@@ -3,7 +3,8 @@
 const sorted = new Map(); // a table's sort, by its place: column and direction
 
 // table draws rows. A column has a title, a value of a row to sort by, and a
-// cell, which is what the row shows; numbers go to the right.
+// cell, which is what the row shows; numbers go to the right. Heads wrap, so that
+// what is in a column says how wide it is.
 function table(id, columns, rows, options = {}) {
   const place = byId(id);
   if (rows.length === 0) {
@@ -16,6 +17,7 @@ function table(id, columns, rows, options = {}) {
     const { value } = columns[by.column];
     order.sort((a, b) => compare(value(a), value(b), by.down));
   }
+  const look = (column) => [column.number && "number", column.screen && "screen"].filter(Boolean).join(" ") || null;
   const heads = columns.map((column, n) => {
     const on = by?.column === n;
     const button = make("button", {
@@ -26,11 +28,11 @@ function table(id, columns, rows, options = {}) {
         byId(id).querySelectorAll("thead button")[n].focus();
       },
     }, column.title, make("span", { class: "arrow", "aria-hidden": "true" }, on ? (by.down ? "▼" : "▲") : ""));
-    return make("th", { scope: "col", class: column.number ? "number" : null, title: column.help ?? null, "aria-sort": on ? (by.down ? "descending" : "ascending") : null }, button);
+    return make("th", { scope: "col", class: look(column), title: column.help ?? null, "aria-sort": on ? (by.down ? "descending" : "ascending") : null }, button);
   });
   const line = (row, last) => make("tr", { class: options.mark?.(row) ? "marked" : null }, columns.map((column, n) => {
     const cell = column.cell ? column.cell(row) : column.value(row);
-    const attributes = { class: column.number ? "number" : null };
+    const attributes = { class: look(column) };
     return n === 0 ? make("th", { scope: "row", ...attributes }, cell) : make("td", attributes, last && cell === null ? "" : cell);
   }));
   place.replaceChildren(make("table", null,
