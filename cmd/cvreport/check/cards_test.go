@@ -55,7 +55,7 @@ func TestCards(t *testing.T) {
 	}
 
 	counts := read[[]int](b, data+`.changes[`+data+`.start].counts`)
-	said := read[string](b, `[...document.querySelectorAll("#changes-flow text")].map((e) => [...e.childNodes].filter((n) => n.nodeName !== "title").map((n) => n.textContent).join("")).join("; ")`)
+	said := read[string](b, `[...document.querySelectorAll("#changes-flow .ends span, #changes-flow text")].map((e) => e.textContent).join("; ")`)
 	if want := fmt.Sprintf("Before: Iteration 1; Now: Iteration 2; %d right; %d wrong; %d right; %d wrong; broken %[6]d; fixed %[5]d",
 		counts[2]+counts[1], counts[0]+counts[3], counts[2]+counts[0], counts[1]+counts[3], counts[0], counts[1]); said != want {
 		t.Errorf("the flow says %q, not %q", said, want)

@@ -91,7 +91,7 @@ func TestSliderAndCurve(t *testing.T) {
 func TestManyTags(t *testing.T) {
 	root := exported.Warehouse(t, simulated.Config{Seed: 6, Images: 150, Iterations: 20, Tags: 50})
 	for _, table := range []string{"predictions", "tags", "tag_performance"} {
-		exported.Rewrite(t, root, table, "CASE tag_name WHEN 'tag 20' THEN '' WHEN 'tag 21' THEN concat(' ', chr(8203)) ELSE tag_name END AS tag_name")
+		exported.Rewrite(t, root, table, "CASE tag_name WHEN 'tag 20' THEN '' WHEN 'tag 21' THEN concat(' ', chr(8203)) WHEN 'tag 22' THEN repeat('W ', 100) ELSE tag_name END AS tag_name")
 	}
 	exported.Rewrite(t, root, "exports", "replace(iteration_name, 'Iteration', 'WWWWWWW') AS iteration_name")
 	url := "file://" + htmlReport(t, root)
@@ -126,6 +126,9 @@ func TestManyTags(t *testing.T) {
 		t.Errorf("the matrix begins with %q", head)
 	}
 	b.faultless()
+	if apart := read[bool](b, `(() => { const [a, b] = [...document.querySelectorAll("#changes-flow .ends span")].map((e) => e.getBoundingClientRect()); return a.right < b.left && b.right <= 390 })()`); !apart {
+		t.Error("the names of the flow's sides meet")
+	}
 	b.look(1280, "light")
 	b.open(url)
 	if tables := read[[]string](b, wide); len(tables) > 0 {

@@ -73,7 +73,7 @@ function changes() {
     const all = now.counts.reduce((a, b) => a + b, 0);
     fill("changes-lead", all === 0 ? "No image is in both iterations, or none of them has a label or a prediction." : ["Compared with ", iterationNamed(compared), `: ${count(fixed)} fixed, ${count(broken)} broken, of ${plural(all, "case")}. A case is a tag on an image that both iterations know; it is wrong if any prediction or label of the tag is.`]);
     fill("changes-legend", legend([["before", "predicted before, wrong"], ["labelled thin", "of another tag"]]));
-    byId("changes-flow").replaceChildren(...(all ? [flow(now.counts)] : []));
+    byId("changes-flow").replaceChildren(...(all ? flow(now.counts) : []));
     table("changes-table", [
       { title: "Tag", value: (r) => (r.tag === null ? "" : tagName(r.tag)), cell: (r) => (r.tag === null ? "All" : tagNamed(r.tag)) },
       ...words.map((word, n) => whole(word[0].toUpperCase() + word.slice(1), (r) => r.n[n])),
@@ -111,7 +111,7 @@ function verdict(right, wrong, missed, surest) {
 // flow draws how many cases went from right and wrong to right and wrong.
 function flow([fixed, broken, stillRight, stillWrong]) {
   const narrow = window.innerWidth < 600 && !printing;
-  const width = narrow ? 380 : 640, head = 38, low = 258, foot = 22, gap = 14, bar = 14, side = narrow ? 96 : 128, left = side, right = width - side;
+  const width = narrow ? 380 : 640, head = 18, low = 238, foot = 22, gap = 14, bar = 14, side = narrow ? 96 : 128, left = side, right = width - side;
   const all = fixed + broken + stillRight + stillWrong;
   const scale = (low - head - gap) / all;
   const thick = (n) => n * scale;
@@ -126,13 +126,11 @@ function flow([fixed, broken, stillRight, stillWrong]) {
   ];
   const middle = (left + right) / 2;
   const text = (x, y, anchor, word, n) => make("text", { x, y: Math.min(Math.max(y, head + 10), low), "text-anchor": anchor }, make("tspan", { class: "strong" }, count(n)), " " + word);
-  const heading = (x, anchor, word, iteration) => make("text", { x, y: 14, "text-anchor": anchor }, make("title", null, seenName(iteration.name)),
-    make("tspan", { class: "strong" }, word), " " + cut(iteration.name, narrow ? 13 : 26));
+  const end = (word, iteration) => make("span", null, make("b", null, word), " ", iterationNamed(iteration));
   // The two that matter are named where they start, on the sides that they do not
   // cross: above what leaves the top, below what leaves the bottom.
   const band = (kind, n, y) => (n ? make("text", { class: "band " + kind, x: left + 10, y }, make("tspan", { class: "strong" }, kind), " " + count(n)) : null);
-  return make("svg", { viewBox: `0 0 ${width} ${low + foot}`, role: "img", "aria-label": `Right before: ${before.right}, of which ${broken} are broken. Wrong before: ${before.wrong}, of which ${fixed} are fixed. Right now: ${after.right}. Wrong now: ${after.wrong}.` },
-    heading(0, "start", "Before:", compared), heading(width, "end", "Now:", shown),
+  return [make("p", { class: "ends" }, end("Before:", compared), end("Now:", shown)), make("svg", { viewBox: `0 0 ${width} ${low + foot}`, role: "img", "aria-label": `Right before: ${before.right}, of which ${broken} are broken. Wrong before: ${before.wrong}, of which ${fixed} are fixed. Right now: ${after.right}. Wrong now: ${after.wrong}.` },
     bands.filter(([, n]) => n > 0).map(([kind, n, from, to]) => {
       const h = Math.max(1.5, thick(n));
       return make("path", { class: kind, d: `M${left} ${from}C${middle} ${from} ${middle} ${to} ${right} ${to}V${to + h}C${middle} ${to + h} ${middle} ${from + h} ${left} ${from + h}Z` },
@@ -145,7 +143,7 @@ function flow([fixed, broken, stillRight, stillWrong]) {
     text(left - bar - 6, top(before) + thick(before.wrong) / 2 + 4, "end", "wrong", before.wrong),
     text(right + bar + 6, head + thick(after.right) / 2 + 4, "start", "right", after.right),
     text(right + bar + 6, top(after) + thick(after.wrong) / 2 + 4, "start", "wrong", after.wrong),
-    band("broken", broken, bands[1][2] - 5), band("fixed", fixed, bands[2][2] + thick(fixed) + 14));
+    band("broken", broken, bands[1][2] - 5), band("fixed", fixed, bands[2][2] + thick(fixed) + 14))];
 }
 
 function hardest() {
