@@ -37,6 +37,21 @@ func (d dialect) functions() template.FuncMap {
 			}
 			return " NOT MATERIALIZED"
 		},
+		// once has DuckDB compute a common table expression once. It is for one whose
+		// every use is for the same iterations: then DuckDB looks which they are first.
+		"once": func() string {
+			if d.Dialect == BigQuery {
+				return ""
+			}
+			return " MATERIALIZED"
+		},
+		// size is how long a list is.
+		"size": func(list string) string {
+			if d.Dialect == BigQuery {
+				return "ARRAY_LENGTH(" + list + ")"
+			}
+			return "len(" + list + ")"
+		},
 		"type": func(name string) string { return d.typeName(Column{Type: typeNamed(name)}) },
 	}
 }

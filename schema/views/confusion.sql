@@ -9,19 +9,35 @@
 -- column predicted_tag_name string: its name, or missed: no prediction goes with the label
 -- column cases int64: how often
 
-WITH judged AS{{inline}} (
+WITH errors AS{{inline}} (
   SELECT
-    project_id, iteration_id, tag_id AS true_tag_id, tag_name AS true_tag_name, tag_id AS predicted_tag_id, tag_name AS predicted_tag_name
-  FROM {{ref "outcomes"}}(probability_threshold, overlap_threshold)
-  WHERE outcome = 'true_positive'
-  UNION ALL
-  SELECT project_id, iteration_id, true_tag_id, true_tag_name, predicted_tag_id, predicted_tag_name
+    project_id, iteration_id, true_tag_id, MAX(true_tag_name) AS true_tag_name, predicted_tag_id, MAX(predicted_tag_name) AS predicted_tag_name,
+    COUNT(*) AS cases
   FROM {{ref "mistakes"}}(probability_threshold, overlap_threshold)
+  GROUP BY project_id, iteration_id, true_tag_id, predicted_tag_id
+),
+-- A label that is in no mistake was found: of all labels, those in mistakes are taken off.
+judged AS{{inline}} (
+  SELECT
+    e.project_id, e.iteration_id, e.true_tag_id, e.true_tag_name,
+    CASE WHEN s.sign > 0 THEN e.predicted_tag_id ELSE e.true_tag_id END AS predicted_tag_id,
+    CASE WHEN s.sign > 0 THEN e.predicted_tag_name ELSE e.true_tag_name END AS predicted_tag_name,
+    s.sign * e.cases AS cases
+  FROM errors AS e
+  CROSS JOIN (SELECT 1 AS sign UNION ALL SELECT -1 AS sign) AS s
+  WHERE s.sign > 0 OR e.true_tag_id IS NOT NULL
+  UNION ALL
+  SELECT
+    l.project_id, l.iteration_id, l.tag_id AS true_tag_id, MAX(l.tag_name) AS true_tag_name,
+    l.tag_id AS predicted_tag_id, MAX(l.tag_name) AS predicted_tag_name, COUNT(*) AS cases
+  FROM {{ref "current_labels"}} AS l
+  GROUP BY l.project_id, l.iteration_id, l.tag_id
 )
 SELECT
   project_id, iteration_id,
   true_tag_id, CASE WHEN true_tag_id IS NULL THEN 'background' ELSE MAX(true_tag_name) END AS true_tag_name,
   predicted_tag_id, CASE WHEN predicted_tag_id IS NULL THEN 'missed' ELSE MAX(predicted_tag_name) END AS predicted_tag_name,
-  COUNT(*) AS cases
-FROM judged
+  CAST(SUM(j.cases) AS {{type "int64"}}) AS cases
+FROM judged AS j
 GROUP BY project_id, iteration_id, true_tag_id, predicted_tag_id
+HAVING SUM(j.cases) > 0

@@ -17,7 +17,19 @@
 -- column iou double: intersection over union of the box and that region
 -- column image_uri string: where the service keeps the image
 
-WITH denials AS{{inline}} (
+WITH doubts AS{{inline}} (
+  SELECT
+    project_id, iteration_id, image_id, mistake, true_tag_id, true_tag_name, predicted_tag_id, predicted_tag_name,
+    probability, prediction_index, label_index, region_id, iou
+  FROM {{ref "mistakes"}}(probability_threshold, overlap_threshold)
+  WHERE CASE mistake
+    WHEN 'missed' THEN region_id IS NULL
+    -- A second prediction of a label that is found is the model's error, not the label's.
+    WHEN 'unlabelled' THEN label_index IS NULL OR iou < overlap_threshold
+    ELSE TRUE
+  END
+),
+denials AS{{inline}} (
   -- What the classifier thinks of each missed label, its surest prediction first.
   SELECT
     m.project_id, m.iteration_id, m.image_id, m.true_tag_id, m.true_tag_name, m.label_index, m.region_id,
@@ -25,13 +37,12 @@ WITH denials AS{{inline}} (
     ROW_NUMBER() OVER (
       PARTITION BY m.project_id, m.iteration_id, m.image_id, m.label_index
       ORDER BY p.probability DESC, p.prediction_index) AS nth
-  FROM {{ref "mistakes"}}(probability_threshold, overlap_threshold) AS m
+  FROM doubts AS m
   JOIN {{ref "current_predictions"}} AS p
     ON p.project_id = m.project_id AND p.iteration_id = m.iteration_id AND p.image_id = m.image_id AND p.tag_id = m.true_tag_id
-  WHERE m.mistake = 'missed' AND m.region_id IS NULL
+  WHERE m.mistake = 'missed'
 ),
 disagreements AS{{inline}} (
-  -- A second prediction of a label that is found is the model's error, not the label's.
   SELECT
     project_id, iteration_id, image_id,
     CASE WHEN mistake = 'confused' THEN 'wrong_tag' WHEN region_id IS NULL THEN 'missing_label' ELSE 'misplaced_box' END AS suspicion,
@@ -39,8 +50,8 @@ disagreements AS{{inline}} (
     CASE WHEN mistake = 'confused' THEN true_tag_id WHEN region_id IS NOT NULL THEN predicted_tag_id END AS labelled_tag_id,
     CASE WHEN mistake = 'confused' THEN true_tag_name WHEN region_id IS NOT NULL THEN predicted_tag_name END AS labelled_tag_name,
     prediction_index, label_index, region_id, iou
-  FROM {{ref "mistakes"}}(probability_threshold, overlap_threshold)
-  WHERE mistake = 'confused' OR (mistake = 'unlabelled' AND (label_index IS NULL OR iou < overlap_threshold))
+  FROM doubts
+  WHERE mistake <> 'missed'
   UNION ALL
   SELECT
     project_id, iteration_id, image_id, 'extra_label' AS suspicion, 1 - probability AS confidence,
@@ -49,13 +60,21 @@ disagreements AS{{inline}} (
     prediction_index, label_index, region_id, CAST(NULL AS {{type "double"}}) AS iou
   FROM denials
   WHERE nth = 1 AND 1 - probability >= probability_threshold
+),
+-- Put in order before the addresses come, which are long.
+placed AS{{inline}} (
+  SELECT
+    project_id, iteration_id,
+    ROW_NUMBER() OVER (
+      PARTITION BY project_id, iteration_id
+      ORDER BY confidence DESC, image_id, suspicion, prediction_index) AS place,
+    image_id, suspicion, confidence, predicted_tag_id, predicted_tag_name, labelled_tag_id, labelled_tag_name,
+    prediction_index, label_index, region_id, iou
+  FROM disagreements
 )
 SELECT
-  d.project_id, d.iteration_id,
-  ROW_NUMBER() OVER (
-    PARTITION BY d.project_id, d.iteration_id
-    ORDER BY d.confidence DESC, d.image_id, d.suspicion, d.prediction_index) AS place,
-  d.image_id, d.suspicion, d.confidence, d.predicted_tag_id, d.predicted_tag_name, d.labelled_tag_id, d.labelled_tag_name,
-  d.prediction_index, d.label_index, d.region_id, d.iou, i.image_uri
-FROM disagreements AS d
-LEFT JOIN {{ref "current_images"}} AS i ON i.project_id = d.project_id AND i.iteration_id = d.iteration_id AND i.image_id = d.image_id
+  p.project_id, p.iteration_id, p.place,
+  p.image_id, p.suspicion, p.confidence, p.predicted_tag_id, p.predicted_tag_name, p.labelled_tag_id, p.labelled_tag_name,
+  p.prediction_index, p.label_index, p.region_id, p.iou, i.image_uri
+FROM placed AS p
+LEFT JOIN {{ref "current_images"}} AS i ON i.project_id = p.project_id AND i.iteration_id = p.iteration_id AND i.image_id = p.image_id

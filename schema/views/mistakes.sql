@@ -15,20 +15,15 @@
 -- column region_id string: that label's region; null for a classifier
 -- column iou double: intersection over union of the box and that region
 
-WITH wrong_or_missed AS{{inline}} (
+WITH wrong_or_missed AS{{once}} (
   SELECT
     project_id, iteration_id, image_id, outcome, tag_id, tag_name, probability, prediction_index, label_index, region_id, iou,
-    box_left, box_top, box_width, box_height,
-    CASE outcome WHEN 'false_positive' THEN prediction_index ELSE label_index END AS own_index,
-    ROW_NUMBER() OVER (
-      PARTITION BY project_id, iteration_id, image_id, outcome
-      ORDER BY probability DESC, prediction_index, label_index) AS place
+    box_left, box_top, box_width, box_height
   FROM {{ref "outcomes"}}(probability_threshold, overlap_threshold)
   WHERE outcome <> 'true_positive'
 ),
--- A classifier's surest wrong tag goes with the first missed one, the next with
--- the second. A detector's wrong box goes with the missed region of another tag
--- that it overlaps most, if that is enough, and the surest of several has it.
+-- A detector's wrong box goes with the missed region of another tag that it
+-- overlaps most, if that is enough, and the surest of several has it.
 pairs AS{{inline}} (
   SELECT
     w.project_id, w.iteration_id, w.image_id, w.prediction_index, w.probability,
@@ -37,26 +32,49 @@ pairs AS{{inline}} (
     LEAST(w.box_top + w.box_height, m.box_top + m.box_height) - GREATEST(w.box_top, m.box_top) AS height,
     w.box_width * w.box_height + m.box_width * m.box_height AS areas
   FROM wrong_or_missed AS w
-  JOIN wrong_or_missed AS m
-    ON m.project_id = w.project_id AND m.iteration_id = w.iteration_id AND m.image_id = w.image_id
-    AND (m.region_id IS NOT NULL OR m.place = w.place)
-  WHERE w.outcome = 'false_positive' AND m.outcome = 'false_negative' AND m.tag_id <> w.tag_id
+  JOIN wrong_or_missed AS m ON m.project_id = w.project_id AND m.iteration_id = w.iteration_id AND m.image_id = w.image_id
+  WHERE w.outcome = 'false_positive' AND m.outcome = 'false_negative' AND m.region_id IS NOT NULL AND m.tag_id <> w.tag_id
 ),
 compared AS{{inline}} (
   SELECT
     project_id, iteration_id, image_id, prediction_index, probability, tag_id, tag_name, label_index, region_id,
     width * height / (areas - width * height) AS iou
   FROM pairs
-  WHERE region_id IS NULL OR (width > 0 AND height > 0 AND areas IS NOT NULL) -- as in outcomes
+  WHERE width > 0 AND height > 0 AND areas > width * height -- as in outcomes
+    AND width * height / (areas - width * height) >= overlap_threshold
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY project_id, iteration_id, image_id, prediction_index
     ORDER BY width * height / (areas - width * height) DESC, label_index) = 1
 ),
+-- A classifier's surest wrong tag goes with the first missed one, the next with
+-- the second. Only images that have both are put in order.
+missed_tags AS{{inline}} (
+  SELECT
+    project_id, iteration_id, image_id, tag_id, tag_name, label_index,
+    ROW_NUMBER() OVER (PARTITION BY project_id, iteration_id, image_id ORDER BY label_index) AS place
+  FROM wrong_or_missed
+  WHERE outcome = 'false_negative' AND region_id IS NULL
+),
+wrong_tags AS{{inline}} (
+  SELECT
+    w.project_id, w.iteration_id, w.image_id, w.tag_id, w.prediction_index,
+    ROW_NUMBER() OVER (PARTITION BY w.project_id, w.iteration_id, w.image_id ORDER BY w.probability DESC, w.prediction_index) AS place
+  FROM wrong_or_missed AS w
+  JOIN missed_tags AS m ON m.project_id = w.project_id AND m.iteration_id = w.iteration_id AND m.image_id = w.image_id
+  WHERE w.outcome = 'false_positive' AND m.place = 1
+),
 paired AS{{inline}} (
   SELECT project_id, iteration_id, image_id, prediction_index, tag_id, tag_name, label_index, region_id, iou
   FROM compared
-  WHERE iou IS NULL OR iou >= overlap_threshold
   QUALIFY ROW_NUMBER() OVER (PARTITION BY project_id, iteration_id, image_id, label_index ORDER BY probability DESC, prediction_index) = 1
+  UNION ALL
+  SELECT
+    w.project_id, w.iteration_id, w.image_id, w.prediction_index, m.tag_id, m.tag_name, m.label_index,
+    CAST(NULL AS {{type "string"}}) AS region_id, CAST(NULL AS {{type "double"}}) AS iou
+  FROM wrong_tags AS w
+  JOIN missed_tags AS m
+    ON m.project_id = w.project_id AND m.iteration_id = w.iteration_id AND m.image_id = w.image_id AND m.place = w.place
+  WHERE m.tag_id <> w.tag_id
 ),
 -- Each pair under its prediction, and under its label, which is then no mistake of its own.
 members AS{{inline}} (
@@ -80,5 +98,5 @@ SELECT
 FROM wrong_or_missed AS o
 LEFT JOIN members AS m
   ON m.project_id = o.project_id AND m.iteration_id = o.iteration_id AND m.image_id = o.image_id
-  AND m.outcome = o.outcome AND m.own_index = o.own_index
+  AND m.outcome = o.outcome AND m.own_index = CASE o.outcome WHEN 'false_positive' THEN o.prediction_index ELSE o.label_index END
 WHERE o.outcome = 'false_positive' OR m.tag_id IS NULL
