@@ -87,6 +87,20 @@ d A 0044`,
 			"d A false_positive 0 - -", "d A false_negative - 0 -")},
 	},
 	{
+		name: "boxes too small for numbers do not meet",
+		example: example{
+			predictions: `
+i A 0.9 0000`,
+			labels: `
+i A 0000`,
+			side: 1e-170,
+		},
+		questions: []question{
+			at(outcomes, "0, 0", "i A false_positive 0 - -", "i A false_negative - 0 -"),
+			at(mistakes, "0, 0", "i unlabelled - A 0 - -", "i missed A - - 0 -"),
+		},
+	},
+	{
 		// Right or wrong: + + - - - + + - - +, of five labels.
 		//
 		//	precision     1    1   2/3  2/4  2/5  3/6  4/7  4/8  4/9  5/10

@@ -19,6 +19,7 @@ import (
 type example struct {
 	predictions, labels string
 	classifier          bool
+	side                float64 // of every box, in place of its width and height, if not 0
 }
 
 // add adds the rows of an example as an iteration.
@@ -38,6 +39,9 @@ func (e example) add(m *made, at place) {
 		if len(fields) > values {
 			for i, side := range []string{"left", "top", "width", "height"} {
 				row["box_"+side] = float64(fields[values][i]-'0') / 8
+				if e.side > 0 && i > 1 {
+					row["box_"+side] = e.side
+				}
 			}
 		}
 		if values == 3 {

@@ -96,7 +96,7 @@ func (w *warehouse) nameOf(row tagRow) (name *string) {
 }
 
 // intersectionOverUnion is that of two boxes. They meet if what they share has
-// a width and a height.
+// a width and a height, and they are not too small to have a union.
 func intersectionOverUnion(a, b box) (iou float64, meet bool) {
 	if a.BoxLeft == nil || b.BoxLeft == nil {
 		return 0, false
@@ -107,7 +107,11 @@ func intersectionOverUnion(a, b box) (iou float64, meet bool) {
 		return 0, false
 	}
 	both := width * height
-	return both / (*a.BoxWidth**a.BoxHeight + *b.BoxWidth**b.BoxHeight - both), true
+	union := *a.BoxWidth**a.BoxHeight + *b.BoxWidth**b.BoxHeight - both
+	if !(union > 0) {
+		return 0, false
+	}
+	return both / union, true
 }
 
 // The outcomes.

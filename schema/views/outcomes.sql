@@ -35,7 +35,8 @@ compared AS{{inline}} (
     width * height / (areas - width * height) AS iou
   FROM pairs
   -- Without its box, a detector's prediction has no areas; it has a width, as DuckDB's LEAST and GREATEST leave nulls out.
-  WHERE region_id IS NULL OR (width > 0 AND height > 0 AND areas IS NOT NULL)
+  -- Boxes that are next to nothing may have no union left.
+  WHERE region_id IS NULL OR (width > 0 AND height > 0 AND areas > width * height)
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY project_id, iteration_id, image_id, prediction_index
     ORDER BY width * height / (areas - width * height) DESC, label_index) = 1
