@@ -30,6 +30,12 @@ type thresholds struct{ probability, overlap float64 }
 // iteration's place, over and over.
 func exportSimulated(t testing.TB, root string, config simulated.Config, at ...thresholds) *simulated.Service {
 	t.Helper()
+	return exportSimulatedTags(t, root, config, 0, at...)
+}
+
+// exportSimulatedTags limits the exports to the first tags; 0: every image.
+func exportSimulatedTags(t testing.TB, root string, config simulated.Config, tags int, at ...thresholds) *simulated.Service {
+	t.Helper()
 	service, err := simulated.New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -47,9 +53,13 @@ func exportSimulated(t testing.TB, root string, config simulated.Config, at ...t
 		t.Fatal(err)
 	}
 	for _, p := range service.Projects() {
+		var filter []string
+		for _, tag := range p.Tags[:tags] {
+			filter = append(filter, tag.ID.String())
+		}
 		for i, it := range p.Iterations {
 			_, err := jobs.Export(t.Context(), client, store, jobs.Request{
-				Project: p.ID, Iteration: it.ID.String(), Concurrency: 4, SpoolDir: t.TempDir(), Version: "test",
+				Project: p.ID, Iteration: it.ID.String(), Tags: filter, Concurrency: 4, SpoolDir: t.TempDir(), Version: "test",
 				ProbabilityThreshold: at[i%len(at)].probability, OverlapThreshold: at[i%len(at)].overlap,
 			})
 			if err != nil {

@@ -16,7 +16,7 @@ func (e *evaluation) precisionRecallCurve(a arguments) (all [][]any) {
 }
 
 func (e *evaluation) averagePrecision(a arguments) (all [][]any) {
-	same := !e.isDetector() || a.overlapThreshold == e.OverlapThreshold
+	same := !e.isFiltered() && (!e.isDetector() || a.overlapThreshold == e.OverlapThreshold)
 	row := func(scope string, tagID, name any, labels int64, ours, service *float64) {
 		values := []any{scope, tagID, name, labels, value(ours), value(service), nil}
 		if same {

@@ -261,7 +261,7 @@ func (e *evaluation) figuresOf(tagID string) (f tagPerformanceRow) {
 
 func (e *evaluation) tagMetrics(a arguments) (all [][]any) {
 	outcomes := e.outcomes(a.probabilityThreshold, a.overlapThreshold)
-	same := a.probabilityThreshold == e.ProbabilityThreshold && (!e.isDetector() || a.overlapThreshold == e.OverlapThreshold)
+	same := !e.isFiltered() && a.probabilityThreshold == e.ProbabilityThreshold && (!e.isDetector() || a.overlapThreshold == e.OverlapThreshold)
 	row := func(scope string, tagID any, name any, c tally, precision, recall, f1, servicePrecision, serviceRecall *float64) {
 		values := []any{scope, tagID, name, c.labels, c.truePositives, c.falsePositives, c.falseNegatives,
 			value(precision), value(recall), value(f1), value(servicePrecision), value(serviceRecall), nil, nil}

@@ -59,6 +59,13 @@ type exportRow struct {
 	Precision, Recall, AveragePrecision                *float64
 	ProbabilityThreshold, OverlapThreshold             float64
 	Images, Predictions, Tags, Regions, TagPerformance int64
+	TagFilter                                          any // a list
+}
+
+// isFiltered: it is limited to tags, and the service's figures are not.
+func (e exportRow) isFiltered() bool {
+	list, _ := e.TagFilter.([]any)
+	return len(list) > 0
 }
 
 // box is a box, or none if its parts are nil.

@@ -159,6 +159,9 @@ func (m *made) iteration(at place, kind any) {
 		"classification_type": kind, "precision": m.figure(), "recall": m.figure(), "average_precision": m.figure(),
 		"probability_threshold": in(r, probabilities...), "overlap_threshold": in(r, overlaps...),
 	}
+	if m.one(4) {
+		row["tag_filter"] = sqlText("['t0']")
+	}
 	for _, t := range schema.DataTables() {
 		count := len(m.rows[t.Name]) - before[t.Name]
 		if m.one(12) {

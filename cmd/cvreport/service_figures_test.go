@@ -56,6 +56,20 @@ func TestServiceFiguresAreThoseOfTheRows(t *testing.T) {
 	}
 }
 
+// The service's figures are of every image: an export of some has none to compare.
+func TestServiceFiguresOfFilteredExports(t *testing.T) {
+	for _, kind := range []simulated.Kind{simulated.Detection, simulated.Multilabel} {
+		root := t.TempDir()
+		exportSimulatedTags(t, root, simulated.Config{Kind: kind, Images: 40, Seed: 7}, 2, thresholds{0.5, 0.3})
+		db := open(t, root)
+		if rows := rowsOf(t, db, "SELECT images FROM exports WHERE len(tag_filter) = 2").rows; len(rows) != 1 {
+			t.Fatalf("%s: filtered exports: %v", kind, rows)
+		}
+		noDifference(t, rowsOf(t, db, "SELECT scope, tag_name, precision_difference, recall_difference FROM tag_metrics(0.5, 0.3)").rows, 2, 3)
+		noDifference(t, rowsOf(t, db, "SELECT scope, tag_name, average_precision_difference FROM average_precision(0.3)").rows, 2)
+	}
+}
+
 // sameFigures compares columns that each have the service's figure and the
 // difference from it at their right. The service says 0 where ours is null.
 func sameFigures(t *testing.T, at thresholds, rows [][]any, tags int, columns ...int) {
@@ -83,7 +97,7 @@ func noDifference(t *testing.T, rows [][]any, columns ...int) {
 	for _, row := range rows {
 		for _, c := range columns {
 			if row[c] != nil {
-				t.Errorf("asked for at other thresholds, but there is a difference: %v", row)
+				t.Errorf("asked for at other thresholds or of more images, but there is a difference: %v", row)
 			}
 		}
 	}

@@ -8,7 +8,7 @@
 -- column labels int64: how many labels there are
 -- column average_precision double: 0 to 1; null if there are no labels
 -- column service_average_precision double: the service's own, at the overlap it was asked for
--- column average_precision_difference double: average_precision less the service's; null if a detector's was asked for at another overlap
+-- column average_precision_difference double: average_precision less the service's; null if a detector's was asked for at another overlap, or the export is limited to tags
 
 WITH points AS{{inline}} (
   SELECT
@@ -60,7 +60,10 @@ SELECT
   CASE WHEN s.same_threshold THEN r.average_precision - r.service_average_precision END AS average_precision_difference
 FROM all_rows AS r
 JOIN (
-  SELECT project_id, iteration_id, e.overlap_threshold = asked.overlap OR e.classification_type IS NOT NULL AS same_threshold
+  SELECT
+    project_id, iteration_id,
+    -- The service's figures are of every image.
+    (e.overlap_threshold = asked.overlap OR e.classification_type IS NOT NULL) AND COALESCE({{size "e.tag_filter"}}, 0) = 0 AS same_threshold
   FROM {{ref "exports"}} AS e
   CROSS JOIN (SELECT overlap_threshold AS overlap) AS asked
 ) AS s ON s.project_id = r.project_id AND s.iteration_id = r.iteration_id

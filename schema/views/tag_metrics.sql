@@ -15,8 +15,8 @@
 -- column f1 double: the harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn); null if there is no case
 -- column service_precision double: the service's own, at the thresholds it was asked for; of micro and macro alike, its one figure for the iteration
 -- column service_recall double: the service's own, at the thresholds it was asked for; of micro and macro alike, its one figure for the iteration
--- column precision_difference double: precision less the service's; null if that was asked for at other thresholds
--- column recall_difference double: recall less the service's; null if that was asked for at other thresholds
+-- column precision_difference double: precision less the service's; null if that was asked for at other thresholds, or the export is limited to tags
+-- column recall_difference double: recall less the service's; null if that was asked for at other thresholds, or the export is limited to tags
 
 WITH counted AS{{inline}} (
   SELECT
@@ -95,7 +95,9 @@ FROM rows_of_all AS r
 JOIN (
   SELECT
     project_id, iteration_id,
-    e.probability_threshold = asked.probability AND (e.overlap_threshold = asked.overlap OR e.classification_type IS NOT NULL) AS same_thresholds
+    -- The service's figures are of every image.
+    e.probability_threshold = asked.probability AND (e.overlap_threshold = asked.overlap OR e.classification_type IS NOT NULL)
+      AND COALESCE({{size "e.tag_filter"}}, 0) = 0 AS same_thresholds
   FROM {{ref "exports"}} AS e
   CROSS JOIN (SELECT probability_threshold AS probability, overlap_threshold AS overlap) AS asked
 ) AS s ON s.project_id = r.project_id AND s.iteration_id = r.iteration_id
