@@ -77,6 +77,9 @@ func TestQueriesReadTheirIterationAlone(t *testing.T) {
 		}
 		check(v.Name, "SELECT * FROM "+call(v, a)+where, one)
 	}
+	// Variables are as good as literals.
+	execute(t, db, fmt.Sprintf("SET VARIABLE iteration = (SELECT iteration_id FROM exports WHERE project_id = '%s' AND iteration_id = '%s')", of[0].ProjectID, of[0].IterationID))
+	check("a variable", "SELECT * FROM tag_metrics() WHERE iteration_id = getvariable('iteration')", one)
 	// The plan does tell: of a whole project, all files are read.
 	check("a project", "SELECT * FROM current_predictions"+fmt.Sprintf(" WHERE project_id = '%s'", of[0].ProjectID), fmt.Sprintf("3/%d", files))
 }
