@@ -38,13 +38,13 @@ pairs AS{{inline}} (
 compared AS{{inline}} (
   SELECT
     project_id, iteration_id, image_id, prediction_index, probability, tag_id, tag_name, label_index, region_id,
-    width * height / (areas - width * height) AS iou
+    width * height / NULLIF(areas - width * height, 0) AS iou
   FROM pairs
   WHERE width > 0 AND height > 0 AND areas > width * height -- as in outcomes
-    AND width * height / (areas - width * height) >= overlap_threshold
+    AND width * height / NULLIF(areas - width * height, 0) >= overlap_threshold
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY project_id, iteration_id, image_id, prediction_index
-    ORDER BY width * height / (areas - width * height) DESC, label_index) = 1
+    ORDER BY width * height / NULLIF(areas - width * height, 0) DESC, label_index) = 1
 ),
 -- A classifier's surest wrong tag goes with the first missed one, the next with
 -- the second. Only images that have both are put in order.

@@ -32,14 +32,14 @@ WITH pairs AS{{inline}} (
 compared AS{{inline}} (
   SELECT
     project_id, iteration_id, image_id, prediction_index, probability, label_index, region_id,
-    width * height / (areas - width * height) AS iou
+    width * height / NULLIF(areas - width * height, 0) AS iou
   FROM pairs
   -- Without its box, a detector's prediction has no areas; it has a width, as DuckDB's LEAST and GREATEST leave nulls out.
-  -- Boxes that are next to nothing may have no union left.
+  -- Boxes that are next to nothing may have no union left, and who divides before it filters must not by zero.
   WHERE region_id IS NULL OR (width > 0 AND height > 0 AND areas > width * height)
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY project_id, iteration_id, image_id, prediction_index
-    ORDER BY width * height / (areas - width * height) DESC, label_index) = 1
+    ORDER BY width * height / NULLIF(areas - width * height, 0) DESC, label_index) = 1
 ),
 -- It is right if that is enough and no surer prediction has taken the label.
 judged AS{{inline}} (
