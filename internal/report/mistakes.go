@@ -122,6 +122,8 @@ FROM changes WHERE change = '` + change + "' ORDER BY moved DESC, image_id, tag_
 	}
 	query := `
 WITH changes AS MATERIALIZED (
+  SELECT image_id, tag_id, change, before_true_positives, before_false_positives, before_false_negatives, before_probability,
+    after_true_positives, after_false_positives, after_false_negatives, after_probability
   FROM iteration_changes(` + quote(l.page.Project.ID) + ", " + quote(before.ID) + ", " + quote(l.shown().ID) + `, {threshold}, {overlap})
 )
 SELECT 'tag' AS part, NULL AS image_id, tag_id, ` + count("fixed") + ", " + count("broken") + ", " + count("still_right") + ", " + count("still_wrong") + `, 0, 0, NULL, NULL, 0.0 AS moved

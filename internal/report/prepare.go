@@ -19,7 +19,7 @@ import (
 
 // prepare makes the copies.
 func (l *loader) prepare() error {
-	for _, do := range []func() error{l.enumerate, l.copyTables, l.makeFunctions, l.keepOutcomes} {
+	for _, do := range []func() error{l.copyTables, l.makeFunctions, l.keepOutcomes} {
 		if err := do(); err != nil {
 			return err
 		}
@@ -39,53 +39,46 @@ func (l *loader) keepOnly(iterations string) error {
 }
 
 // both are the ids of the iterations that are looked at closely, as SQL.
-func (l *loader) both() string {
-	ids := quote(l.shown().ID)
+func (l *loader) both() string { return strings.Join(l.eachOfBoth(), ", ") }
+
+// eachOfBoth are these by themselves: DuckDB looks at the files of others too for an IN.
+func (l *loader) eachOfBoth() []string {
+	ids := []string{quote(l.shown().ID)}
 	if before, ok := l.compared(); ok {
-		ids += ", " + quote(before.ID)
+		ids = append(ids, quote(before.ID))
 	}
 	return ids
 }
 
-// wanted are the rows of the view current_predictions that the page needs: those
-// of the two iterations, and of the others those that pass a threshold.
-func (l *loader) wanted() []string {
-	project := "project_id = " + quote(l.page.Project.ID)
-	parts := []string{project + " AND iteration_id NOT IN (" + l.both() + ") AND probability >= " + double(l.page.Thresholds[0])}
-	// A part each, because DuckDB looks at the files of others too for an IN.
-	for id := range strings.SplitSeq(l.both(), ", ") {
-		parts = append(parts, project+" AND iteration_id = "+id)
-	}
-	return parts
-}
-
 // enumerate makes enumerations of the texts that come again and again, in their
 // order: numbers inside, the same texts for whoever compares or sorts them. Images
-// are too many for one; they get numbers, in the order of their ids. A text that
-// stands nowhere but on predictions that pass no threshold has no part in any
-// figure, and none here.
-func (l *loader) enumerate() error {
-	project := "project_id = " + quote(l.page.Project.ID)
-	distinct := func(columns string) string {
-		return "SELECT DISTINCT " + columns + " FROM current_labels WHERE " + project +
-			" UNION SELECT DISTINCT " + columns + " FROM current_predictions WHERE " + project + " AND probability >= " + double(l.page.Thresholds[0])
+// are too many for one; they get numbers, in the order of their ids. To look for
+// them on every label and prediction takes as long as to copy these, so that is
+// done only if one of them names what is not listed elsewhere.
+func (l *loader) enumerate(thorough bool) error {
+	project := " WHERE project_id = " + quote(l.page.Project.ID)
+	distinct := func(column string, views ...string) string {
+		if thorough {
+			views = append(views, "current_labels", "current_predictions")
+		}
+		for n, v := range views {
+			views[n] = "SELECT DISTINCT " + column + " AS text FROM " + v + project
+		}
+		return strings.Join(views, " UNION ")
 	}
-	err := l.run(
-		"CREATE TABLE report_tags AS "+distinct("tag_id, tag_name"),
-		"CREATE TABLE report_image_ids AS SELECT image_id AS id, row_number() OVER (ORDER BY image_id) AS number FROM ("+
-			distinct("image_id")+" UNION SELECT image_id FROM current_images WHERE "+project+")",
-	)
+	err := l.run("CREATE OR REPLACE TABLE report_image_ids AS SELECT text AS id, row_number() OVER (ORDER BY text) AS number FROM (" + distinct("image_id", "current_images") + ")")
 	if err != nil {
 		return err
 	}
 	for column, values := range map[string]string{
-		"project_id":   "SELECT project_id FROM exports",
-		"iteration_id": "SELECT iteration_id FROM exports WHERE " + project,
-		"tag_id":       "FROM report_tags",
-		"tag_name":     "FROM report_tags",
+		"project_id":   "SELECT DISTINCT project_id AS text FROM exports" + project,
+		"iteration_id": "SELECT iteration_id AS text FROM exports" + project,
+		"tag_id":       distinct("tag_id", "tag_performance"),
+		"tag_name":     distinct("tag_name", "tag_performance"),
 	} {
 		// An enumeration has to have a value, also in an empty project.
-		err := l.run(fmt.Sprintf("CREATE TYPE report_%s AS ENUM (SELECT %[1]s FROM (SELECT %[1]s FROM (%s) WHERE %[1]s IS NOT NULL UNION SELECT '') ORDER BY %[1]s)", column, values))
+		err := l.run("DROP TYPE IF EXISTS report_"+column,
+			"CREATE TYPE report_"+column+" AS ENUM (SELECT text FROM ("+values+" UNION SELECT '') WHERE text IS NOT NULL ORDER BY text)")
 		if err != nil {
 			return err
 		}
@@ -95,31 +88,82 @@ func (l *loader) enumerate() error {
 
 // copyTables puts tables of the project's rows in the place of the views.
 func (l *loader) copyTables() error {
-	project := quote(l.page.Project.ID)
-	short := func(columns string) string {
-		for _, c := range []string{"project_id", "iteration_id", "tag_id", "tag_name"} {
-			columns = strings.Replace(columns, c, "TRY_CAST("+c+" AS report_"+c+") AS "+c, 1)
+	copies := []string{"current_labels", "current_predictions", "current_images", "tag_performance", "exports"}
+	for _, thorough := range []bool{false, true} {
+		for _, view := range copies {
+			if err := l.run("DROP TABLE IF EXISTS report_" + view); err != nil {
+				return err
+			}
 		}
-		return strings.Replace(columns, "image_id", "number AS image_id", 1)
+		if err := l.enumerate(thorough); err != nil {
+			return err
+		}
+		for _, view := range copies {
+			if err := l.run("CREATE TABLE report_" + view + " AS " + l.rows(view)); err != nil {
+				return err
+			}
+		}
+		const unlisted = " WHERE image_id IS NULL OR tag_id IS NULL OR tag_name IS NULL"
+		unknown := false
+		err := l.read("SELECT EXISTS (FROM report_current_predictions"+unlisted+") OR EXISTS (FROM report_current_labels"+unlisted+")", func(row func(...any) error) error {
+			return row(&unknown)
+		})
+		if err != nil {
+			return err
+		}
+		if !unknown {
+			break
+		}
 	}
-	const numbered = " LEFT JOIN report_image_ids ON id = image_id WHERE "
-	const box = ", box_left, box_top, box_width, box_height"
-	var predictions []string
-	for _, rows := range l.wanted() {
-		predictions = append(predictions, "SELECT "+short("project_id, iteration_id, image_id, prediction_index, tag_id, tag_name, probability")+box+" FROM current_predictions"+numbered+rows)
+	if err := l.run("ALTER VIEW current_predictions RENAME TO report_predictions"); err != nil {
+		return err
 	}
-	for _, t := range []struct{ view, rows string }{
-		{"current_predictions", strings.Join(predictions, " UNION ALL ")},
-		{"current_labels", "SELECT " + short("project_id, iteration_id, image_id, label_index, tag_id, tag_name, region_id") + box + " FROM current_labels" + numbered + "project_id = " + project},
-		{"current_images", "SELECT " + short("project_id, iteration_id, image_id, width, height, image_uri, thumbnail_uri") + " FROM current_images" + numbered + "project_id = " + project + " AND iteration_id IN (" + l.both() + ")"},
-		{"tag_performance", "FROM tag_performance WHERE project_id = " + project},
-		{"exports", "FROM exports WHERE project_id = " + project},
-	} {
-		if err := l.run("CREATE TABLE report_rows AS "+t.rows, "DROP VIEW "+t.view, "ALTER TABLE report_rows RENAME TO "+t.view); err != nil {
+	for _, view := range copies {
+		if view != "current_predictions" {
+			if err := l.run("DROP VIEW " + view); err != nil {
+				return err
+			}
+		}
+		if err := l.run("ALTER TABLE report_" + view + " RENAME TO " + view); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// enumerated are columns, those of which there is an enumeration as that.
+func enumerated(columns string) string {
+	for _, c := range []string{"project_id", "iteration_id", "tag_id", "tag_name"} {
+		columns = strings.Replace(columns, c, "TRY_CAST("+c+" AS report_"+c+") AS "+c, 1)
+	}
+	return columns
+}
+
+// rows is the query for a view's rows that the page needs.
+func (l *loader) rows(view string) string {
+	const box = ", box_left, box_top, box_width, box_height"
+	project := "project_id = " + quote(l.page.Project.ID)
+	from := func(columns string) string {
+		return "SELECT " + strings.Replace(enumerated(columns), "image_id", "number AS image_id", 1) + " FROM " + view + " LEFT JOIN report_image_ids ON id = image_id WHERE " + project
+	}
+	switch view {
+	case "current_predictions":
+		// Of the two iterations also what passes no threshold but could find a label. The
+		// rest is wrong, and never counted but in the curves.
+		all := from("project_id, iteration_id, image_id, prediction_index, tag_id, tag_name, probability" + box)
+		passes := "probability >= " + double(l.page.Thresholds[0])
+		parts := []string{all + " AND iteration_id NOT IN (" + l.both() + ") AND " + passes}
+		for _, id := range l.eachOfBoth() {
+			parts = append(parts, all+" AND iteration_id = "+id+" AND ("+passes+
+				" OR (number, TRY_CAST(tag_id AS report_tag_id)) IN (SELECT (image_id, tag_id) FROM report_current_labels WHERE iteration_id = "+id+"))")
+		}
+		return strings.Join(parts, " UNION ALL ")
+	case "current_labels":
+		return from("project_id, iteration_id, image_id, label_index, tag_id, tag_name, region_id" + box)
+	case "current_images":
+		return from("project_id, iteration_id, image_id, width, height, image_uri, thumbnail_uri") + " AND iteration_id IN (" + l.both() + ")"
+	}
+	return "FROM " + view + " WHERE " + project
 }
 
 // makeFunctions makes the functions, over the copies: DuckDB looks into every file
@@ -140,15 +184,11 @@ func (l *loader) keepOutcomes() error {
 	const box = "box_left, box_top, box_width, box_height"
 	low := double(l.page.Thresholds[0])
 	return l.run(
-		// What passes no threshold and could find no label is wrong and never counted.
-		"ALTER TABLE current_predictions RENAME TO report_predictions",
-		`CREATE TABLE current_predictions AS SELECT p.* FROM report_predictions AS p
-WHERE p.probability >= `+low+` OR EXISTS (SELECT 1 FROM current_labels AS l
-  WHERE l.project_id = p.project_id AND l.iteration_id = p.iteration_id AND l.image_id = p.image_id AND l.tag_id = p.tag_id)`,
+		"CREATE TYPE report_outcome AS ENUM ('false_negative', 'false_positive', 'true_positive')",
 		// A label that is missed at a threshold has its own name and box, not those of
 		// the prediction that is not sure enough.
 		`CREATE TABLE report_outcomes AS
-SELECT o.* REPLACE (CAST(o.outcome AS ENUM ('false_negative', 'false_positive', 'true_positive')) AS outcome),
+SELECT o.* REPLACE (CAST(o.outcome AS report_outcome) AS outcome),
   l.tag_name AS label_name, l.box_left AS label_left, l.box_top AS label_top, l.box_width AS label_width, l.box_height AS label_height
 FROM outcomes(0.0, `+double(l.page.Overlap)+`) AS o
 LEFT JOIN (FROM current_labels WHERE iteration_id IN (`+l.both()+`)) AS l
@@ -158,21 +198,25 @@ WHERE o.outcome <> 'false_positive' OR o.probability >= `+low,
 SELECT project_id, iteration_id, image_id, outcome, tag_id, tag_name, probability, prediction_index, label_index, region_id, iou, `+box+`
 FROM report_outcomes WHERE outcome = 'false_negative' OR probability >= probability_threshold
 UNION ALL
-SELECT project_id, iteration_id, image_id, 'false_negative', tag_id, label_name, NULL, NULL, label_index, region_id, NULL, label_left, label_top, label_width, label_height
+SELECT project_id, iteration_id, image_id, CAST('false_negative' AS report_outcome), tag_id, label_name, NULL, NULL, label_index, region_id, NULL, label_left, label_top, label_width, label_height
 FROM report_outcomes WHERE outcome = 'true_positive' AND probability < probability_threshold`,
 	)
 }
 
-// keepCurves evaluates precision_recall_curve once, from every prediction.
+// keepCurves evaluates precision_recall_curve once, from every prediction: those
+// that are copied are not all.
 func (l *loader) keepCurves() error {
+	var every []string
+	for _, id := range l.eachOfBoth() {
+		every = append(every, "SELECT "+enumerated("project_id, iteration_id, tag_id, probability")+" FROM report_predictions WHERE project_id = "+quote(l.page.Project.ID)+" AND iteration_id = "+id)
+	}
 	return l.run(
 		"ALTER TABLE current_predictions RENAME TO report_part",
-		"CREATE VIEW current_predictions AS FROM report_predictions WHERE iteration_id IN ("+l.both()+")",
+		"CREATE VIEW current_predictions AS "+strings.Join(every, " UNION ALL "),
 		"CREATE TABLE report_curve AS FROM precision_recall_curve("+double(l.page.Overlap)+")",
 		"CREATE OR REPLACE MACRO precision_recall_curve(overlap_threshold) AS TABLE FROM report_curve",
 		"DROP VIEW current_predictions",
 		"ALTER TABLE report_part RENAME TO current_predictions",
-		"DROP TABLE report_predictions",
 	)
 }
 
