@@ -41,7 +41,7 @@ WHERE iteration_id IS NULL OR iteration_id = `+quote(l.shown().ID), func(row fun
 	if err != nil {
 		return err
 	}
-	err = l.read(`SELECT image_id, tag_id, probability, CASE WHEN outcome = 'true_positive' THEN 1 ELSE 0 END, prediction_index, box_left, box_top, box_width, box_height
+	err = l.read(`SELECT image_id, tag_id, probability, CASE WHEN outcome = 'true_positive' THEN 1 ELSE 0 END, prediction_index`+l.boxes("box_")+`
 FROM report_outcomes SEMI JOIN report_shown USING (image_id) WHERE outcome <> 'false_negative'`+shown+` ORDER BY image_id, probability DESC, prediction_index`, func(row func(...any) error) error {
 		var number int64
 		var tag string

@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -29,13 +30,41 @@ func (l *loader) prepare() error {
 
 // keepOnly leaves the rows of some iterations, for what looks at these alone.
 func (l *loader) keepOnly(iterations string) error {
-	for _, table := range []string{"current_predictions", "report_outcomes"} {
+	for _, table := range []string{"report_current_predictions", "report_outcomes"} {
 		err := l.run("CREATE TABLE report_rows AS FROM "+table+" WHERE iteration_id IN ("+iterations+")", "DROP TABLE "+table, "ALTER TABLE report_rows RENAME TO "+table)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// boxed is whether there are boxes: a classifier's are null, and take room if they
+// are copied.
+func (l *loader) boxed() bool {
+	return slices.ContainsFunc(l.page.Iterations, func(i Iteration) bool { return i.Kind == "detection" })
+}
+
+// boxes are columns of a box: those of a table, or nulls in their place.
+func (l *loader) boxes(prefix string) string {
+	const columns = ", {}left, {}top, {}width, {}height"
+	if l.boxed() {
+		return strings.ReplaceAll(columns, "{}", prefix)
+	}
+	return ", NULL::DOUBLE AS box_left, NULL::DOUBLE AS box_top, NULL::DOUBLE AS box_width, NULL::DOUBLE AS box_height"
+}
+
+// boxesTo are the columns of a box to copy.
+func (l *loader) boxesTo(columns string) string {
+	if l.boxed() {
+		return columns
+	}
+	return ""
+}
+
+// constant is the project's id, which needs no column.
+func (l *loader) constant() string {
+	return "CAST(" + quote(l.page.Project.ID) + " AS report_project_id) AS project_id, "
 }
 
 // both are the ids of the iterations that are looked at closely, as SQL.
@@ -115,20 +144,18 @@ func (l *loader) copyTables() error {
 			break
 		}
 	}
-	if err := l.run("ALTER VIEW current_predictions RENAME TO report_predictions"); err != nil {
-		return err
+	region := "NULL::VARCHAR AS region_id"
+	if l.boxed() {
+		region = "region_id"
 	}
-	for _, view := range copies {
-		if view != "current_predictions" {
-			if err := l.run("DROP VIEW " + view); err != nil {
-				return err
-			}
-		}
-		if err := l.run("ALTER TABLE report_" + view + " RENAME TO " + view); err != nil {
-			return err
-		}
-	}
-	return nil
+	return l.run(
+		"ALTER VIEW current_predictions RENAME TO report_predictions",
+		"CREATE VIEW current_predictions AS SELECT "+l.constant()+"iteration_id, image_id, prediction_index, tag_id, tag_name, probability"+l.boxes("box_")+" FROM report_current_predictions",
+		"CREATE OR REPLACE VIEW current_labels AS SELECT "+l.constant()+"iteration_id, image_id, label_index, tag_id, tag_name, "+region+l.boxes("box_")+" FROM report_current_labels",
+		"CREATE OR REPLACE VIEW current_images AS SELECT "+l.constant()+"* FROM report_current_images",
+		"CREATE OR REPLACE VIEW tag_performance AS FROM report_tag_performance",
+		"CREATE OR REPLACE VIEW exports AS FROM report_exports",
+	)
 }
 
 // enumerated are columns, those of which there is an enumeration as that.
@@ -141,7 +168,7 @@ func enumerated(columns string) string {
 
 // rows is the query for a view's rows that the page needs.
 func (l *loader) rows(view string) string {
-	const box = ", box_left, box_top, box_width, box_height"
+	box := l.boxesTo(", box_left, box_top, box_width, box_height")
 	project := "project_id = " + quote(l.page.Project.ID)
 	from := func(columns string) string {
 		return "SELECT " + strings.Replace(enumerated(columns), "image_id", "number AS image_id", 1) + " FROM " + view + " LEFT JOIN report_image_ids ON id = image_id WHERE " + project
@@ -150,7 +177,7 @@ func (l *loader) rows(view string) string {
 	case "current_predictions":
 		// Of the two iterations also what passes no threshold but could find a label. The
 		// rest is wrong, and never counted but in the curves.
-		all := from("project_id, iteration_id, image_id, prediction_index, tag_id, tag_name, probability" + box)
+		all := from("iteration_id, image_id, prediction_index, tag_id, tag_name, probability" + box)
 		passes := "probability >= " + double(l.page.Thresholds[0])
 		parts := []string{all + " AND iteration_id NOT IN (" + l.both() + ") AND " + passes}
 		for _, id := range l.eachOfBoth() {
@@ -159,9 +186,9 @@ func (l *loader) rows(view string) string {
 		}
 		return strings.Join(parts, " UNION ALL ")
 	case "current_labels":
-		return from("project_id, iteration_id, image_id, label_index, tag_id, tag_name, region_id" + box)
+		return from("iteration_id, image_id, label_index, tag_id, tag_name" + l.boxesTo(", region_id") + box)
 	case "current_images":
-		return from("project_id, iteration_id, image_id, width, height, image_uri, thumbnail_uri") + " AND iteration_id IN (" + l.both() + ")"
+		return from("iteration_id, image_id, width, height, image_uri, thumbnail_uri") + " AND iteration_id IN (" + l.both() + ")"
 	}
 	return "FROM " + view + " WHERE " + project
 }
@@ -181,24 +208,27 @@ func (l *loader) makeFunctions() error {
 // keepOutcomes evaluates outcomes once, and lets the functions build on that: on
 // the predictions from the threshold on, and on labels that none of these found.
 func (l *loader) keepOutcomes() error {
-	const box = "box_left, box_top, box_width, box_height"
 	low := double(l.page.Thresholds[0])
+	region, iou := "NULL::VARCHAR", "NULL::DOUBLE"
+	if l.boxed() {
+		region, iou = "region_id", "iou"
+	}
 	return l.run(
 		"CREATE TYPE report_outcome AS ENUM ('false_negative', 'false_positive', 'true_positive')",
 		// A label that is missed at a threshold has its own name and box, not those of
 		// the prediction that is not sure enough.
 		`CREATE TABLE report_outcomes AS
-SELECT o.* REPLACE (CAST(o.outcome AS report_outcome) AS outcome),
-  l.tag_name AS label_name, l.box_left AS label_left, l.box_top AS label_top, l.box_width AS label_width, l.box_height AS label_height
+SELECT o.iteration_id, o.image_id, CAST(o.outcome AS report_outcome) AS outcome, o.tag_id, o.tag_name, o.probability, o.prediction_index, o.label_index, l.tag_name AS label_name`+
+			l.boxesTo(", o.region_id, o.iou, o.box_left, o.box_top, o.box_width, o.box_height, l.box_left AS label_left, l.box_top AS label_top, l.box_width AS label_width, l.box_height AS label_height")+`
 FROM outcomes(0.0, `+double(l.page.Overlap)+`) AS o
 LEFT JOIN (FROM current_labels WHERE iteration_id IN (`+l.both()+`)) AS l
-  ON l.project_id = o.project_id AND l.iteration_id = o.iteration_id AND l.image_id = o.image_id AND l.label_index = o.label_index
+  ON l.iteration_id = o.iteration_id AND l.image_id = o.image_id AND l.label_index = o.label_index
 WHERE o.outcome <> 'false_positive' OR o.probability >= `+low,
 		`CREATE OR REPLACE MACRO outcomes(probability_threshold, overlap_threshold) AS TABLE
-SELECT project_id, iteration_id, image_id, outcome, tag_id, tag_name, probability, prediction_index, label_index, region_id, iou, `+box+`
+SELECT `+l.constant()+`iteration_id, image_id, outcome, tag_id, tag_name, probability, prediction_index, label_index, `+region+` AS region_id, `+iou+` AS iou`+l.boxes("box_")+`
 FROM report_outcomes WHERE outcome = 'false_negative' OR probability >= probability_threshold
 UNION ALL
-SELECT project_id, iteration_id, image_id, CAST('false_negative' AS report_outcome), tag_id, label_name, NULL, NULL, label_index, region_id, NULL, label_left, label_top, label_width, label_height
+SELECT `+l.constant()+`iteration_id, image_id, CAST('false_negative' AS report_outcome), tag_id, label_name, NULL, NULL, label_index, `+region+`, NULL`+l.boxes("label_")+`
 FROM report_outcomes WHERE outcome = 'true_positive' AND probability < probability_threshold`,
 	)
 }
@@ -211,12 +241,12 @@ func (l *loader) keepCurves() error {
 		every = append(every, "SELECT "+enumerated("project_id, iteration_id, tag_id, probability")+" FROM report_predictions WHERE project_id = "+quote(l.page.Project.ID)+" AND iteration_id = "+id)
 	}
 	return l.run(
-		"ALTER TABLE current_predictions RENAME TO report_part",
+		"ALTER VIEW current_predictions RENAME TO report_part",
 		"CREATE VIEW current_predictions AS "+strings.Join(every, " UNION ALL "),
 		"CREATE TABLE report_curve AS FROM precision_recall_curve("+double(l.page.Overlap)+")",
 		"CREATE OR REPLACE MACRO precision_recall_curve(overlap_threshold) AS TABLE FROM report_curve",
 		"DROP VIEW current_predictions",
-		"ALTER TABLE report_part RENAME TO current_predictions",
+		"ALTER VIEW report_part RENAME TO current_predictions",
 	)
 }
 
