@@ -115,7 +115,8 @@ func (w Writer) nav(page *Page) any {
 		if day, _, ok := strings.Cut(i.Trained, "T"); ok {
 			name += ", " + day
 		}
-		nav.Iterations = append(nav.Iterations, choice{i.ID, name, n == page.Shown, n == page.Compared})
+		// The one before stays the one before, whichever is shown next.
+		nav.Iterations = append(nav.Iterations, choice{i.ID, name, n == page.Shown, n == page.Compared && n != page.Shown-1})
 	}
 	return nav
 }

@@ -16,6 +16,7 @@ type Options struct {
 	Project   string   // an id; empty: the warehouse's only project
 	Iteration string   // an id; empty: the one that was trained last
 	Compare   string   // an id; empty: the one before
+	Lenient   bool     // takes Compare for empty if it is the iteration itself
 	Threshold *float64 // where the slider starts; nil: where the service's figures were asked for
 	Overlap   *float64 // of a detector's boxes; nil: where the service's figures were asked for
 	Pictures  Pictures // nil: outlines only
@@ -133,7 +134,10 @@ func (l *loader) choose(o Options) error {
 		return err
 	}
 	if l.page.Compared == l.page.Shown {
-		return fmt.Errorf("iteration %s: %w: an iteration other than itself to compare with", l.shown().ID, ErrChoice)
+		if !o.Lenient {
+			return fmt.Errorf("iteration %s: %w: an iteration other than itself to compare with", l.shown().ID, ErrChoice)
+		}
+		l.page.Compared = l.page.Shown - 1
 	}
 	it := l.shown()
 	l.page.Kind = it.Kind

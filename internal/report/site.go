@@ -63,7 +63,11 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body, err = s.index(r.Context())
 	case "/report":
 		q := r.URL.Query()
-		body, err = s.report(r.Context(), Options{Project: q.Get("project"), Iteration: q.Get("iteration"), Compare: q.Get("compare"), Pictures: s.Pictures})
+		body, err = s.report(r.Context(), Options{
+			Project: q.Get("project"), Iteration: q.Get("iteration"), Compare: q.Get("compare"),
+			Lenient:  true, // who chooses what to show may leave the other choice
+			Pictures: s.Pictures,
+		})
 	default:
 		err = fmt.Errorf("%s: %w", r.URL.Path, ErrNotFound)
 	}

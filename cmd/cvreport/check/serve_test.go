@@ -51,6 +51,22 @@ func TestServe(t *testing.T) {
 		t.Errorf("the report is about %q", said)
 	}
 	b.accessible()
+	// The one that it is compared with by itself: then that is with the one before.
+	read[int](b, `document.querySelector("nav select[name=iteration]").selectedIndex = 1`)
+	b.follow(`document.querySelector("nav button")`)
+	if said := b.text("#subject"); !strings.HasPrefix(said, "Iteration 2,") || !strings.Contains(said, "compared with Iteration 1") {
+		t.Errorf("the report is about %q", said)
+	}
+	read[int](b, `document.querySelector("nav select[name=compare]").selectedIndex = 3`)
+	b.follow(`document.querySelector("nav button")`)
+	if said := b.text("#subject"); !strings.HasPrefix(said, "Iteration 2,") || !strings.Contains(said, "compared with Iteration 1") {
+		t.Errorf("chosen with the one before by name, the report is about %q", said)
+	}
+	read[int](b, `document.querySelector("nav select[name=compare]").selectedIndex = 2`) // itself
+	b.follow(`document.querySelector("nav button")`)
+	if said := b.text("#subject"); !strings.HasPrefix(said, "Iteration 2,") || !strings.Contains(said, "compared with Iteration 1") {
+		t.Errorf("chosen with itself, the report is about %q", said)
+	}
 	read[int](b, `document.querySelector("nav select[name=iteration]").selectedIndex = 2`)
 	read[int](b, `document.querySelector("nav select[name=compare]").selectedIndex = 1`)
 	b.follow(`document.querySelector("nav button")`)
