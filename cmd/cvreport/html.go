@@ -76,6 +76,9 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	if page.Warning != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "cvreport: warning:", page.Warning)
+	}
 	err = out.write(func(w io.Writer) error {
 		return report.Writer{Version: programVersion(), Now: time.Now()}.Write(w, page)
 	})

@@ -24,6 +24,7 @@ const (
 type fetcher struct {
 	client            *http.Client
 	successes, failed atomic.Int64
+	first             atomic.Pointer[error] // why the first one failed
 }
 
 // Fetch are the pictures at the images' own addresses, the small ones first.
@@ -53,13 +54,15 @@ func (f *fetcher) Picture(ctx context.Context, _, imageURI, thumbnailURI string)
 			continue
 		}
 		if f.successes.Load() == 0 && f.failed.Load() >= fetchTries {
-			return nil, fmt.Errorf("gave up after %d that failed", fetchTries)
+			return nil, fmt.Errorf("gave up after %d that failed, the first of them so: %w", fetchTries, *f.first.Load())
 		}
 		var b []byte
 		if b, err = f.get(ctx, address); err == nil {
 			f.successes.Add(1)
 			return b, nil
 		}
+		why := err
+		f.first.CompareAndSwap(nil, &why)
 		f.failed.Add(1)
 	}
 	return nil, err

@@ -30,6 +30,7 @@ type Page struct {
 
 	CurvePoints int      `json:"curvePoints"` // the points of all curves, of which the drawn ones are chosen
 	Notes       []string `json:"notes"`       // what a reader should know
+	Warning     error    `json:"-"`           // what whoever makes the page should know; nil if all is well
 }
 
 // Project is a project that has a committed export.

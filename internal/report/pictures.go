@@ -68,7 +68,9 @@ func (l *loader) addPictures(pictures Pictures) error {
 			missing++
 		case failed[at] != nil:
 			broken++
-			why = failed[at]
+			if why == nil {
+				why = failed[at]
+			}
 		case size+len(found[at]) > pictureBytes:
 			tooMuch++
 		default:
@@ -88,6 +90,7 @@ func (l *loader) addPictures(pictures Pictures) error {
 	}
 	if why != nil {
 		note += fmt.Sprintf(" (such as: %v)", why)
+		l.page.Warning = fmt.Errorf("%d of the %d pictures failed: %w", broken, len(order), why)
 	}
 	l.page.Notes = append(l.page.Notes, note+".")
 	return nil

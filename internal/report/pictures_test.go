@@ -111,6 +111,9 @@ func TestFolderOfPictures(t *testing.T) {
 			t.Errorf("the note %q does not say %q", note, want)
 		}
 	}
+	if page.Warning == nil || !strings.HasPrefix(page.Warning.Error(), "2 of the ") {
+		t.Errorf("the warning is %v", page.Warning)
+	}
 	if _, err := Folder(filepath.Join(folder, "nowhere")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder that is not there: %v", err)
 	}
@@ -175,8 +178,12 @@ func TestFetch(t *testing.T) {
 	defer deaf.Close()
 	f := Fetch()
 	for n := range 100 {
-		if _, err := f.Picture(t.Context(), fmt.Sprint(n), deaf.URL, ""); err == nil {
+		_, err := f.Picture(t.Context(), fmt.Sprint(n), deaf.URL, "")
+		if err == nil {
 			t.Fatal("a picture of nothing")
+		}
+		if !strings.Contains(err.Error(), "403") || strings.Contains(err.Error(), "gave up") != (n >= fetchTries) {
+			t.Errorf("of picture %d the error is %v", n, err)
 		}
 	}
 	if asked != fetchTries {

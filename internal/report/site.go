@@ -189,6 +189,9 @@ func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if p.Warning != nil {
+			s.Log.Print("warning: ", p.Warning)
+		}
 		var b bytes.Buffer
 		if err := (Writer{Version: s.Version, Now: time.Now(), Served: true}).Write(&b, p); err != nil {
 			return nil, err
