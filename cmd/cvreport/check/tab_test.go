@@ -34,7 +34,7 @@ func newTab(t testing.TB) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
-	ctx, end := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, end := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(end)
 	b := &tab{TB: t, ctx: ctx}
 	console := chromedp.Console(ctx)
@@ -184,9 +184,16 @@ func (b *tab) quiet(own string) {
 	}
 }
 
-// accessible runs axe-core over what is there.
+// accessible runs axe-core over what is there, also over what is folded away at first,
+// which it would not look into.
 func (b *tab) accessible() {
 	b.Helper()
+	opened := read[int](b, `[...document.querySelectorAll("details:not([open])")].map((d, n) => { d.open = true; d.dataset.folded = ""; return n }).length`)
+	// The opened ones draw themselves, and are folded again for what comes after.
+	if opened > 0 {
+		b.wait(`[...document.querySelectorAll("details")].every((d) => d.open)`)
+		defer read[int](b, `[...document.querySelectorAll("details[data-folded]")].map((d, n) => { d.open = false; delete d.dataset.folded; return n }).length`)
+	}
 	axe, err := os.ReadFile(filepath.Join("node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		b.Fatal(err)
