@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,15 @@ type demoCommand struct {
 	common
 	images int
 	html   string
+
+	prose io.Writer // for people
+	told  tour      // for programs
+}
+
+// tour is what there is after it, as JSON.
+type tour struct {
+	Exports []summary `json:"exports"`
+	Report  string    `json:"report,omitempty"` // the file's path
 }
 
 func newDemo() *cobra.Command {
@@ -31,7 +41,10 @@ func newDemo() *cobra.Command {
 		Short: "The tour: simulate, export, query, report",
 		Long: `Demo starts the simulated service on loopback, exports two iterations of it into
 the warehouse, asks the Parquet files a few questions with cvreport, and writes a
-report. cvreport must lie beside cvexport or on the PATH. It needs no account and no network.`,
+report. cvreport must lie beside cvexport or on the PATH. It needs no account and no network.
+
+With --output json standard output is one document, with the exports and the report's
+path; the tour itself goes to standard error, or with --quiet nowhere.`,
 		Example: `  cvexport demo
   cvexport demo --warehouse /tmp/tour --images 20000`,
 		Args: cobra.NoArgs,
@@ -69,7 +82,21 @@ func (c *demoCommand) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	c.warehouse = firstText(c.warehouse, defaultWarehouse)
-	ctx, out := cmd.Context(), cmd.OutOrStdout()
+	ctx := cmd.Context()
+	c.prose = cmd.OutOrStdout()
+	if c.output == "json" {
+		c.prose = cmd.ErrOrStderr()
+		if c.quiet {
+			c.prose = io.Discard
+		}
+		// Also if the tour ends early: the exports are there.
+		defer func() {
+			if len(c.told.Exports) > 0 {
+				err = errors.Join(err, printJSON(cmd.OutOrStdout(), c.told))
+			}
+		}()
+	}
+	out := c.prose
 	const key = "simulated"
 	service, err := simulated.New(simulated.Config{Seed: 1, Kind: simulated.Multilabel, Images: c.images, Iterations: 2, Key: key})
 	if err != nil {
@@ -103,11 +130,14 @@ func (c *demoCommand) run(cmd *cobra.Command) (err error) {
 // writeReport lets cvreport write the report, which prints its path.
 func (c *demoCommand) writeReport(cmd *cobra.Command, report string, project schema.ID) error {
 	html := exec.CommandContext(cmd.Context(), report, "html", "--warehouse", c.warehouse, "--project", project.String(), "--output", c.html)
-	html.Stdout, html.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+	var path strings.Builder
+	html.Stdout, html.Stderr = &path, cmd.ErrOrStderr()
 	if err := html.Run(); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
-	return nil
+	c.told.Report = strings.TrimSpace(path.String())
+	_, err := fmt.Fprintln(c.prose, c.told.Report)
+	return err
 }
 
 func (c *demoCommand) export(cmd *cobra.Command, service *simulated.Service, url, key string) (err error) {
@@ -133,10 +163,11 @@ func (c *demoCommand) export(cmd *cobra.Command, service *simulated.Service, url
 			if err != nil {
 				return err
 			}
-			if err := printResult(cmd.OutOrStdout(), c.output, jobs.Exported, result, store); err != nil {
+			c.told.Exports = append(c.told.Exports, summarize(jobs.Exported, result, store))
+			if err := printResult(c.prose, "text", jobs.Exported, result, store); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout())
+			fmt.Fprintln(c.prose)
 		}
 	}
 	return nil

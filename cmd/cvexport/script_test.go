@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -57,12 +58,23 @@ func TestScripts(t *testing.T) {
 			"ends":      stopSimulate,
 			"interrupt": interrupt,
 			"column":    printColumn,
+			"json":      isJSON,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
 			return nil
 		},
 	})
+}
+
+// isJSON checks that a file, or stdout, is one JSON document and nothing else.
+func isJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: json FILE")
+	}
+	if text := ts.ReadFile(args[0]); !json.Valid([]byte(text)) {
+		ts.Fatalf("%s is not one JSON document: %s", args[0], text)
+	}
 }
 
 // exits runs a command and checks its exit code: "exits 2 cvexport export".

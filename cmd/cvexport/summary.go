@@ -53,10 +53,10 @@ type replaced struct {
 	Filtered bool      `json:"filtered"`
 }
 
-func summarize(r jobs.Result, store storeURL) summary {
+func summarize(outcome jobs.Outcome, r jobs.Result, store storeURL) summary {
 	e := r.Export
 	s := summary{
-		Project: e.Project, Iteration: e.Iteration, ExportID: e.ExportID,
+		Project: e.Project, Iteration: e.Iteration, ExportID: e.ExportID, Outcome: outcome,
 		ProjectName: text(e.ProjectName), Name: text(e.IterationName),
 		Replaced: replacedBy(r.Replaced), Filter: e.TagFilter, Rows: map[string]int64{},
 		Pages: r.Pages, Attempts: r.Attempts,
@@ -86,8 +86,7 @@ func duckDBLine(store storeURL) string {
 }
 
 func printResult(w io.Writer, format string, outcome jobs.Outcome, r jobs.Result, store storeURL) error {
-	s := summarize(r, store)
-	s.Outcome = outcome
+	s := summarize(outcome, r, store)
 	if format == "json" {
 		return printJSON(w, s)
 	}
