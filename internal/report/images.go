@@ -22,7 +22,6 @@ func (l *loader) readImages() error {
 	if err := l.run("CREATE TABLE report_shown AS SELECT * FROM (VALUES " + strings.Join(numbers, ", ") + ") AS v(image_id)"); err != nil {
 		return err
 	}
-	shown := " AND iteration_id = " + quote(l.shown().ID)
 	err := l.read(`SELECT image_id, id, width, height, COALESCE(image_uri, ''), COALESCE(thumbnail_uri, '')
 FROM report_shown JOIN report_image_ids ON number = image_id LEFT JOIN current_images USING (image_id)
 WHERE iteration_id IS NULL OR iteration_id = `+quote(l.shown().ID), func(row func(...any) error) error {
@@ -41,8 +40,9 @@ WHERE iteration_id IS NULL OR iteration_id = `+quote(l.shown().ID), func(row fun
 	if err != nil {
 		return err
 	}
-	err = l.read(`SELECT image_id, tag_id, probability, CASE WHEN outcome = 'true_positive' THEN 1 ELSE 0 END, prediction_index`+l.boxes("box_")+`
-FROM report_outcomes SEMI JOIN report_shown USING (image_id) WHERE outcome <> 'false_negative'`+shown+` ORDER BY image_id, probability DESC, prediction_index`, func(row func(...any) error) error {
+	err = l.read(`SELECT image_id, tag_id, probability, is_right, prediction_index`+l.boxes("box_")+`
+FROM (SELECT *, 1 AS is_right FROM report_right UNION ALL BY NAME SELECT *, 0 AS is_right FROM report_wrong) SEMI JOIN report_shown USING (image_id)
+WHERE iteration_id = `+quote(l.shown().ID)+` ORDER BY image_id, probability DESC, prediction_index`, func(row func(...any) error) error {
 		var number int64
 		var tag string
 		var probability float64
@@ -60,7 +60,7 @@ FROM report_outcomes SEMI JOIN report_shown USING (image_id) WHERE outcome <> 'f
 	}
 	return l.read(`SELECT c.image_id, c.tag_id, o.probability, c.label_index, c.box_left, c.box_top, c.box_width, c.box_height
 FROM current_labels AS c SEMI JOIN report_shown AS s ON s.image_id = c.image_id
-LEFT JOIN report_outcomes AS o ON o.iteration_id = c.iteration_id AND o.image_id = c.image_id AND o.label_index = c.label_index AND o.outcome = 'true_positive'
+LEFT JOIN report_right AS o ON o.iteration_id = c.iteration_id AND o.image_id = c.image_id AND o.label_index = c.label_index
 WHERE c.iteration_id = `+quote(l.shown().ID)+` ORDER BY c.image_id, c.label_index`, func(row func(...any) error) error {
 		var number int64
 		var tag string

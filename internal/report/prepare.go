@@ -30,7 +30,7 @@ func (l *loader) prepare() error {
 
 // keepOnly leaves the rows of some iterations, for what looks at these alone.
 func (l *loader) keepOnly(iterations string) error {
-	for _, table := range []string{"report_current_predictions", "report_outcomes"} {
+	for _, table := range []string{"report_current_predictions", "report_right", "report_wrong", "report_missed"} {
 		err := l.run("CREATE TABLE report_rows AS FROM "+table+" WHERE iteration_id IN ("+iterations+")", "DROP TABLE "+table, "ALTER TABLE report_rows RENAME TO "+table)
 		if err != nil {
 			return err
@@ -213,23 +213,34 @@ func (l *loader) keepOutcomes() error {
 	if l.boxed() {
 		region, iou = "region_id", "iou"
 	}
+	const common = "iteration_id, image_id, tag_id, tag_name, label_index"
+	predicted := common + ", probability, prediction_index" + l.boxesTo(", region_id, iou, box_left, box_top, box_width, box_height")
+	// part is one of the parts of outcomes.
+	part := func(outcome, name, predicted, iou, box, from string) string {
+		return "SELECT " + l.constant() + "iteration_id, image_id, '" + outcome + "' AS outcome, tag_id, " + name + " AS tag_name, " + predicted + ", label_index, " +
+			region + " AS region_id, " + iou + " AS iou" + l.boxes(box) + " FROM " + from
+	}
+	const sure, unsure = "probability, prediction_index", "NULL, NULL"
 	return l.run(
-		"CREATE TYPE report_outcome AS ENUM ('false_negative', 'false_positive', 'true_positive')",
 		// A label that is missed at a threshold has its own name and box, not those of
 		// the prediction that is not sure enough.
 		`CREATE TABLE report_outcomes AS
-SELECT o.iteration_id, o.image_id, CAST(o.outcome AS report_outcome) AS outcome, o.tag_id, o.tag_name, o.probability, o.prediction_index, o.label_index, l.tag_name AS label_name`+
-			l.boxesTo(", o.region_id, o.iou, o.box_left, o.box_top, o.box_width, o.box_height, l.box_left AS label_left, l.box_top AS label_top, l.box_width AS label_width, l.box_height AS label_height")+`
+SELECT o.*, l.tag_name AS label_name, l.box_left AS label_left, l.box_top AS label_top, l.box_width AS label_width, l.box_height AS label_height
 FROM outcomes(0.0, `+double(l.page.Overlap)+`) AS o
 LEFT JOIN (FROM current_labels WHERE iteration_id IN (`+l.both()+`)) AS l
   ON l.iteration_id = o.iteration_id AND l.image_id = o.image_id AND l.label_index = o.label_index
 WHERE o.outcome <> 'false_positive' OR o.probability >= `+low,
-		`CREATE OR REPLACE MACRO outcomes(probability_threshold, overlap_threshold) AS TABLE
-SELECT `+l.constant()+`iteration_id, image_id, outcome, tag_id, tag_name, probability, prediction_index, label_index, `+region+` AS region_id, `+iou+` AS iou`+l.boxes("box_")+`
-FROM report_outcomes WHERE outcome = 'false_negative' OR probability >= probability_threshold
-UNION ALL
-SELECT `+l.constant()+`iteration_id, image_id, CAST('false_negative' AS report_outcome), tag_id, label_name, NULL, NULL, label_index, `+region+`, NULL`+l.boxes("label_")+`
-FROM report_outcomes WHERE outcome = 'true_positive' AND probability < probability_threshold`,
+		// A table each: the same text for every row is one that is compared once.
+		"CREATE TABLE report_right AS SELECT "+predicted+", label_name"+l.boxesTo(", label_left, label_top, label_width, label_height")+" FROM report_outcomes WHERE outcome = 'true_positive'",
+		"CREATE TABLE report_wrong AS SELECT "+predicted+" FROM report_outcomes WHERE outcome = 'false_positive'",
+		"CREATE TABLE report_missed AS SELECT "+common+l.boxesTo(", region_id, box_left, box_top, box_width, box_height")+" FROM report_outcomes WHERE outcome = 'false_negative'",
+		"DROP TABLE report_outcomes",
+		"CREATE OR REPLACE MACRO outcomes(probability_threshold, overlap_threshold) AS TABLE "+strings.Join([]string{
+			part("true_positive", "tag_name", sure, iou, "box_", "report_right WHERE probability >= probability_threshold"),
+			part("false_positive", "tag_name", sure, iou, "box_", "report_wrong WHERE probability >= probability_threshold"),
+			part("false_negative", "tag_name", unsure, "NULL", "box_", "report_missed"),
+			part("false_negative", "label_name", unsure, "NULL", "label_", "report_right WHERE probability < probability_threshold"),
+		}, " UNION ALL "),
 	)
 }
 
