@@ -23,7 +23,7 @@ func (l *loader) readImages() error {
 		return err
 	}
 	err := l.read(`SELECT image_id, id, width, height, COALESCE(image_uri, ''), COALESCE(thumbnail_uri, '')
-FROM report_shown JOIN report_image_ids ON number = image_id LEFT JOIN current_images USING (image_id)
+FROM report_shown JOIN report_image_ids ON number = image_id LEFT JOIN report_current_images USING (image_id)
 WHERE iteration_id IS NULL OR iteration_id = `+quote(l.shown().ID), func(row func(...any) error) error {
 		var number int64
 		var image Image

@@ -17,7 +17,7 @@ func (l *loader) readMistakes() error {
 	for t := range n {
 		l.page.Confusion[t], l.page.Hardest[t], l.page.Suspects[t] = [][3]int{}, []hardImage{}, []suspect{}
 	}
-	shown := " WHERE iteration_id = " + quote(l.shown().ID)
+	shown := " WHERE iteration_id = " + l.typed("iteration_id", l.shown().ID)
 	if err := l.keepMistakes(shown); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ FROM changes WHERE change = '` + change + "' ORDER BY moved DESC, image_id, tag_
 WITH changes AS MATERIALIZED (
   SELECT image_id, tag_id, change, before_true_positives, before_false_positives, before_false_negatives, before_probability,
     after_true_positives, after_false_positives, after_false_negatives, after_probability
-  FROM iteration_changes(` + quote(l.page.Project.ID) + ", " + quote(before.ID) + ", " + quote(l.shown().ID) + `, {threshold}, {overlap})
+  FROM iteration_changes(` + l.typed("project_id", l.page.Project.ID) + ", " + l.typed("iteration_id", before.ID) + ", " + l.typed("iteration_id", l.shown().ID) + `, {threshold}, {overlap})
 )
 SELECT 'tag' AS part, NULL AS image_id, tag_id, ` + count("fixed") + ", " + count("broken") + ", " + count("still_right") + ", " + count("still_wrong") + `, 0, 0, NULL, NULL, 0.0 AS moved
 FROM changes GROUP BY GROUPING SETS ((), (tag_id))` + first("fixed") + first("broken") + `

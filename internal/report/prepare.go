@@ -62,9 +62,15 @@ func (l *loader) boxesTo(columns string) string {
 	return ""
 }
 
+// typed is an id as the enumeration has it: DuckDB makes texts of a column's values
+// to compare them with a text.
+func (l *loader) typed(column, id string) string {
+	return "CAST(" + quote(id) + " AS report_" + column + ")"
+}
+
 // constant is the project's id, which needs no column.
 func (l *loader) constant() string {
-	return "CAST(" + quote(l.page.Project.ID) + " AS report_project_id) AS project_id, "
+	return l.typed("project_id", l.page.Project.ID) + " AS project_id, "
 }
 
 // both are the ids of the iterations that are looked at closely, as SQL.
@@ -152,7 +158,8 @@ func (l *loader) copyTables() error {
 		"ALTER VIEW current_predictions RENAME TO report_predictions",
 		"CREATE VIEW current_predictions AS SELECT "+l.constant()+"iteration_id, image_id, prediction_index, tag_id, tag_name, probability"+l.boxes("box_")+" FROM report_current_predictions",
 		"CREATE OR REPLACE VIEW current_labels AS SELECT "+l.constant()+"iteration_id, image_id, label_index, tag_id, tag_name, "+region+l.boxes("box_")+" FROM report_current_labels",
-		"CREATE OR REPLACE VIEW current_images AS SELECT "+l.constant()+"* FROM report_current_images",
+		// Where an image is is asked for of those alone that are shown.
+		"CREATE OR REPLACE VIEW current_images AS SELECT "+l.constant()+"iteration_id, image_id, width, height, NULL::VARCHAR AS image_uri, NULL::VARCHAR AS thumbnail_uri FROM report_current_images",
 		"CREATE OR REPLACE VIEW tag_performance AS FROM report_tag_performance",
 		"CREATE OR REPLACE VIEW exports AS FROM report_exports",
 	)
@@ -225,7 +232,8 @@ func (l *loader) keepOutcomes() error {
 		// A label that is missed at a threshold has its own name and box, not those of
 		// the prediction that is not sure enough.
 		`CREATE TABLE report_outcomes AS
-SELECT o.*, l.tag_name AS label_name, l.box_left AS label_left, l.box_top AS label_top, l.box_width AS label_width, l.box_height AS label_height
+SELECT o.iteration_id, o.image_id, o.outcome, o.tag_id, o.tag_name, o.probability, o.prediction_index, o.label_index, l.tag_name AS label_name`+
+			l.boxesTo(", o.region_id, o.iou, o.box_left, o.box_top, o.box_width, o.box_height, l.box_left AS label_left, l.box_top AS label_top, l.box_width AS label_width, l.box_height AS label_height")+`
 FROM outcomes(0.0, `+double(l.page.Overlap)+`) AS o
 LEFT JOIN (FROM current_labels WHERE iteration_id IN (`+l.both()+`)) AS l
   ON l.iteration_id = o.iteration_id AND l.image_id = o.image_id AND l.label_index = o.label_index
