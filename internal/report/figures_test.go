@@ -44,6 +44,26 @@ func TestFiguresAreTheViews(t *testing.T) {
 	}
 }
 
+// TestUnlisted has predictions of a tag that no other table names, and images that
+// none does.
+func TestUnlisted(t *testing.T) {
+	for _, table := range []string{"", "images", "tag_performance"} {
+		root := exported.Warehouse(t, simulated.Config{Seed: 4, Kind: simulated.Multilabel, Images: 60, Iterations: 2})
+		const some = "CASE WHEN hash(image_id, prediction_index) % 7 = 0 THEN 'other' ELSE "
+		exported.Rewrite(t, root, "predictions", some+"tag_id END AS tag_id", some+"tag_name END AS tag_name")
+		if table != "" {
+			exported.Empty(t, root, table)
+		}
+		page := loadPage(t, root, Options{})
+		if !slices.ContainsFunc(page.Tags, func(t Tag) bool { return t.ID == "other" }) {
+			t.Errorf("without %q: the tags are %v", table, page.Tags)
+		}
+		db := exported.Open(t, root)
+		exported.InMemory(t, db)
+		compare(t, db, page, page.Start, page.Thresholds[page.Start])
+	}
+}
+
 func loadPage(t *testing.T, root string, o Options) *Page {
 	t.Helper()
 	page, err := Load(t.Context(), exported.OpenViews(t, root), o)

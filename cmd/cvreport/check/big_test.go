@@ -32,8 +32,8 @@ func TestBig(t *testing.T) {
 	// A machine may have others at work; what two cores do in 10 s does not change.
 	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	t.Logf("made in %.1f s, with %.1f s of processor and %d MB", time.Since(started).Seconds(), used.Seconds(), cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss/1024)
-	if used > 20*time.Second {
-		t.Errorf("making it takes %s of processor, more than 10 s on two cores", used)
+	if used > 17*time.Second {
+		t.Errorf("making it takes %s of processor: in 10 s two cores have 20, of which those that work for others waste some", used)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
