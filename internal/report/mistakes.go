@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -177,8 +178,8 @@ func (l *loader) readWrongBefore() error {
 		pairs = append(pairs, fmt.Sprintf("(%d, %s)", m.image, quote(m.tag)))
 	}
 	return l.read(`SELECT o.image_id, o.tag_id, o.probability, o.box_left, o.box_top, o.box_width, o.box_height
-FROM report_outcomes AS o SEMI JOIN (VALUES `+strings.Join(pairs, ", ")+`) AS f(image_id, tag_id) ON f.image_id = o.image_id AND f.tag_id = o.tag_id
-WHERE o.outcome = 'false_positive' AND o.iteration_id = `+quote(before.ID)+` ORDER BY o.image_id, o.probability DESC, o.prediction_index`, func(row func(...any) error) error {
+FROM report_wrong AS o SEMI JOIN (VALUES `+strings.Join(pairs, ", ")+`) AS f(image_id, tag_id) ON f.image_id = o.image_id AND f.tag_id = o.tag_id
+WHERE o.iteration_id = `+quote(before.ID)+` ORDER BY o.image_id, o.probability DESC, o.prediction_index`, func(row func(...any) error) error {
 		var number int64
 		var tag string
 		var probability float64
