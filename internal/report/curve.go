@@ -41,5 +41,12 @@ func thin(curve []point) []point {
 	return kept
 }
 
-// short is a number that is only drawn, in six significant digits.
-func short(f float64) json.Number { return json.Number(strconv.FormatFloat(f, 'g', 6, 64)) }
+// short is a number that is only drawn, in six significant digits. What is less than
+// 1 stays so: as a threshold it is told.
+func short(f float64) json.Number {
+	text := strconv.FormatFloat(f, 'g', 6, 64)
+	if text == "1" && f < 1 {
+		text = "0.999999"
+	}
+	return json.Number(text)
+}

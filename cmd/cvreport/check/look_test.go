@@ -196,7 +196,7 @@ func TestExtremes(t *testing.T) {
 		b.openEverything()
 		// What has an id in it may have digits of any kind.
 		text := read[string](b, `document.querySelectorAll("code").forEach((e) => e.remove()), document.querySelector("main").innerText`)
-		for _, bad := range []string{"e-", "100.0" + narrow + "% sure", "probability 1\n", "threshold 1,"} {
+		for _, bad := range []string{"e-", "100.0" + narrow + "% sure", "probability 1\n", "threshold 1,", "\n1\t"} {
 			if at := strings.Index(text, bad); at >= 0 {
 				t.Errorf("%s: the page says %q", kind, text[max(0, at-40):min(len(text), at+40)])
 			}
