@@ -31,14 +31,18 @@ func flow(b *tab, v *views) {
 			b.Errorf("%s: the flow says %q, iteration_changes %v", c.says, said, c.want)
 		}
 	}
-	var got, want []string
-	for _, text := range read[[]string](b, `[...document.querySelectorAll("#changes-flow text")].map((e) => e.textContent)`) {
-		got = append(got, number.FindString(text))
+	names := v.one("SELECT max(iteration_name) FILTER (iteration_id = {before}), max(iteration_name) FILTER (iteration_id = {shown}) FROM exports")
+	sides := []float64{n["still-right"] + n["broken"], n["still-wrong"] + n["fixed"], n["still-right"] + n["fixed"], n["still-wrong"] + n["broken"]}
+	want := []string{"Before: " + names[0].(string), "Now: " + names[1].(string)}
+	for i, side := range sides {
+		want = append(want, whole(side)+[]string{" right", " wrong"}[i%2])
 	}
-	for _, side := range []float64{n["still-right"] + n["broken"], n["still-wrong"] + n["fixed"], n["still-right"] + n["fixed"], n["still-wrong"] + n["broken"]} {
-		want = append(want, whole(side))
+	for _, kind := range []string{"broken", "fixed"} {
+		if n[kind] > 0 {
+			want = append(want, kind+" "+whole(n[kind]))
+		}
 	}
-	same(b, "the flow's texts", got, want)
+	same(b, "the flow's texts", read[[]string](b, `[...document.querySelectorAll("#changes-flow .ends span, #changes-flow text")].map((e) => e.textContent)`), want)
 
 	bands := read[map[string]struct {
 		Title, D string
@@ -60,6 +64,11 @@ func flow(b *tab, v *views) {
 		if thick := d[8] - d[7]; unit <= 0 || math.Abs(thick-n[kind]*unit) > 0.01 {
 			b.Errorf("the band of %v that are %s is %v thick, not %v", n[kind], kind, thick, n[kind]*unit)
 		}
+	}
+	high := read[[]float64](b, `[...document.querySelectorAll("#changes-flow rect")].map((r) => Number(r.getAttribute("height")))`)
+	sides = slices.DeleteFunc(sides, func(side float64) bool { return side == 0 })
+	if !slices.EqualFunc(high, sides, func(h, side float64) bool { return math.Abs(h-side*unit) < 0.01 }) {
+		b.Errorf("the flow's sides of %v are %v high, a case %v", sides, high, unit)
 	}
 }
 
@@ -130,16 +139,23 @@ func curve(b *tab, v *views) {
 			}
 		}
 		compare(b, "the curve of "+name, cells(b, "curve-table"), want, true)
-		reads := func(n int) {
+		now := v.one("SELECT recall, precision FROM tag_metrics{at} WHERE scope = 'tag' AND iteration_id = {shown} AND tag_name = " + tag)
+		reads := func(which, precision, recall string) {
 			b.Helper()
-			said := read[string](b, `document.getElementById("curve-readout").textContent`)
-			for _, part := range []string{name, "threshold " + want[n]["Threshold"], "precision " + want[n]["Precision"], "recall " + want[n]["Recall"]} {
-				if !strings.Contains(said, part) {
-					b.Errorf("the curve's cursor says %q, without %s", said, part)
-				}
+			want := name + ": with " + which + ", precision " + precision + " and recall " + recall
+			if said := read[string](b, `document.getElementById("curve-readout").textContent`); said != want {
+				b.Errorf("the curve's cursor says %q, not %q", said, want)
 			}
 		}
-		reads(nearest)
+		point := func(n int) {
+			b.Helper()
+			reads("threshold "+want[n]["Threshold"], want[n]["Precision"], want[n]["Recall"])
+		}
+		if now[0] == nil || now[1] == nil {
+			point(nearest)
+		} else {
+			reads(fmt.Sprint("the slider's threshold ", v.threshold), percent(now[1]), percent(now[0]))
+		}
 
 		place := plot(b)
 		line := floats(read[string](b, `document.querySelector("#curve-chart .chosen .ct-line").getAttribute("d")`))
@@ -150,7 +166,6 @@ func curve(b *tab, v *views) {
 		for n, p := range points {
 			near(b, "the curve's point", place(line[2*n], line[2*n+1]), p[0], p[1])
 		}
-		now := v.one("SELECT recall, precision FROM tag_metrics{at} WHERE scope = 'tag' AND iteration_id = {shown} AND tag_name = " + tag)
 		dots := read[[]float64](b, `[...document.querySelectorAll("#curve-chart .now .ct-point")].flatMap((p) => [Number(p.getAttribute("x1")), Number(p.getAttribute("y1"))])`)
 		switch {
 		case now[0] == nil || now[1] == nil:
@@ -167,9 +182,11 @@ func curve(b *tab, v *views) {
 			b.Errorf("the curve's key says %q, tag_metrics precision %s and recall %s", key, percent(now[1]), percent(now[0]))
 		}
 		b.press("#curve-chart .cursor", end)
-		reads(len(points) - 1)
+		point(len(points) - 1)
+		b.press("", left)
+		point(len(points) - 2)
 		b.press("", kb.Home)
-		reads(0)
+		point(0)
 	}
 }
 

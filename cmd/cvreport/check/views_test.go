@@ -115,18 +115,47 @@ func whole(v any) string {
 	return text
 }
 
-// probability has three significant digits.
+// probability has three significant digits, and is only 0 or 1 if it is just that.
 func probability(v any) string {
 	if v == nil {
 		return none
+	}
+	switch f := v.(float64); {
+	case f > 0 && f < 0.001:
+		return "< 0.001"
+	case f > 0.999 && f < 1:
+		return "> 0.999"
 	}
 	f, _ := strconv.ParseFloat(strconv.FormatFloat(v.(float64), 'g', 3, 64), 64)
 	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
-// drawn is a number that is only drawn, as the page has it.
+// sureness is how sure the model is, which is never quite.
+func sureness(v any) string {
+	switch f := v.(float64); {
+	case f >= 0.9995:
+		return "> 99.9" + narrow + "%"
+	case f > 0 && f < 0.0005:
+		return "< 0.1" + narrow + "%"
+	}
+	return percent(v)
+}
+
+// named is a name, or what stands for none.
+func named(v any, absent string) string {
+	if v == nil {
+		return absent
+	}
+	return v.(string)
+}
+
+// drawn is a number that is only drawn, as the page has it: of what is less than 1
+// it does not make 1.
 func drawn(v any) float64 {
 	f, _ := strconv.ParseFloat(strconv.FormatFloat(v.(float64), 'g', 6, 64), 64)
+	if f == 1 {
+		return v.(float64)
+	}
 	return f
 }
 
