@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 //go:embed assets
@@ -19,7 +20,7 @@ var assets embed.FS
 
 var (
 	pageTemplate  = template.Must(template.ParseFS(assets, "assets/page.html"))
-	indexTemplate = template.Must(template.ParseFS(assets, "assets/index.html"))
+	indexTemplate = template.Must(template.New("index.html").Funcs(template.FuncMap{"seen": seenName}).ParseFS(assets, "assets/index.html"))
 	errorTemplate = template.Must(template.ParseFS(assets, "assets/error.html"))
 
 	style  = asset("page.css")
@@ -79,7 +80,7 @@ func (w Writer) Write(to io.Writer, page *Page) error {
 	shown := page.Iterations[page.Shown]
 	var b bytes.Buffer
 	err = pageTemplate.Execute(&b, map[string]any{
-		"Title":           page.Project.Name + ", " + shown.Name,
+		"Title":           seenName(page.Project.Name) + ", " + seenName(shown.Name),
 		"Policy":          policy(script, forms),
 		"Style":           template.CSS(style),
 		"Script":          template.JS(script),
@@ -111,7 +112,7 @@ func (w Writer) nav(page *Page) any {
 		Iterations []choice
 	}{Project: page.Project.ID}
 	for n, i := range slices.Backward(page.Iterations) {
-		name := i.Name
+		name := seenName(i.Name)
 		if day, _, ok := strings.Cut(i.Trained, "T"); ok {
 			name += ", " + day
 		}
@@ -119,4 +120,12 @@ func (w Writer) nav(page *Page) any {
 		nav.Iterations = append(nav.Iterations, choice{i.ID, name, n == page.Shown, n == page.Compared && n != page.Shown-1})
 	}
 	return nav
+}
+
+// seenName is a name that can be seen, and clicked on, as base.js has it too.
+func seenName(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.In(r, unicode.Z, unicode.Cc, unicode.Cf) }) {
+		return name
+	}
+	return "(no name)"
 }
