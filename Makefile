@@ -25,10 +25,10 @@ build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvexport ./cmd/cvexport
 	CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvreport ./cmd/cvreport
 
-# Most of a first run is compiling, which leaves a processor idle now and then.
-test: cc ## what has to pass: lint, the files of deploy/, the SQL, the report in a browser, all tests with the race detector
-	$(MAKE) -j 2 lint sql deploy
-	$(MAKE) report race
+# Two at a time, as each leaves a processor idle now and then. The longest come first.
+test: cc chromium ## what has to pass: lint, the files of deploy/, the SQL, the report in a browser, all tests with the race detector
+	$(MAKE) -j 2 sql lint deploy
+	$(MAKE) -j 2 race report
 
 lint: cc ## gofmt, vet, staticcheck, go.sum, and whether the types are right on other systems
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -40,13 +40,13 @@ lint: cc ## gofmt, vet, staticcheck, go.sum, and whether the types are right on 
 
 # -count=1: go test's cache does not see that a file outside of the module has changed.
 deploy: ## the files of deploy/, by the parsers of what reads them (systemd-analyze is Debian's package systemd)
-	cd deploy/check && go mod verify && go vet ./... && $(STATICCHECK) ./... && go test -count=1 ./...
+	cd deploy/check && go mod verify && go vet ./... && go test -count=1 ./...
 
 sql: ## the SQL for BigQuery, by Google's own analyzer of it, which takes minutes to compile the first time
-	cd schema/check && go mod verify && go vet ./... && $(STATICCHECK) ./... && go test -count=1 ./...
+	cd schema/check && go mod verify && go vet ./... && go test -count=1 ./...
 
 report: cc chromium ## the pages of cvreport html and serve, in Chromium, with axe-core (npm) and a large project
-	cd cmd/cvreport/check && go mod verify && go vet ./... && $(STATICCHECK) ./... && go test -count=1 -timeout 10m ./...
+	cd cmd/cvreport/check && go mod verify && go vet ./... && go test -count=1 -timeout 15m ./...
 
 # Without the race detector: what looks at memory, and what compares much with what
 # one goroutine computes. -vet=off: lint has done it.
@@ -61,6 +61,7 @@ race: cc
 faults: FUZZTIME = 10m
 faults: cc sbom ## the long form of the tests of faults, and every fuzz target for 10 minutes; KILLS and FUZZTIME shorten it
 	cd tools && go mod verify && go test ./...
+	for module in deploy/check schema/check cmd/cvreport/check; do (cd $$module && $(STATICCHECK) ./...) || exit 1; done
 	mkdir -p bin
 	CVEXPORT_FAULTS=long CVEXPORT_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -p 1 ./extract ./load ./jobs ./cmd/cvexport \
 		-run 'EveryStep|EveryRequest|TestAzureStore|TestFaults|Changing|Hostile|OddButRight|Certificate|Kill|OthersRead|Scarce|OutOfMemory|DiskFills|FullDisk|Unwritable|Secrets|AtOnce|Interrupt|Signals' \
