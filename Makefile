@@ -54,7 +54,7 @@ ALONE = ^(TestSoak|TestEvaluation.*|TestFolderOfPictures)$$
 
 race: cc
 	CGO_ENABLED=1 go test -race -vet=off -p 3 -timeout 15m -skip '$(ALONE)' ./...
-	CGO_ENABLED=1 go test -vet=off -run '$(ALONE)' ./jobs ./cmd/cvreport ./internal/report
+	CGO_ENABLED=1 go test -vet=off -run '$(ALONE)' ./jobs ./cmd/cvreport ./internal/analysis/report
 
 # Every fault, where the normal tests try a part of them. What was done is in the
 # lines of FIGURES. Takes three hours, most of it fuzzing.
@@ -94,8 +94,8 @@ demo: build ## the tour: simulate a service, export it to ./warehouse, query it,
 # that package-lock.json pins. A test compares them.
 chartist: ## bring the chart library of the report from npm again
 	cd cmd/cvreport/check && npm ci --no-audit --no-fund --ignore-scripts
-	cp cmd/cvreport/check/node_modules/chartist/dist/index.umd.js internal/report/assets/chartist.umd.js
-	cp cmd/cvreport/check/node_modules/chartist/LICENSE-MIT internal/report/assets/chartist.LICENSE
+	cp cmd/cvreport/check/node_modules/chartist/dist/index.umd.js internal/analysis/report/assets/chartist.umd.js
+	cp cmd/cvreport/check/node_modules/chartist/LICENSE-MIT internal/analysis/report/assets/chartist.LICENSE
 
 clean: ## remove what was built, and the demo's warehouse and report
 	rm -rf bin warehouse report.html

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/cvexport/cvexport/internal/azurite"
-	"github.com/cvexport/cvexport/internal/notify"
+	"github.com/cvexport/cvexport/internal/operation/notify"
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 

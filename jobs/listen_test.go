@@ -17,7 +17,7 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/azurite"
-	"github.com/cvexport/cvexport/internal/notify"
+	"github.com/cvexport/cvexport/internal/operation/notify"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"

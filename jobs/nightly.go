@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cvexport/cvexport/extract"
-	"github.com/cvexport/cvexport/internal/telemetry"
+	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
 )

@@ -10,7 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 
 	"github.com/cvexport/cvexport/extract"
-	"github.com/cvexport/cvexport/internal/telemetry"
+	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/schema"
 )
 

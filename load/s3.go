@@ -19,7 +19,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"github.com/cvexport/cvexport/internal/telemetry"
+	"github.com/cvexport/cvexport/internal/operation/telemetry"
 )
 
 // s3Store is a folder of a bucket on Amazon S3, or on whatever speaks its

@@ -10,7 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/internal/notify"
+	"github.com/cvexport/cvexport/internal/operation/notify"
 	"github.com/cvexport/cvexport/jobs"
 )
 

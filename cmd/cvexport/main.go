@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/brokenpipe"
+	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/internal/recycle"
-	"github.com/cvexport/cvexport/internal/telemetry"
-	"github.com/cvexport/cvexport/internal/unread"
 )
 
 // The exit codes, which the README documents.
@@ -32,7 +32,7 @@ const tracesTimeout = 5 * time.Second
 
 func main() {
 	endCrashes()
-	unread.Survive()
+	brokenpipe.DisableSignal()
 	recycle.Collect()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -60,7 +60,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	root := newRoot()
 	root.SetArgs(args)
-	root.SetOut(unread.Ignoring(stdout)) // exports are worth more than who reads about them
+	root.SetOut(brokenpipe.IgnoreErrors(stdout)) // exports are worth more than who reads about them
 	root.SetErr(stderr)
 	err = root.ExecuteContext(ctx)
 	if err != nil {

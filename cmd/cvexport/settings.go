@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/extract"
-	"github.com/cvexport/cvexport/internal/config"
+	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/internal/report"
+	"github.com/cvexport/cvexport/internal/analysis/report"
 )
 
 // htmlCommand writes a report.

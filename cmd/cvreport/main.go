@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/internal/unread"
+	"github.com/cvexport/cvexport/internal/brokenpipe"
 )
 
 // The exit codes, which the README documents with cvexport's.
@@ -27,7 +27,7 @@ const (
 )
 
 func main() {
-	unread.Survive()
+	brokenpipe.DisableSignal()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

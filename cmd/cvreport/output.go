@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/cvexport/cvexport/internal/unread"
+	"github.com/cvexport/cvexport/internal/brokenpipe"
 )
 
 // output is where an answer goes: to standard output, or to a file that appears
@@ -51,7 +51,7 @@ type read struct{ to io.Writer }
 
 func (r read) Write(p []byte) (int, error) {
 	n, err := r.to.Write(p)
-	if unread.Is(err) {
+	if brokenpipe.Is(err) {
 		err = errUnread
 	}
 	return n, err

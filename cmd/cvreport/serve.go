@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/internal/report"
+	"github.com/cvexport/cvexport/internal/analysis/report"
 )
 
 // serveCommand serves reports.

@@ -17,7 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/gofrs/flock"
 
-	"github.com/cvexport/cvexport/internal/report"
+	"github.com/cvexport/cvexport/internal/analysis/report"
 )
 
 const chromium = "/usr/bin/chromium"
@@ -94,7 +94,7 @@ func install() (err error) {
 // TestChartist compares the chart library in the page with npm's package.
 func TestChartist(t *testing.T) {
 	for ours, theirs := range map[string]string{"chartist.umd.js": "dist/index.umd.js", "chartist.LICENSE": "LICENSE-MIT"} {
-		have, err := os.ReadFile(filepath.Join("..", "..", "..", "internal", "report", "assets", ours))
+		have, err := os.ReadFile(filepath.Join("..", "..", "..", "internal", "analysis", "report", "assets", ours))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestChartist(t *testing.T) {
 			t.Fatal(err)
 		}
 		if string(have) != string(want) {
-			t.Errorf("internal/report/assets/%s is not chartist's %s: make chartist brings it again", ours, theirs)
+			t.Errorf("internal/analysis/report/assets/%s is not chartist's %s: make chartist brings it again", ours, theirs)
 		}
 	}
 	var lock struct {

@@ -1,7 +1,0 @@
-//go:build !windows
-
-package unread
-
-import "syscall"
-
-var closed = []error{syscall.EPIPE}
