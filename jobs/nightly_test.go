@@ -19,7 +19,7 @@ import (
 
 // nightly runs one night over the bench's service, and checks that it gives all
 // its memory back.
-func (b *bench) nightly(t testing.TB, choice Choice, o NightlyOptions) ResourceNight {
+func (b *bench) nightly(t testing.TB, choice Choice, o NightlyOptions) ResourceResult {
 	t.Helper()
 	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 	r := b.request()
@@ -33,7 +33,7 @@ func (b *bench) nightly(t testing.TB, choice Choice, o NightlyOptions) ResourceN
 }
 
 // outcomes counts them.
-func outcomes(n ResourceNight) map[Outcome]int {
+func outcomes(n ResourceResult) map[Outcome]int {
 	counts := map[Outcome]int{}
 	for _, p := range n.Projects {
 		for _, it := range p.Iterations {
@@ -43,7 +43,7 @@ func outcomes(n ResourceNight) map[Outcome]int {
 	return counts
 }
 
-func wantOutcomes(t testing.TB, n ResourceNight, want map[Outcome]int) {
+func wantOutcomes(t testing.TB, n ResourceResult, want map[Outcome]int) {
 	t.Helper()
 	if got := outcomes(n); !maps.Equal(got, want) {
 		t.Errorf("outcomes %v, want %v", got, want)
@@ -110,7 +110,7 @@ func TestNightlyFailuresStopNothing(t *testing.T) {
 	bad := b.service.Projects()[0].Iterations[1].ID
 	b.service.Fault(simulated.Fault{Kind: simulated.Truncated, Page: 1, Iteration: bad.String()})
 	first := b.nightly(t, Choice{}, NightlyOptions{})
-	wantOutcomes(t, first, map[Outcome]int{Exported: 5, FailedToDo: 1})
+	wantOutcomes(t, first, map[Outcome]int{Exported: 5, Failed: 1})
 	if it := first.Projects[0].Iterations[1]; it.ID != bad || it.Err == nil || !strings.Contains(it.Err.Error(), "page 1") {
 		t.Errorf("%+v", it)
 	}
