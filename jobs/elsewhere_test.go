@@ -197,7 +197,11 @@ func TestCommittedByAnotherRunMeanwhile(t *testing.T) {
 // no message is left.
 func TestListenerMeetsANightlyRun(t *testing.T) {
 	server := startQueues(t).Server
-	for seed := range uint64(3) {
+	seeds := uint64(3)
+	if testing.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
 		b, m := newBench(t, simulated.Config{Seed: seed, Projects: 2, Iterations: 3, Images: 200}), newMailbox(t, server)
 		for p := range 2 {
 			for k := range 3 {
