@@ -17,7 +17,8 @@ var (
 	}
 )
 
-// box is a bounding box in fractions of the image's size; null as a whole or not at all.
+// box returns the columns of a bounding box in fractions of the image's size. If
+// nullable, either all four are null or none.
 func box(nullable bool) []Column {
 	var columns []Column
 	for _, part := range boxParts {
