@@ -70,7 +70,7 @@ func loadViews() []View {
 	} {
 		v := readView(name)
 		if v.Name != name {
-			panic("schema: views/" + name + ".sql is about " + v.Name)
+			panic("schema: views/" + name + ".sql describes " + v.Name)
 		}
 		v.Reads = v.reads()
 		all = append(all, v)
