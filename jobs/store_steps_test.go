@@ -91,6 +91,9 @@ func (s *steps) failAt(t *testing.T, at int, how failure, content int) (operatio
 // verify reads it: nothing is lost, nothing is told to be damaged that is not
 // unless it could not be read, and an undisturbed run finds everything whole.
 func TestNightAndVerifyFailAtEveryStep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	stride := strideOf(13)
 	failed := 0
 	s := newSteps(t)
