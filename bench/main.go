@@ -1,8 +1,8 @@
 //go:build unix
 
-// Command bench compares cvexport with what one would write instead: a script that
-// saves the pages and lets DuckDB, or Polars, flatten them. All get the same pages, in
-// turn, in one run; it prints a table of ratios, and writes it to a file.
+// Command bench compares cvexport with the obvious alternative: a script that saves the
+// pages and flattens them with DuckDB or Polars. All process the same pages, in turn, in
+// one run. It prints a table of ratios, and writes it to a file.
 package main
 
 import (
@@ -29,8 +29,7 @@ func main() {
 	}
 }
 
-// command runs the benchmark, or one of the parts of it that are a process of
-// their own.
+// command runs the benchmark, or one of its parts that run in their own process.
 func command(ctx context.Context, args []string) error {
 	if len(args) > 2 {
 		switch args[0] {
@@ -65,7 +64,7 @@ func command(ctx context.Context, args []string) error {
 	return os.WriteFile(*results, []byte(table), 0o644)
 }
 
-// prepare makes the page sets and builds the programs.
+// prepare writes the pages and builds the programs.
 func (b *benchmark) prepare(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -96,10 +95,9 @@ func (b *benchmark) prepare(ctx context.Context) error {
 	return install(self, b.self)
 }
 
-// install copies a program. One that was linked a moment ago lies in the system's
-// cache in such large pieces that up to 10 MiB more of it count as memory of its
-// process. It is not read as a whole: what this process takes when it starts another
-// counts as that one's peak too.
+// install copies a program. The linker leaves it in the page cache in such large pieces
+// that up to 10 MiB more would count as memory of its process. It is not read as a
+// whole, because this process's memory counts towards the peak of those it starts.
 func install(from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {

@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// usage is what a process took.
+// usage is what a process used.
 type usage struct {
 	cpu    float64 // seconds, user and system
-	memory float64 // MiB at its peak
+	memory float64 // peak, MiB
 	wall   float64 // seconds
 	stdout []byte
 }
 
-// run runs a program to its end and measures its process.
+// run runs a program and measures its process.
 func run(ctx context.Context, env []string, program string, args ...string) (usage, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), env...)
@@ -40,7 +40,7 @@ func run(ctx context.Context, env []string, program string, args ...string) (usa
 	return usage{cpu: (state.UserTime() + state.SystemTime()).Seconds(), memory: peak, wall: wall, stdout: stdout.Bytes()}, nil
 }
 
-// series are the values of several runs.
+// series has the values of several runs.
 type series []float64
 
 func (s series) median() float64 {
@@ -52,7 +52,7 @@ func (s series) median() float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// String is the median with half the distance of the extremes, in percent of it.
+// String returns the median, and half the range in percent of it.
 func (s series) String() string {
 	spread := 0.0
 	if m := s.median(); m > 0 {
@@ -61,7 +61,7 @@ func (s series) String() string {
 	return fmt.Sprintf("%.3g ±%.0f %%", s.median(), spread)
 }
 
-// parquetBytes is the size of the Parquet files of tables below a folder.
+// parquetBytes returns the size of the Parquet files of tables below a folder.
 func parquetBytes(folder string, tables []string) (float64, error) {
 	total := int64(0)
 	for _, table := range tables {
@@ -80,7 +80,7 @@ func parquetBytes(folder string, tables []string) (float64, error) {
 	return float64(total) / 1e6, nil
 }
 
-// machine names the processor, from Linux.
+// machine returns the processor's name according to Linux.
 func machine() string {
 	text, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
-// writePages writes the pages of one detector iteration into a folder, as the
-// service would send them.
+// writePages writes the pages of one detector iteration into a folder, as the service
+// sends them.
 func writePages(folder string, images int, config simulated.Config) error {
 	config.Kind, config.Images = simulated.Detection, images
 	service, err := simulated.New(config)

@@ -15,8 +15,8 @@ import (
 	_ "github.com/duckdb/duckdb-go/v2" // registers the driver
 )
 
-// The peer is what one would write instead: DuckDB reads the saved pages, unnests
-// the lists, and writes a Parquet file a table, with the columns of our tables.
+// The peer is the obvious alternative: DuckDB reads the saved pages, unnests the lists,
+// and writes one Parquet file per table, with the columns of our tables.
 const peerPages = `CREATE TEMP TABLE pages AS
 SELECT row_number() OVER () - 1 AS image_index, * FROM read_json(%s, format = 'array', maximum_object_size = 67108864, columns = {
   id: 'VARCHAR', created: 'TIMESTAMP', width: 'INTEGER', height: 'INTEGER', imageUri: 'VARCHAR', thumbnailUri: 'VARCHAR',
@@ -44,7 +44,7 @@ func peer(ctx context.Context, pages, out string) error {
 		return err
 	}
 	defer db.Close()
-	db.SetMaxOpenConns(1) // the table is a connection's own
+	db.SetMaxOpenConns(1) // the temporary table belongs to a connection
 	if _, err := db.ExecContext(ctx, fmt.Sprintf(peerPages, quote(filepath.Join(pages, "*.json")))); err != nil {
 		return err
 	}
@@ -63,15 +63,15 @@ func peer(ctx context.Context, pages, out string) error {
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// scans are questions for the predictions of a folder.
+// scans are queries for the predictions of a folder.
 var scans = []struct{ name, sql string }{
 	{"aggregate over predictions", "SELECT tag_name, count(*), avg(probability), max(box_width * box_height) FROM %s GROUP BY tag_name"},
 	{"one image's rows", "SELECT * FROM %s WHERE image_id = (SELECT image_id FROM %[1]s LIMIT 1 OFFSET 200000)"},
 	{"one tag's rows", "SELECT sum(probability), sum(box_left) FROM %s WHERE tag_id = (SELECT tag_id FROM %[1]s LIMIT 1)"},
 }
 
-// scan times the questions on several folders in turn, and prints milliseconds as
-// JSON: by folder, then question, a list of runs.
+// scan times the queries on several folders in turn. It prints JSON: for each folder and
+// query, the milliseconds of each run.
 func scan(ctx context.Context, runs int, folders []string) error {
 	db, err := sql.Open("duckdb", "")
 	if err != nil {

@@ -53,7 +53,7 @@ func (b *benchmark) run(ctx context.Context) (_ string, err error) {
 	return head + "| | ours | DuckDB | ratio | Polars | ratio |\n| --- | --- | --- | --- | --- | --- |\n" + strings.Join(b.lines, ""), nil
 }
 
-// compare adds a line: a series of ours, and one of each peer that did the same.
+// compare adds a line with our values and those of each peer that has any.
 func (b *benchmark) compare(what, unit string, ours series, peers ...series) {
 	cells := []string{what, fmt.Sprintf("%s %s", ours, unit)}
 	for _, theirs := range peers {
@@ -69,7 +69,7 @@ func (b *benchmark) line(cells ...string) {
 	b.lines = append(b.lines, "| "+strings.Join(cells, " | ")+" |\n")
 }
 
-// convert is pages on disk to published Parquet, four tables.
+// convert measures converting pages on disk to published Parquet, four tables.
 func (b *benchmark) convert(ctx context.Context) error {
 	converters := []struct {
 		out     string
@@ -124,7 +124,7 @@ func (b *benchmark) clean(names ...string) error {
 	return nil
 }
 
-// scan is DuckDB reading our files against its own.
+// scan measures DuckDB reading our files and its own.
 func (b *benchmark) scan(ctx context.Context) error {
 	took, err := run(ctx, nil, b.self, "scan", fmt.Sprint(3*b.runs), b.path("ours.out"), b.path("peer.out"))
 	if err != nil {
@@ -140,8 +140,8 @@ func (b *benchmark) scan(ctx context.Context) error {
 	return nil
 }
 
-// export is the whole export over loopback HTTP, against fetching the pages and
-// letting DuckDB have them.
+// export measures the whole export over loopback HTTP, and fetching the pages and
+// converting them with DuckDB.
 func (b *benchmark) export(ctx context.Context) error {
 	config := b.pages
 	config.Kind, config.Images = simulated.Detection, b.images
@@ -174,8 +174,8 @@ func (b *benchmark) export(ctx context.Context) error {
 	return nil
 }
 
-// wall is how close to the service's limits an export comes, if every answer takes
-// 300 ms and 10 a second are allowed.
+// wall measures how close to the service's limits an export comes, if every answer
+// takes 300 ms and 10 per second are allowed.
 func (b *benchmark) wall(ctx context.Context) error {
 	const images, allowed = 100_000, 10
 	config := b.pages
@@ -190,7 +190,7 @@ func (b *benchmark) wall(ctx context.Context) error {
 	return nil
 }
 
-// large is an export of ten million predictions with boxes.
+// large measures an export of ten million predictions with boxes.
 func (b *benchmark) large(ctx context.Context) error {
 	config := b.pages
 	config.Kind, config.Images, config.Predictions = simulated.Detection, 100_000, 100
@@ -202,8 +202,8 @@ func (b *benchmark) large(ctx context.Context) error {
 	return nil
 }
 
-// exportOnce measures one export from a service of its own. allowed is how many
-// requests it allows a second; 0: any number.
+// exportOnce measures one export from a new service. allowed limits its requests per
+// second; 0 means no limit.
 func (b *benchmark) exportOnce(ctx context.Context, config simulated.Config, latency time.Duration, allowed int) (usage, error) {
 	service, err := b.serve(ctx, config, latency, allowed)
 	if err != nil {
@@ -217,8 +217,8 @@ func (b *benchmark) exportOnce(ctx context.Context, config simulated.Config, lat
 	if allowed > 0 {
 		rate = fmt.Sprint(allowed)
 	}
-	// The simulated service works out its figures when it is first asked for them,
-	// which takes seconds; the real one has them.
+	// The simulated service computes its figures on the first request for them, which
+	// takes seconds. The real service has them ready.
 	if err := service.warm(ctx); err != nil {
 		return usage{}, err
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
-// served is the simulated service as a process of its own, so that its time is
-// not the export's.
+// served is the simulated service in its own process, so that the export's can be
+// measured.
 type served struct {
 	cmd     *exec.Cmd
 	url     string
@@ -64,7 +64,7 @@ func (b *benchmark) serve(ctx context.Context, c simulated.Config, latency time.
 }
 
 func (s *served) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it has ended already, or does now
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended already
 	_ = s.cmd.Wait()
 }
 
@@ -73,21 +73,21 @@ func (s *served) export(ctx context.Context, b *benchmark, rate string) (usage, 
 		"--project", s.project.ID.String(), "--iteration", s.project.Iterations[0].ID.String())
 }
 
-// performance is the address of the iteration's figures.
+// performance returns the address of the iteration's figures.
 func (s *served) performance() string {
 	return fmt.Sprintf("%s/customvision/v3.2/training/projects/%s/iterations/%s/performance", s.url, s.project.ID, s.project.Iterations[0].ID)
 }
 
-// images is the address of the iteration's images.
+// images returns the address of the iteration's images.
 func (s *served) images() string { return s.performance() + "/images" }
 
-// warm asks for what the service works out once.
+// warm requests what the service computes once.
 func (s *served) warm(ctx context.Context) error {
 	_, err := get(ctx, s.performance()+"?threshold=0.5&overlapThreshold=0.3", "simulated")
 	return err
 }
 
-// fetch saves every page into a folder, four at once, until one is empty.
+// fetch saves every page to a folder, four at once, until one is empty.
 func fetch(ctx context.Context, address, folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// decodeAnswer reads a JSON answer. What the service could mean in two ways, a
-// field that comes twice or text that is no UTF-8, is an error, as in a page.
+// decodeAnswer decodes a JSON answer. An ambiguous one, with a repeated field or
+// invalid UTF-8, is an error, as in a page.
 func decodeAnswer(body []byte, into any) error {
 	if !utf8.Valid(body) {
 		return errors.New("the bytes are not valid utf-8")
@@ -21,21 +21,21 @@ func decodeAnswer(body []byte, into any) error {
 	if err := json.Unmarshal(body, into); err != nil {
 		return err
 	}
-	return unwrapped(uniqueFields(jx.DecodeBytes(body)))
+	return innermost(uniqueFields(jx.DecodeBytes(body)))
 }
 
-// uniqueFields finds a field that an object has twice, in whatever case: the
-// reader of JSON here takes either case for the same field.
+// uniqueFields fails if an object has a field twice. Like encoding/json, it does not
+// distinguish upper and lower case.
 func uniqueFields(d *jx.Decoder) error {
 	switch d.Next() {
 	case jx.Object:
-		met := map[string]struct{}{}
+		seen := map[string]struct{}{}
 		return d.ObjBytes(func(d *jx.Decoder, key []byte) error {
 			name := strings.ToLower(string(key))
-			if _, twice := met[name]; twice {
+			if _, twice := seen[name]; twice {
 				return fmt.Errorf("field %.60q is there twice", name)
 			}
-			met[name] = struct{}{}
+			seen[name] = struct{}{}
 			return uniqueFields(d)
 		})
 	case jx.Array:
@@ -44,38 +44,38 @@ func uniqueFields(d *jx.Decoder) error {
 	return d.Skip()
 }
 
-// unwrapped takes off what the decoder wraps around an error at every level.
-func unwrapped(err error) error {
+// innermost drops the context that the decoder adds to an error at every level.
+func innermost(err error) error {
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next
 	}
 	return err
 }
 
-// checked is a part of an answer that can tell whether it makes sense.
-type checked interface {
+// checker is an element of an answer that can validate itself.
+type checker interface {
 	check() error
 	id() schema.ID
 }
 
-// checkAll checks every part of a list, which must be one, with each part once.
+// checkAll checks every element of a list. The list must be there, and each id unique.
 func checkAll[T any, P interface {
 	*T
-	checked
+	checker
 }](list []T) error {
 	if list == nil {
 		return errors.New("the answer is not a list")
 	}
-	met := make(map[schema.ID]struct{}, len(list))
+	seen := make(map[schema.ID]struct{}, len(list))
 	for i := range list {
-		part := P(&list[i])
-		if err := part.check(); err != nil {
+		element := P(&list[i])
+		if err := element.check(); err != nil {
 			return err
 		}
-		if _, twice := met[part.id()]; twice {
-			return fmt.Errorf("%s is listed twice", part.id())
+		if _, twice := seen[element.id()]; twice {
+			return fmt.Errorf("%s is listed twice", element.id())
 		}
-		met[part.id()] = struct{}{}
+		seen[element.id()] = struct{}{}
 	}
 	return nil
 }

@@ -7,19 +7,18 @@ import (
 	"sync"
 )
 
-// buffers are for pages, which are all of about one size: a buffer that has room
-// for one is used for the next.
+// buffers is a pool of buffers for pages, which are all of about the same size.
 type buffers struct {
 	mu   sync.Mutex
 	idle [][]byte
 }
 
 const (
-	mostIdle = 16       // buffers
-	mostKept = 16 << 20 // bytes of one
+	maxIdle     = 16       // buffers
+	maxKeptSize = 16 << 20 // of one buffer, in bytes
 )
 
-// pageBody is an answer that was read to its end.
+// pageBody is a response body that was read to its end.
 type pageBody struct {
 	*bytes.Reader
 	bytes []byte
@@ -27,10 +26,10 @@ type pageBody struct {
 
 func (*pageBody) Close() error { return nil }
 
-// read reads to the end. expected is how many bytes there should be, if that is known.
+// read reads r to its end. expected is its size if known, else 0 or less.
 func (b *buffers) read(r io.Reader, expected int64) (*pageBody, error) {
 	buf := b.get()
-	if expected > 0 && expected < mostKept {
+	if expected > 0 && expected < maxKeptSize {
 		buf = slices.Grow(buf, int(expected)+1) // one more, to see the end
 	}
 	for {
@@ -61,11 +60,11 @@ func (b *buffers) get() []byte {
 	return buf[:0]
 }
 
-// put takes back a buffer that nobody reads any more.
+// put returns a buffer that is no longer read.
 func (b *buffers) put(buf []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.idle) < mostIdle && cap(buf) <= mostKept {
+	if len(b.idle) < maxIdle && cap(buf) <= maxKeptSize {
 		b.idle = append(b.idle, buf)
 	}
 }

@@ -20,17 +20,17 @@ import (
 
 // Options configure a client. The zero value of a field means its default.
 type Options struct {
-	Endpoint    string        // see ParseEndpoint
-	Key         string        // the resource's training key
-	APIVersion  string        // default 3.2
-	Rate        float64       // requests a second, all workers together; default 8, the service's limit is 10
-	Retries     int           // how often a failed request is tried again; default 6, negative: never
-	RetryDelay  time.Duration // before the first retry, growing from there; default 800ms
-	Timeout     time.Duration // for one try, with its whole answer; default 2 minutes
-	LongestWait time.Duration // that the service may ask for after a 429 or 503; default 2 minutes
-	MaxPage     int64         // bytes of a page, unpacked; default 128 MiB
-	UserAgent   string        // such as cvexport/1.0.0
-	Log         *slog.Logger  // of each request; may be nil
+	Endpoint   string        // see ParseEndpoint
+	Key        string        // the resource's training key
+	APIVersion string        // default 3.2
+	Rate       float64       // requests per second of all workers together; default 8, the service's limit is 10
+	Retries    int           // of a failed request; default 6, negative: none
+	RetryDelay time.Duration // before the first retry, growing from there; default 800ms
+	Timeout    time.Duration // for one try including its whole answer; default 2 minutes
+	MaxWait    time.Duration // that the service may request after a 429 or 503; default 2 minutes
+	MaxPage    int64         // bytes of an uncompressed page; default 128 MiB
+	UserAgent  string        // such as cvexport/1.0.0
+	Log        *slog.Logger  // of each request; may be nil
 }
 
 var apiVersion = regexp.MustCompile(`^3\.[2-4](-preview)?$`)
@@ -52,12 +52,12 @@ func (o *Options) setDefaults() {
 	if o.Timeout == 0 {
 		o.Timeout = 2 * time.Minute
 	}
-	if o.LongestWait == 0 {
-		o.LongestWait = 2 * time.Minute
+	if o.MaxWait == 0 {
+		o.MaxWait = 2 * time.Minute
 	}
 	if o.MaxPage == 0 {
-		// One of 256 images with the service's most, 200 predictions and 300
-		// regions each, is about 32 MiB.
+		// 256 images with the service's maximum of 200 predictions and 300 regions
+		// each are about 32 MiB.
 		o.MaxPage = 128 << 20
 	}
 	if o.Log == nil {
@@ -70,7 +70,7 @@ func (o *Options) validate() error {
 	case o.Key == "":
 		return errors.New("no training key: set VISION_TRAINING_KEY or give --key-file")
 	case strings.ContainsFunc(o.Key, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return errors.New("the training key holds characters no key has: check VISION_TRAINING_KEY or --key-file")
+		return errors.New("the training key has characters that no key has: check VISION_TRAINING_KEY or --key-file")
 	case !apiVersion.MatchString(o.APIVersion):
 		return fmt.Errorf("api version %q is not one of 3.2, 3.3, 3.4-preview", o.APIVersion)
 	case !(o.Rate > 0):
@@ -79,10 +79,10 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// Client reads one Custom Vision resource. It is safe for concurrent use; all
-// users share its rate.
+// Client reads from one Custom Vision resource. It is safe for concurrent use; all
+// users share its rate limit.
 type Client struct {
-	base     *url.URL // of the training API, without a slash at the end
+	base     *url.URL // of the training API, without a trailing slash
 	version  string
 	key      string
 	pipeline runtime.Pipeline
@@ -101,16 +101,16 @@ func NewClient(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), timeout: opts.Timeout, longest: opts.LongestWait}
+	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), timeout: opts.Timeout, maxWait: opts.MaxWait}
 	key := runtime.NewKeyCredentialPolicy(azcore.NewKeyCredential(opts.Key), "Training-key",
-		// ParseEndpoint took http on loopback only.
+		// ParseEndpoint accepts http on loopback only.
 		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})
 	pages := new(buffers)
 	pipeline := runtime.NewPipeline("cvexport", "", runtime.PipelineOptions{
 		PerRetry: []policy.Policy{limit, requestLog{opts.Log, opts.Key}, key},
 	}, &policy.ClientOptions{
 		Retry: policy.RetryOptions{
-			MaxRetries: int32(opts.Retries), RetryDelay: opts.RetryDelay, MaxRetryDelay: opts.LongestWait,
+			MaxRetries: int32(opts.Retries), RetryDelay: opts.RetryDelay, MaxRetryDelay: opts.MaxWait,
 			StatusCodes: []int{408, 429, 500, 502, 503, 504},
 		},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
@@ -126,21 +126,21 @@ func NewClient(opts Options) (*Client, error) {
 	}, nil
 }
 
-// Host is the service's host name, with its port if it has one.
+// Host returns the service's host name, with its port if it has one.
 func (c *Client) Host() string { return c.base.Host }
 
-// APIVersion is the version of the API, such as 3.2.
+// APIVersion returns the version of the API, such as 3.2.
 func (c *Client) APIVersion() string { return c.version }
 
-// Stats are what a client has done so far.
+// Stats counts the requests of a client.
 type Stats struct {
-	Requests  int64         // sent, retries included
-	Retries   int64         // of those
+	Requests  int64 // sent, including retries
+	Retries   int64
 	Throttled int64         // answers of 429
-	Waited    time.Duration // that those made everyone wait
+	Waited    time.Duration // because of 429 answers, by all workers
 }
 
-// Sub is what was done since an earlier count.
+// Sub returns the requests since an earlier count.
 func (s Stats) Sub(before Stats) Stats {
 	return Stats{
 		Requests:  s.Requests - before.Requests,
@@ -150,7 +150,7 @@ func (s Stats) Sub(before Stats) Stats {
 	}
 }
 
-// Add is what was done in all.
+// Add returns the sum of two counts.
 func (s Stats) Add(more Stats) Stats {
 	return Stats{
 		Requests:  s.Requests + more.Requests,
@@ -160,7 +160,7 @@ func (s Stats) Add(more Stats) Stats {
 	}
 }
 
-// Stats counts since the client was made.
+// Stats returns the requests since the client was made.
 func (c *Client) Stats() Stats {
 	requests := c.throttle.requests.Load()
 	return Stats{
@@ -171,8 +171,8 @@ func (c *Client) Stats() Stats {
 	}
 }
 
-// get fetches the body of one successful answer. Retries, the rate and the key
-// are the pipeline's.
+// get returns the body of a successful answer. The pipeline adds retries, rate limit
+// and key.
 func (c *Client) get(ctx context.Context, query url.Values, path ...string) ([]byte, error) {
 	u := c.base.JoinPath(path...)
 	u.RawQuery = query.Encode()
@@ -211,8 +211,8 @@ func (c *Client) getJSON(ctx context.Context, into any, query url.Values, path .
 		return err
 	}
 	if err := decodeAnswer(body, into); err != nil {
-		// The decoder's words may quote the answer, at any length.
-		return fmt.Errorf("the answer is not what it should be (%s): %s", clean(string(body[:min(len(body), 80)]), c.key), clean(err.Error(), c.key))
+		// The decoder's error may quote the answer at any length.
+		return fmt.Errorf("unexpected answer (%s): %s", clean(string(body[:min(len(body), 80)]), c.key), clean(err.Error(), c.key))
 	}
 	return nil
 }

@@ -11,8 +11,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/cvexport/cvexport/internal/pipeserver"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -28,11 +30,21 @@ func newTestClient(t *testing.T, handler http.HandlerFunc, change ...func(*Optio
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	opts := Options{Endpoint: server.URL, Key: testKey, Rate: 1e6, Retries: 2, RetryDelay: time.Nanosecond}
+	opts := Options{Endpoint: server.URL, Key: testKey, Rate: 1e6, Retries: 2, RetryDelay: time.Nanosecond, Timeout: time.Hour}
 	for _, f := range change {
 		f(&opts)
 	}
 	client, err := NewClient(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// newPipeClient is newTestClient for the synthetic time of synctest.
+func newPipeClient(t *testing.T, handler http.HandlerFunc) *Client {
+	t.Helper()
+	client, err := NewClient(Options{Endpoint: pipeserver.Start(t, handler), Key: testKey, Rate: 1e6, Retries: 2, RetryDelay: time.Nanosecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,8 +82,8 @@ func TestServiceErrors(t *testing.T) {
 		"wrong key":    {401, `{"error":{"code":"401","message":"Access denied due to invalid subscription key."}}`, []string{"401 401: Access denied", "VISION_TRAINING_KEY"}, true, 1},
 		"number code":  {401, `{"statusCode":401,"code":401,"message":"Access denied"}`, []string{"401 401: Access denied"}, true, 1},
 		"forbidden":    {403, ``, []string{"403 Forbidden"}, true, 1},
-		"quota":        {403, `{"error":{"code":"403","message":"Out of call volume quota."}}`, []string{"quota is spent"}, false, 1},
-		"exceeded":     {400, `{"code":"BadRequestExceededQuota","message":"x"}`, []string{"quota is spent"}, false, 1},
+		"quota":        {403, `{"error":{"code":"403","message":"Out of call volume quota."}}`, []string{"quota is used up"}, false, 1},
+		"exceeded":     {400, `{"code":"BadRequestExceededQuota","message":"x"}`, []string{"quota is used up"}, false, 1},
 		"v1":           {400, `{"Code":"BadRequest","Message":"old"}`, []string{"400 BadRequest: old"}, false, 1},
 		"html":         {502, "<html>\n<h1>Bad\x00 Gateway</h1></html>", []string{"502 Bad Gateway: <html> <h1>Bad Gateway</h1></html>"}, false, 3},
 		"unknown":      {500, `{"code":"ErrorUnknown","message":"Unknown"}`, []string{"500 ErrorUnknown", "try again later"}, false, 3},
@@ -128,24 +140,26 @@ func TestThrottledAnswersHoldEveryoneBack(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var requests atomic.Int32
-			client := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
-				if requests.Add(1) == 1 {
-					answer(w)
-					return
+			synctest.Test(t, func(t *testing.T) {
+				requests := 0
+				client := newPipeClient(t, func(w http.ResponseWriter, r *http.Request) {
+					if requests++; requests == 1 {
+						answer(w)
+						return
+					}
+					io.WriteString(w, "[]")
+				})
+				started := time.Now()
+				if _, err := client.Iterations(t.Context(), projectID); err != nil {
+					t.Fatal(err)
 				}
-				io.WriteString(w, "[]")
+				if waited := time.Since(started); waited < time.Second || waited > 2*time.Second {
+					t.Errorf("waited %s, the service asked for a second", waited)
+				}
+				if s := client.Stats(); s.Requests != 2 || s.Retries != 1 || s.Throttled != 1 || s.Waited != time.Second {
+					t.Errorf("stats = %+v", s)
+				}
 			})
-			started := time.Now()
-			if _, err := client.Iterations(t.Context(), projectID); err != nil {
-				t.Fatal(err)
-			}
-			if waited := time.Since(started); waited < time.Second {
-				t.Errorf("waited %s, the service asked for a second", waited)
-			}
-			if s := client.Stats(); s.Requests != 2 || s.Retries != 1 || s.Throttled != 1 || s.Waited < 900*time.Millisecond {
-				t.Errorf("stats = %+v", s)
-			}
 		})
 	}
 }
@@ -163,24 +177,47 @@ func TestRetryAfterAYearIsAnError(t *testing.T) {
 }
 
 func TestSlowAnswerIsTriedAgain(t *testing.T) {
-	var requests atomic.Int32
-	client := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
-		if requests.Add(1) == 1 {
-			<-r.Context().Done()
-			return
+	synctest.Test(t, func(t *testing.T) {
+		requests := 0
+		client := newPipeClient(t, func(w http.ResponseWriter, r *http.Request) {
+			if requests++; requests == 1 {
+				<-r.Context().Done()
+				return
+			}
+			io.WriteString(w, "[]")
+		})
+		if _, err := client.Iterations(t.Context(), projectID); err != nil {
+			t.Fatal(err)
 		}
-		io.WriteString(w, "[]")
-	}, func(o *Options) { o.Timeout = 50 * time.Millisecond })
-	if _, err := client.Iterations(t.Context(), projectID); err != nil {
-		t.Fatal(err)
-	}
+	})
 }
 
 func TestSlowAnswersSayWhy(t *testing.T) {
-	client := newTestClient(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		func(o *Options) { o.Timeout = 10 * time.Millisecond })
-	if _, err := client.Iterations(t.Context(), projectID); err == nil || !strings.Contains(err.Error(), "no whole answer within 10ms") {
-		t.Errorf("error = %v", err)
+	for name, handler := range map[string]http.HandlerFunc{
+		"nothing": func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"a byte now and then": func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				io.WriteString(w, "[")
+				http.NewResponseController(w).Flush()
+				time.Sleep(time.Second)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := newPipeClient(t, handler)
+				started := time.Now()
+				if _, err := client.Iterations(t.Context(), projectID); err == nil || !strings.Contains(err.Error(), "no whole answer within 2m0s") {
+					t.Errorf("error = %v", err)
+				}
+				if waited := time.Since(started); waited < 6*time.Minute || waited > 7*time.Minute {
+					t.Errorf("waited %s for 3 answers", waited)
+				}
+				if requests := client.Stats().Requests; requests != 3 {
+					t.Errorf("%d requests, want 3", requests)
+				}
+			})
+		})
 	}
 }
 
@@ -195,11 +232,11 @@ func TestCancelStopsPromptly(t *testing.T) {
 func TestNewClientRefuses(t *testing.T) {
 	good := Options{Endpoint: "westeurope", Key: testKey}
 	for want, change := range map[string]func(*Options){
-		"no training key":       func(o *Options) { o.Key = "" },
-		"characters no key has": func(o *Options) { o.Key = "a\nb" },
-		"is not one of 3.2":     func(o *Options) { o.APIVersion = "../x" },
-		"not above 0 requests":  func(o *Options) { o.Rate = -1 },
-		"is not a region":       func(o *Options) { o.Endpoint = "nowhere" },
+		"no training key":            func(o *Options) { o.Key = "" },
+		"characters that no key has": func(o *Options) { o.Key = "a\nb" },
+		"is not one of 3.2":          func(o *Options) { o.APIVersion = "../x" },
+		"not above 0 requests":       func(o *Options) { o.Rate = -1 },
+		"is not a region":            func(o *Options) { o.Endpoint = "nowhere" },
 	} {
 		opts := good
 		change(&opts)

@@ -1,4 +1,4 @@
-// Package extract reads Azure Custom Vision: a client of the Training API's
-// read operations, and the pager that fetches every image of an iteration,
-// in order, and proves that it has them all or fails.
+// Package extract reads from Azure Custom Vision. [Client] has the read operations of
+// the Training API. [Read] fetches every image of an iteration, in order, and fails
+// unless it has each exactly once.
 package extract

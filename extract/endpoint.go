@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// regions are the names the API page lists, as Azure writes them in a host name.
+// regions are those of the API's documentation, as spelled in host names.
 var regions = []string{
 	"westus2", "eastus", "eastus2", "southcentralus", "westeurope", "northeurope", "southeastasia",
 	"australiaeast", "centralindia", "uksouth", "japaneast", "northcentralus", "centraluseuap",
@@ -17,9 +17,9 @@ var regions = []string{
 
 var errEndpoint = errors.New("give the resource's address, such as https://NAME.cognitiveservices.azure.com, or a region, such as westeurope")
 
-// ParseEndpoint reads the address of a resource: a URL without a path, or one
-// of the page's region names ("westeurope", "West Europe"). A key never travels
-// in the clear, so http is taken on loopback only.
+// ParseEndpoint parses the address of a resource: a URL without a path, or the name
+// of a region ("westeurope", "West Europe"). Only loopback addresses may use http,
+// so that the key never travels in the clear.
 func ParseEndpoint(s string) (*url.URL, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -27,8 +27,8 @@ func ParseEndpoint(s string) (*url.URL, error) {
 	}
 	if !strings.Contains(s, "://") && !strings.ContainsAny(s, ".:/") {
 		region := strings.ToLower(strings.ReplaceAll(s, " ", ""))
-		const longest = 20 // of a region's name; a key that was put here by mistake is longer
-		if len(s) > longest {
+		const maxRegion = 20 // a key that was given by mistake is longer, and must not be repeated
+		if len(s) > maxRegion {
 			return nil, fmt.Errorf("endpoint is neither a url nor a region of the service: %w", errEndpoint)
 		}
 		if !slices.Contains(regions, region) {
@@ -38,12 +38,12 @@ func ParseEndpoint(s string) (*url.URL, error) {
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		// The parser's message repeats the text, which may hold a password.
+		// The parser's error repeats the text, which may contain a password.
 		return nil, fmt.Errorf("endpoint is not a url: %w", errEndpoint)
 	}
 	switch {
 	case u.User != nil:
-		return nil, fmt.Errorf("endpoint of host %q holds a user name or password: %w", u.Host, errEndpoint)
+		return nil, fmt.Errorf("endpoint of host %q has a user name or password: %w", u.Host, errEndpoint)
 	case u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
 		return nil, fmt.Errorf("endpoint %q is not an https url: %w", u.Redacted(), errEndpoint)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":

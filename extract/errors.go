@@ -11,11 +11,11 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// ServiceError is an answer other than success, as the service gave it.
+// ServiceError is an unsuccessful answer of the service.
 type ServiceError struct {
 	Status    int    // HTTP status
 	Code      string // the service's code, such as NotFoundIteration; empty if it gave none
-	Message   string // its message, or the beginning of what came in place of one
+	Message   string // its message, or else the beginning of the body
 	RequestID string // apim-request-id, for a support request; may be empty
 }
 
@@ -39,7 +39,7 @@ func (e *ServiceError) Error() string {
 	return b.String()
 }
 
-// AuthRefused reports whether the key was refused, as opposed to spent.
+// AuthRefused reports whether the key was refused; an exhausted quota does not count.
 func (e *ServiceError) AuthRefused() bool {
 	return (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) && !e.quota()
 }
@@ -48,7 +48,7 @@ func (e *ServiceError) quota() bool {
 	return strings.Contains(e.Code, "Quota") || strings.Contains(strings.ToLower(e.Message), "quota")
 }
 
-// hint says what the user can do, where there is something.
+// hint says what the user can do, if anything.
 func (e *ServiceError) hint() string {
 	switch {
 	case e.Code == "BadRequestIterationIsNotTrained":
@@ -62,11 +62,11 @@ func (e *ServiceError) hint() string {
 	case e.Code == "ForbiddenDRModeEnabled":
 		return "the project is read-only for disaster recovery; try again later"
 	case e.quota():
-		return "the resource's call quota is spent: wait until it is refilled, or raise its tier"
+		return "the resource's call quota is used up: wait until it is renewed, or raise its tier"
 	case e.AuthRefused():
 		return "check VISION_TRAINING_KEY or --key-file: it must be a training key of this resource, and --endpoint its address"
 	case e.Status == http.StatusTooManyRequests:
-		return "lower --rate, or see who else calls the resource"
+		return "lower --rate, or find out who else calls the resource"
 	case e.Status >= 300 && e.Status < 400:
 		return "redirects are not followed, so that the key stays with the endpoint: check --endpoint"
 	case e.Status == http.StatusNotFound && e.Code == "":
@@ -79,8 +79,8 @@ func (e *ServiceError) hint() string {
 
 func newServiceError(resp *http.Response, body []byte, key string) *ServiceError {
 	e := &ServiceError{Status: resp.StatusCode, RequestID: requestID(resp.Header, key)}
-	// v1 capitalised its fields, which encoding/json does not mind; a gateway
-	// answers {"error":{"code","message"}}, HTML or nothing.
+	// v1 capitalised its fields, which encoding/json accepts. A gateway answers
+	// {"error":{"code","message"}}, HTML or nothing.
 	var answer struct {
 		Code, Message text
 		Error         struct{ Code, Message text }
@@ -95,8 +95,8 @@ func newServiceError(resp *http.Response, body []byte, key string) *ServiceError
 	return e
 }
 
-// text takes a JSON string, or anything else as it is written: some gateways
-// give their code as a number.
+// text is a JSON string, or a number as it is written: some gateways have numbers as
+// codes.
 type text string
 
 func (t *text) UnmarshalJSON(b []byte) error {
@@ -118,33 +118,33 @@ func requestID(h http.Header, key string) string {
 	return ""
 }
 
-// clean makes a stranger's text fit for one line of a log: short, printable,
-// and without the key, should someone echo it.
+// clean makes foreign text safe for one line of a log: short, printable, and without
+// the key, in case it is echoed.
 func clean(s, key string) string {
-	const most = 300
+	const maxRunes = 300
 	if key != "" {
 		s = strings.ReplaceAll(s, key, "REDACTED")
 	}
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool {
 		return unicode.IsSpace(r) || !unicode.IsPrint(r)
 	}), " ")
-	if runes := []rune(s); len(runes) > most {
-		s = string(runes[:most]) + " [...]"
+	if runes := []rune(s); len(runes) > maxRunes {
+		s = string(runes[:maxRunes]) + " [...]"
 	}
 	return s
 }
 
-// AuthRefused reports whether err is the service refusing the key.
+// AuthRefused reports whether err says that the service refused the key.
 func AuthRefused(err error) bool {
 	var e *ServiceError
 	return errors.As(err, &e) && e.AuthRefused()
 }
 
-// PageError is a page that could not be had or read.
+// PageError says that a page could not be fetched or decoded.
 type PageError struct {
 	Project, Iteration schema.ID
 	Page               int // from 0
-	Skip               int // the first image asked for
+	Skip               int // the first image requested
 	Err                error
 }
 
@@ -154,12 +154,12 @@ func (e *PageError) Error() string {
 
 func (e *PageError) Unwrap() error { return e.Err }
 
-// IncompleteError is a listing that did not add up: what was read is not every
-// image once, most likely because the project changed meanwhile. Reading again
+// IncompleteError says that a listing was inconsistent: it did not have every image
+// exactly once, most likely because the project changed meanwhile. Reading it again
 // may help.
 type IncompleteError struct {
 	Project, Iteration schema.ID
-	Page               int // the page at which it was seen, from 0; -1 after the last
+	Page               int // where it was noticed, from 0; -1 after the last page
 	What               string
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// call is what the log says of a request, whichever try it is.
+// call describes a request in the log, the same for all of its tries.
 type call struct {
 	attrs   []slog.Attr
 	attempt int // tries so far
@@ -20,8 +20,8 @@ type call struct {
 
 type callKey struct{}
 
-// withCall notes what a request is about: its path names project and iteration,
-// its query the page.
+// withCall records in ctx what a request is about: the path names project and
+// iteration, the query the page.
 func withCall(ctx context.Context, query url.Values, path []string) context.Context {
 	c := &call{attrs: []slog.Attr{slog.String("operation", operation(path))}}
 	for i, part := range path[:len(path)-1] {
@@ -38,7 +38,7 @@ func withCall(ctx context.Context, query url.Values, path []string) context.Cont
 	return context.WithValue(ctx, callKey{}, c)
 }
 
-// operation is the last word of a path that is no id.
+// operation returns the last element of a path that is not an id.
 func operation(path []string) string {
 	last := len(path) - 1
 	if last > 0 && (path[last-1] == "projects" || path[last-1] == "iterations") {
@@ -47,14 +47,13 @@ func operation(path []string) string {
 	return path[last]
 }
 
-// requestLog logs every try: those that succeed for who looks closely, the
-// others for everyone.
+// requestLog logs every try: successful ones at debug level, failed ones at info.
 type requestLog struct {
 	log *slog.Logger
-	key string // which a stranger's words could repeat
+	key string // never logged, even if an answer repeats it
 }
 
-// Do sends the request on. It is inside of the retries and of the wait for a turn.
+// Do logs one try. It runs inside the retries, after the wait for the rate limit.
 func (l requestLog) Do(req *policy.Request) (*http.Response, error) {
 	ctx := req.Raw().Context()
 	c, ok := ctx.Value(callKey{}).(*call)

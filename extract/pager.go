@@ -11,70 +11,66 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// PageSize is how many images are asked for at once, the most the service gives.
+// PageSize is the number of images requested at once, the service's maximum.
 const PageSize = 256
 
-// stride is from where to where two pages begin: each begins with the image the
-// one before ends with. The service gives no snapshot, and where an image is
-// removed and another added between two pages, all counts agree and an image is
-// missing; but then the pages do not meet.
+// stride is the distance between two pages: each begins with the last image of the
+// one before. The service has no snapshots. If an image is removed and another added
+// between two requests, an image is missed though all counts agree; the overlap
+// reveals that.
 const stride = PageSize - 1
 
-// maxTags is how many tag ids one request may carry.
+// maxTags is the service's maximum of tag ids per request.
 const maxTags = 20
 
-// pageTries is how often a page is fetched in all before what its decoder says
-// of it counts. A body that was cut by a proxy looks like a success to HTTP.
+// pageTries is how often a page that cannot be decoded is fetched. A body that was cut
+// off by a proxy looks like a success to HTTP.
 const pageTries = 3
 
-// Listing is what to read: every image of an iteration, or those that have any
-// of the tags.
+// Listing selects images: all of an iteration, or those that have any of the tags.
 type Listing struct {
 	Project, Iteration schema.ID
 	Tags               []schema.ID // none: every image
-	Concurrency        int         // pages in flight at most; default 4
+	Concurrency        int         // pages fetched at once; default 4
 
-	// Counted, if set, is what Count has just said; else it is asked for. Not for
+	// Counted, if set, is a recent result of Count, which saves a request. Not for
 	// more than 20 tags.
 	Counted *int
 
-	// Planned, if set, is told before the first page of each group of tags how
-	// many images and pages it should have.
+	// Planned, if set, is called before the first page of each group of tags with the
+	// number of images and pages it should have.
 	Planned func(images, pages int)
 
-	// After, if set, is called when all pages were read, while the count is asked
-	// for again.
+	// After, if set, is called after all pages, at the same time as the final count.
 	After func(context.Context) error
 }
 
 // Page is one raw page.
 type Page struct {
 	Number   int    // from 0
-	Skip     int    // the place of its first image
-	Repeated int    // how many images at its beginning are the end of the page before
-	Body     []byte // until it is decoded
+	Skip     int    // the index of its first image
+	Repeated int    // number of its first images that are the last of the page before
+	Body     []byte // valid until it is decoded
 
-	// Known reports whether an earlier group of tags already had an image. It
-	// is nil while there is none.
+	// Known reports whether an earlier group of tags had an image. It is nil for the
+	// first group.
 	Known func(schema.ID) bool
 }
 
-// Decoded is what the caller makes of a page.
+// Decoded is a page as decoded by the caller.
 type Decoded interface {
-	ImageIDs() []schema.ID // all images of the page, the repeated and known ones too
-	Release()              // called for pages that are never delivered
+	ImageIDs() []schema.ID // all images of the page, including repeated and known ones
+	Release()              // called for pages that are not delivered
 }
 
-// Read fetches every page of a listing, at most Concurrency at once, has each
-// decoded by its worker, and delivers the results in page order, one at a time.
-// At most twice as many pages as are in flight wait for their turn, so memory
-// does not grow with the iteration. decode is called concurrently.
+// Read fetches every page of a listing, at most Concurrency at once, decodes them
+// concurrently, and delivers the results in page order, one at a time. At most twice
+// Concurrency pages are held, so memory does not grow with the iteration.
 //
-// It returns the number of distinct images. It succeeds only if that equals
-// the rows listed, and the service's count before and after; if something does
-// not add up, the error is an [*IncompleteError], and what was delivered must
-// be thrown away. Every error names project and iteration, and an error of a
-// page also the page.
+// It returns the number of distinct images, which equals the number of images listed
+// and the service's count before and after. Otherwise the error is an
+// [*IncompleteError], and what was delivered must be discarded. Every error names
+// project and iteration, and the page if it concerns one.
 func Read[D Decoded](ctx context.Context, c *Client, l Listing, decode func(Page) (D, error), deliver func(D) error) (int, error) {
 	if l.Concurrency <= 0 {
 		l.Concurrency = 4
@@ -92,15 +88,15 @@ func Read[D Decoded](ctx context.Context, c *Client, l Listing, decode func(Page
 		if err := r.run(ctx); err != nil {
 			return 0, err
 		}
-		for id := range r.seen { // only now: the workers have ended
+		for id := range r.seen { // not earlier: workers read known
 			known[id] = struct{}{}
 		}
 	}
 	return len(known), nil
 }
 
-// Count asks how many images a listing has now, and in how many pages they
-// come. With more than 20 tags an image may be counted more than once.
+// Count returns the number of images of a listing, and of their pages. With more than
+// 20 tags, an image may be counted more than once.
 func (c *Client) Count(ctx context.Context, project, iteration schema.ID, tags []schema.ID) (images, pages int, err error) {
 	for _, group := range tagGroups(tags) {
 		n, err := c.count(ctx, project, iteration, group)
@@ -122,8 +118,8 @@ func pagesOf(images int) int {
 	return 1 + (images-PageSize+stride-1)/stride
 }
 
-// tagGroups splits tags into as many as one request may carry, always in the
-// same way. No tags are one group, of every image.
+// tagGroups splits tags into groups of at most maxTags, independent of their order. No
+// tags result in one empty group, for every image.
 func tagGroups(tags []schema.ID) [][]schema.ID {
 	if len(tags) == 0 {
 		return [][]schema.ID{nil}
@@ -132,7 +128,7 @@ func tagGroups(tags []schema.ID) [][]schema.ID {
 	return slices.Collect(slices.Chunk(slices.Compact(sorted), maxTags))
 }
 
-// reading is the reading of one group of tags.
+// reading reads the images of one group of tags.
 type reading[D Decoded] struct {
 	Listing
 	client  *Client
@@ -141,10 +137,10 @@ type reading[D Decoded] struct {
 	decode  func(Page) (D, error)
 	deliver func(D) error
 
-	before int                    // what the service counted
-	seen   map[schema.ID]struct{} // images listed
-	last   schema.ID              // the last one of the page before
-	full   bool                   // whether that page was
+	before int                    // the service's count before reading
+	seen   map[schema.ID]struct{} // images listed so far
+	last   schema.ID              // the last image of the page before
+	full   bool                   // the page before had PageSize images
 }
 
 func (r *reading[D]) run(ctx context.Context) (err error) {
@@ -153,7 +149,7 @@ func (r *reading[D]) run(ctx context.Context) (err error) {
 	} else if r.before, err = r.client.count(ctx, r.Project, r.Iteration, r.tags); err != nil {
 		return err
 	}
-	r.seen = make(map[schema.ID]struct{}, min(r.before, 1<<20)) // a count can lie
+	r.seen = make(map[schema.ID]struct{}, min(r.before, 1<<20)) // the count may be wrong
 	pages := pagesOf(r.before)
 	if r.Planned != nil {
 		r.Planned(r.before, pages)
@@ -161,7 +157,7 @@ func (r *reading[D]) run(ctx context.Context) (err error) {
 	if err := r.pages(ctx, pages); err != nil {
 		return err
 	}
-	after, err := r.end(ctx)
+	after, err := r.countAgain(ctx)
 	if err != nil {
 		return err
 	}
@@ -171,8 +167,8 @@ func (r *reading[D]) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// end counts again.
-func (r *reading[D]) end(ctx context.Context) (after int, err error) {
+// countAgain counts once more, and calls After.
+func (r *reading[D]) countAgain(ctx context.Context) (after int, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		after, err = r.client.count(ctx, r.Project, r.Iteration, r.tags)
@@ -184,8 +180,8 @@ func (r *reading[D]) end(ctx context.Context) (after int, err error) {
 	return after, group.Wait()
 }
 
-// pages reads the pages that the count calls for, and the one after the last, which
-// must have no new image: a count that is too low would otherwise cut the export short.
+// pages reads the planned pages and one more, which must have no new image: else the
+// count was too low and images would be missed.
 func (r *reading[D]) pages(ctx context.Context, planned int) (err error) {
 	window := 2 * r.Concurrency
 	slots := make([]chan D, window) // page n arrives in slots[n % window]
@@ -197,7 +193,7 @@ func (r *reading[D]) pages(ctx context.Context, planned int) (err error) {
 	workers.SetLimit(r.Concurrency)
 	defer func() {
 		cancel()
-		// A failing worker cancels the rest; its error says why, not theirs.
+		// A failing worker cancels the others: its error is the cause, not theirs.
 		if workErr := workers.Wait(); workErr != nil && (err == nil || isCancel(err)) {
 			err = workErr
 		}
@@ -237,10 +233,10 @@ func isCancel(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// take checks a page's images and hands it on.
+// take checks a page's images and delivers it.
 func (r *reading[D]) take(page D, number, planned int) error {
 	ids, err := r.fresh(page, number)
-	if number == planned { // it has none, or there is an error
+	if number == planned { // without images, or with an error
 		page.Release()
 		return err
 	}
@@ -260,17 +256,16 @@ func (r *reading[D]) take(page D, number, planned int) error {
 	return r.deliver(page)
 }
 
-// fresh returns the images of a page that the page before does not have, once
-// it is sure that the two meet.
+// fresh checks that a page overlaps with the page before, and returns its new images.
 func (r *reading[D]) fresh(page D, number int) ([]schema.ID, error) {
 	ids := page.ImageIDs()
 	if len(ids) > PageSize {
-		return nil, r.incomplete(number, "it lists %d images, %d were asked for", len(ids), PageSize)
+		return nil, r.incomplete(number, "it lists %d images, %d were requested", len(ids), PageSize)
 	}
 	full := len(ids) == PageSize
 	if number > 0 && r.full {
 		if len(ids) == 0 || ids[0] != r.last {
-			return nil, r.incomplete(number, "it does not begin with image %s, with which the page before ends: images were added or removed meanwhile", r.last)
+			return nil, r.incomplete(number, "it does not begin with image %s, the last of the page before: images were added or removed meanwhile", r.last)
 		}
 		ids = ids[1:]
 	} else if number > 0 && len(ids) > 0 {

@@ -11,14 +11,14 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Statuses of an iteration whose training has ended. The service's status is a
-// free string; New and Training were seen too.
+// Statuses of an iteration whose training has ended. New and Training occur too, and
+// the API limits them to no list.
 const (
 	Completed = "Completed"
 	Failed    = "Failed"
 )
 
-// MaxIterations is how many iterations the service keeps of a project.
+// MaxIterations is the number of iterations that the service keeps of a project.
 const MaxIterations = 20
 
 // Time is a time of the service, to the microsecond; see [schema.ParseTime].
@@ -40,8 +40,8 @@ type Project struct {
 	Name string    `json:"name"`
 }
 
-// Iteration is one training of a project. A nil field is one that the service
-// gave as null or not at all.
+// Iteration is one training of a project. Fields that the service omits or sets to
+// null are nil.
 type Iteration struct {
 	ID                 schema.ID  `json:"id"`
 	Name               string     `json:"name"`
@@ -64,7 +64,7 @@ type Tag struct {
 	ImageCount *int32    `json:"imageCount"`
 }
 
-// Performance is the service's own judgement of an iteration at two thresholds.
+// Performance is the service's own evaluation of an iteration at given thresholds.
 type Performance struct {
 	Precision        *float64         `json:"precision"`
 	Recall           *float64         `json:"recall"`
@@ -72,7 +72,7 @@ type Performance struct {
 	Tags             []TagPerformance `json:"perTagPerformance"`
 }
 
-// TagPerformance is its judgement of one tag.
+// TagPerformance is the service's own evaluation of one tag.
 type TagPerformance struct {
 	ID                    schema.ID `json:"id"`
 	Name                  *string   `json:"name"`
@@ -141,7 +141,7 @@ func (c *Client) Iteration(ctx context.Context, project, iteration schema.ID) (I
 	return i, nil
 }
 
-// Tags reads the tags an iteration was trained on (GetTags).
+// Tags reads the tags an iteration was trained on, in no particular order (GetTags).
 func (c *Client) Tags(ctx context.Context, project, iteration schema.ID) ([]Tag, error) {
 	var list []Tag
 	err := c.getJSON(ctx, &list, url.Values{"iterationId": {iteration.String()}}, "projects", project.String(), "tags")
@@ -154,9 +154,9 @@ func (c *Client) Tags(ctx context.Context, project, iteration schema.ID) ([]Tag,
 	return list, nil
 }
 
-// Performance reads the service's own figures (GetIterationPerformance). threshold is
-// the probability from which a prediction counts, overlap the intersection over
-// union from which a box counts as found.
+// Performance reads the service's own evaluation (GetIterationPerformance). threshold
+// is the minimum probability of predictions that count, overlap the minimum
+// intersection over union of boxes that match.
 func (c *Client) Performance(ctx context.Context, project, iteration schema.ID, threshold, overlap float64) (Performance, error) {
 	var p Performance
 	query := url.Values{
@@ -173,8 +173,8 @@ func (c *Client) Performance(ctx context.Context, project, iteration schema.ID, 
 	return p, nil
 }
 
-// count asks how many images of the iteration have any of the tags; no tags
-// means every image (GetImagePerformanceCount).
+// count returns how many images of the iteration have any of the tags, or how many
+// there are if there are no tags (GetImagePerformanceCount).
 func (c *Client) count(ctx context.Context, project, iteration schema.ID, tags []schema.ID) (int, error) {
 	var n *int32
 	err := c.getJSON(ctx, &n, tagQuery(tags), "projects", project.String(), "iterations", iteration.String(), "performance", "images", "count")

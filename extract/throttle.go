@@ -16,37 +16,36 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// throttle is the one place that decides when a request may leave. It sits
-// inside the retries, so that those count too, and a 429 to one worker holds
-// all of them back.
+// throttle decides when a request is sent. It runs inside the retries, so that they
+// count too, and a 429 to one worker delays all of them.
 //
-// It adapts: a 429 halves the rate of all workers, and answers that are well let
-// it climb back, to what the user allowed and no further.
+// A 429 also halves the rate of all workers. Successful answers raise it again, up to
+// the limit that the user set.
 type throttle struct {
 	limiter *rate.Limiter
 	allowed rate.Limit    // by the user
-	timeout time.Duration // of one try, its body included; waiting for a turn does not count
-	longest time.Duration // the longest wait the service may ask for
+	timeout time.Duration // of one try including its body, but not the wait before it
+	maxWait time.Duration // that the service may request
 
 	requests  atomic.Int64
 	throttled atomic.Int64
-	waited    atomic.Int64 // nanoseconds that 429 answers made all workers wait
+	waited    atomic.Int64 // nanoseconds, because of 429 answers
 
 	mu    sync.Mutex
-	until time.Time // nothing leaves before
+	until time.Time // nothing is sent before
 	cut   time.Time // when the rate was last halved
 }
 
 // How the rate adapts.
 const (
-	cutApart = time.Second // 429 answers closer than this are of one burst, and halve the rate once
-	leastCut = 16          // the rate never falls below this part of what is allowed
-	climb    = 40          // so many good answers bring it back from nothing
+	burst      = time.Second // the 429 answers within this time halve the rate once
+	maxCut     = 16          // the rate never falls below this fraction of the allowed rate
+	climbSteps = 40          // successful answers until the allowed rate is reached from zero
 )
 
 var _ policy.Policy = (*throttle)(nil)
 
-// Do waits for its turn, sends, and makes a 429 everyone's business.
+// Do waits for its turn and sends the request. It slows all workers down after a 429.
 func (t *throttle) Do(req *policy.Request) (*http.Response, error) {
 	ctx := req.Raw().Context()
 	if err := t.wait(ctx); err != nil {
@@ -75,18 +74,18 @@ func (t *throttle) Do(req *policy.Request) (*http.Response, error) {
 func (t *throttle) slowDown(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now.Sub(t.cut) < cutApart {
+	if now.Sub(t.cut) < burst {
 		return
 	}
 	t.cut = now
-	t.limiter.SetLimitAt(now, max(t.limiter.Limit()/2, t.allowed/leastCut))
+	t.limiter.SetLimitAt(now, max(t.limiter.Limit()/2, t.allowed/maxCut))
 }
 
 func (t *throttle) speedUp() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if limit := t.limiter.Limit(); limit < t.allowed {
-		t.limiter.SetLimit(min(limit+t.allowed/climb, t.allowed))
+		t.limiter.SetLimit(min(limit+t.allowed/climbSteps, t.allowed))
 	}
 }
 
@@ -109,28 +108,28 @@ func (t *throttle) wait(ctx context.Context) error {
 	return t.limiter.Wait(ctx)
 }
 
-// pause holds everyone back for as long as a 429 asks: by its header, else by
-// its text. The retry policy reads only headers, so the text's seconds are
-// written into one for it; without either, it backs off by itself.
+// pause delays all workers for as long as a 429 requests, in its header or else in its
+// text. The retry policy reads only the header, which is therefore set from the text.
+// Without either, the retry policy backs off on its own.
 func (t *throttle) pause(resp *http.Response) {
-	asked := headerSeconds(resp.Header.Get("Retry-After"))
-	if asked <= 0 {
+	requested := headerSeconds(resp.Header.Get("Retry-After"))
+	if requested <= 0 {
 		body, err := runtime.Payload(resp) // already read and buffered by the pipeline
 		if err != nil {
 			return
 		}
-		if asked = textSeconds(body); asked <= 0 {
+		if requested = textSeconds(body); requested <= 0 {
 			return
 		}
-		resp.Header.Set("Retry-After", strconv.Itoa(int(asked/time.Second)))
+		resp.Header.Set("Retry-After", strconv.Itoa(int(requested/time.Second)))
 	}
-	if asked > t.longest {
+	if requested > t.maxWait {
 		return // the retry policy gives up on it
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	until := now.Add(asked)
+	until := now.Add(requested)
 	if until.After(t.until) {
 		if t.until.After(now) {
 			now = t.until

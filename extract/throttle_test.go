@@ -49,10 +49,10 @@ func TestClientAdapts(t *testing.T) {
 	if _, err := client.Iterations(t.Context(), projectID); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := client.throttle.limiter.Limit(), allowed/2+allowed/climb; got != want {
+	if got, want := client.throttle.limiter.Limit(), allowed/2+allowed/climbSteps; got != want {
 		t.Errorf("%v requests a second after a refusal and a good answer, want %v", got, want)
 	}
-	for range climb {
+	for range climbSteps {
 		if _, err := client.Iterations(t.Context(), projectID); err != nil {
 			t.Fatal(err)
 		}

@@ -11,15 +11,15 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// What an answer may hold. Of a page, Options say it.
+// Limits of answers in bytes. That of a page is an option.
 const (
-	maxAnswer  = 16 << 20 // any other answer; a list of 500 tags is about 200 KiB
-	maxFailure = 64 << 10 // of an answer other than success only the beginning is of use
+	maxAnswer  = 16 << 20 // of all but pages; a list of 500 tags has about 200 KiB
+	maxFailure = 64 << 10 // of an error, which is cut off there
 	maxHeader  = 1 << 20
 )
 
-// transport sends requests. It never follows a redirect, so that the key stays
-// with the endpoint, and never reads more than an answer may hold.
+// transport sends requests. It never follows a redirect, so that the key only reaches
+// the endpoint, and limits the size of answers.
 type transport struct {
 	client    *http.Client
 	userAgent string
@@ -39,9 +39,8 @@ func newTransport(userAgent string, maxPage int64, pages *buffers) *transport {
 	}}
 }
 
-// Do sends one request. The answer to one for a page is read to its end here, into
-// a buffer that is used again, so that the pipeline does not read it into one that
-// grows with it.
+// Do sends one request. It reads pages to their end into reused buffers, so that the
+// pipeline does not allocate for each.
 func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	if t.userAgent != "" {
 		req.Header.Set("User-Agent", t.userAgent)
@@ -53,12 +52,12 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	body := &boundedBody{ReadCloser: resp.Body, most: maxAnswer}
+	body := &boundedBody{ReadCloser: resp.Body, limit: maxAnswer}
 	switch {
 	case resp.StatusCode >= http.StatusMultipleChoices:
-		body.most, body.cut = maxFailure, true
+		body.limit, body.cut = maxFailure, true
 	case isPage(req):
-		body.most = t.maxPage
+		body.limit = t.maxPage
 	}
 	resp.Body = body
 	if isPage(req) {
@@ -72,38 +71,37 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 
 func isPage(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, "/performance/images") }
 
-// certificateError is not worth a retry.
+// certificateError is not retried.
 type certificateError struct{ err error }
 
 func (e *certificateError) Error() string {
-	return e.err.Error() + "; check --endpoint or, if a proxy on the way looks into the traffic, name its certificate in SSL_CERT_FILE"
+	return e.err.Error() + "; check --endpoint or, if a proxy inspects the traffic, name its certificate in SSL_CERT_FILE"
 }
 func (e *certificateError) Unwrap() error { return e.err }
 func (*certificateError) NonRetriable()   {}
 
-// boundedBody ends a body that is too long: with an error or, where its beginning
-// is enough, as if that were all.
+// boundedBody fails if a body is longer than the limit or, with cut, ends it there.
 type boundedBody struct {
 	io.ReadCloser
-	read, most int64
-	cut        bool
+	read, limit int64
+	cut         bool
 }
 
-// tooLargeError is not worth a retry: the next answer would be as large.
-type tooLargeError struct{ most int64 }
+// tooLargeError is not retried: the next answer would be as large.
+type tooLargeError struct{ limit int64 }
 
 func (e tooLargeError) Error() string {
-	return fmt.Sprintf("the answer is larger than %d MiB; if the service means it, raise --max-page", e.most>>20)
+	return fmt.Sprintf("the answer is larger than %d MiB; if that is right, raise --max-page", e.limit>>20)
 }
 func (tooLargeError) NonRetriable() {}
 
 func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.cut && b.read >= b.most {
+	if b.cut && b.read >= b.limit {
 		return 0, io.EOF
 	}
 	n, err := b.ReadCloser.Read(p)
-	if b.read += int64(n); b.read > b.most && !b.cut {
-		return 0, tooLargeError{b.most}
+	if b.read += int64(n); b.read > b.limit && !b.cut {
+		return 0, tooLargeError{b.limit}
 	}
 	return n, err
 }

@@ -9,13 +9,14 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Choice is which projects of a resource are wanted. The zero value wants all.
+// Choice selects projects of a resource. The zero value selects all.
 type Choice struct {
-	IDs     []schema.ID // these, if there are any
-	Include []string    // patterns of [path.Match] for the name; one has to match, if there are any
-	Exclude []string    // none of these may
+	IDs     []schema.ID // if not empty, only these
+	Include []string    // patterns of [path.Match]; if not empty, one must match the name
+	Exclude []string    // none of these patterns may match the name
 
-	// Shared is that the ids were asked of several resources: each has to be in one.
+	// Shared means that several resources have the same IDs, each of which must be in
+	// one of them.
 	Shared bool
 }
 
@@ -31,12 +32,12 @@ func (c Choice) Validate() error {
 
 func (c Choice) all() bool { return len(c.IDs)+len(c.Include)+len(c.Exclude) == 0 }
 
-// choose returns the projects that are wanted, in the service's order, and the ids
-// that are wanted and not listed.
-func (c Choice) choose(listed []extract.Project) (chosen []extract.Project, gone []schema.ID) {
+// choose returns the chosen projects, in the service's order, and the IDs that are
+// not listed.
+func (c Choice) choose(listed []extract.Project) (chosen []extract.Project, missing []schema.ID) {
 	for _, id := range c.IDs {
 		if !slices.ContainsFunc(listed, func(p extract.Project) bool { return p.ID == id }) {
-			gone = append(gone, id)
+			missing = append(missing, id)
 		}
 	}
 	for _, p := range listed {
@@ -44,16 +45,16 @@ func (c Choice) choose(listed []extract.Project) (chosen []extract.Project, gone
 			chosen = append(chosen, p)
 		}
 	}
-	return chosen, gone
+	return chosen, missing
 }
 
-// has reports whether the ids want a project, and hasName whether the patterns do.
+// has reports whether the IDs allow a project, and hasName whether the patterns do.
 func (c Choice) has(id schema.ID) bool { return len(c.IDs) == 0 || slices.Contains(c.IDs, id) }
 
 func (c Choice) hasName(name string) bool {
 	matches := func(pattern string) bool {
 		ok, err := path.Match(pattern, name)
-		return err == nil && ok // Validate has refused broken ones
+		return err == nil && ok // Validate refuses invalid patterns
 	}
 	return (len(c.Include) == 0 || slices.ContainsFunc(c.Include, matches)) && !slices.ContainsFunc(c.Exclude, matches)
 }

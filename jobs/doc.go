@@ -1,3 +1,3 @@
-// Package jobs is what is run: it composes extract, transform and load. One
-// iteration is exported by [Export]; the flow stands there from top to bottom.
+// Package jobs composes extract, transform and load. [Export] exports one
+// iteration; read it first. [Nightly] and [Listen] export many.
 package jobs

@@ -10,17 +10,14 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// How long another run is waited for, and how long the pauses between two looks
-// become. It has read its pages, and puts at most six objects, before each of which
-// a folder may wait for readers.
+// The other run has read its pages already, and has at most six objects to put.
 const (
-	elsewhereWait  = 5 * time.Minute
-	elsewherePause = 5 * time.Second
+	elsewhereTimeout  = 5 * time.Minute
+	elsewhereMaxPause = 5 * time.Second
 )
 
-// CommittedElsewhere returns what another run, whose meeting ended the export of a request,
-// has committed: the iteration as the service has it. Its second result is false if
-// that run did not, or the request asked for something else. It waits for the run.
+// CommittedElsewhere is for an export that failed with [load.ErrConflict]: it waits
+// for the other run, and returns its export if that is what the request asked for.
 func CommittedElsewhere(ctx context.Context, client *extract.Client, s load.Store, r Request) (load.Export, bool) {
 	r.setDefaults()
 	if len(r.Tags) > 0 || r.Force {
@@ -28,7 +25,7 @@ func CommittedElsewhere(ctx context.Context, client *extract.Client, s load.Stor
 	}
 	it, err := find(ctx, client, r)
 	if err != nil {
-		r.Log.Warn("looking for what another run exports", "project", r.Project, "error", err)
+		r.Log.Warn("looking for the export of another run", "project", r.Project, "error", err)
 		return load.Export{}, false
 	}
 	e := committedElsewhere(ctx, s, r.Project, it, r.Log)
@@ -49,15 +46,15 @@ func find(ctx context.Context, client *extract.Client, r Request) (extract.Itera
 	return client.Iteration(ctx, r.Project, id)
 }
 
-// committedElsewhere waits until another run, which an export has met, has committed; it may
-// have put no more than the images yet. It returns nil if that brings the iteration
-// not to where the service has it.
+// committedElsewhere waits until another run has committed an iteration, of which it
+// may have put only the images so far. It returns nil if the result differs from
+// what the service has.
 func committedElsewhere(ctx context.Context, s load.Store, project schema.ID, it extract.Iteration, log *slog.Logger) *load.Export {
 	log = log.With("project", project, "iteration", it.ID)
-	log.Info("another run exports the iteration; waiting for it to end")
-	ctx, cancel := context.WithTimeout(ctx, elsewhereWait)
+	log.Info("another run exports the iteration; waiting for it")
+	ctx, cancel := context.WithTimeout(ctx, elsewhereTimeout)
 	defer cancel()
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, elsewherePause) {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, elsewhereMaxPause) {
 		h, held, err := load.ReadIteration(ctx, s, project, it.ID)
 		switch {
 		case err == nil && held && h.Whole && current(it, h):
@@ -65,7 +62,7 @@ func committedElsewhere(ctx context.Context, s load.Store, project schema.ID, it
 		case err == nil && held && h.Whole:
 			return nil
 		case err != nil && ctx.Err() == nil:
-			log.Warn("looking for what another run exports", "error", err)
+			log.Warn("looking for the export of another run", "error", err)
 		}
 		if sleep(ctx, pause) != nil {
 			return nil

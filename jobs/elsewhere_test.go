@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cvexport/cvexport/internal/azurite"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
@@ -46,27 +45,27 @@ func (s *held) Put(ctx context.Context, key string, src load.Source, old string)
 	return s.Store.Put(ctx, key, src, old)
 }
 
-// told closes a channel when something is logged.
-type told struct {
+// logWatch closes a channel when a text is logged.
+type logWatch struct {
 	slog.Handler
 	text string
-	said chan struct{}
+	seen chan struct{}
 	once *sync.Once
 }
 
-func (h told) Handle(_ context.Context, r slog.Record) error {
+func (h logWatch) Handle(_ context.Context, r slog.Record) error {
 	if strings.Contains(r.Message, h.text) {
-		h.once.Do(func() { close(h.said) })
+		h.once.Do(func() { close(h.seen) })
 	}
 	return nil
 }
-func (h told) Enabled(context.Context, slog.Level) bool { return true }
-func (h told) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h logWatch) Enabled(context.Context, slog.Level) bool { return true }
+func (h logWatch) WithAttrs([]slog.Attr) slog.Handler       { return h }
 
 // A nightly run or a listener that meets another run while that is still putting
 // its tables waits for its commit, and then has nothing to do.
 func TestAnotherRunIsWaitedFor(t *testing.T) {
-	server := azurite.Start(t)
+	server := startQueues(t).Server
 	for name, run := range map[string]func(*testing.T, *bench, *slog.Logger) map[Outcome]int{
 		"nightly": func(t *testing.T, b *bench, log *slog.Logger) map[Outcome]int {
 			return outcomes(b.nightly(t, Choice{}, NightlyOptions{Log: log}))
@@ -103,7 +102,7 @@ func TestAnotherRunIsWaitedFor(t *testing.T) {
 			other := *b
 			gate := &held{Store: b.store, reached: make(chan struct{}), release: make(chan struct{})}
 			other.store = gate
-			log := slog.New(told{text: "another run exports the iteration", said: gate.release, once: &sync.Once{}})
+			log := slog.New(logWatch{text: "another run exports the iteration", seen: gate.release, once: &sync.Once{}})
 			ended := make(chan error)
 			b.store = &overtaken{Store: b.store, other: func() {
 				go func() {
@@ -124,11 +123,85 @@ func TestAnotherRunIsWaitedFor(t *testing.T) {
 	}
 }
 
+// afterStat is a store that calls a hook after its n-th Stat.
+type afterStat struct {
+	load.Store
+	n    int
+	hook func()
+}
+
+func (s *afterStat) Stat(ctx context.Context, key string) (load.Object, error) {
+	obj, err := s.Store.Stat(ctx, key)
+	if s.n--; s.n == 0 {
+		s.hook()
+	}
+	return obj, err
+}
+
+// An iteration that another run commits at whatever moment before this one does is
+// not exported again.
+func TestCommittedByAnotherRunMeanwhile(t *testing.T) {
+	server := startQueues(t).Server
+	for name, run := range map[string]func(*testing.T, *bench) map[Outcome]int{
+		"nightly": func(t *testing.T, b *bench) map[Outcome]int {
+			return outcomes(b.nightly(t, Choice{}, NightlyOptions{}))
+		},
+		"listener": func(t *testing.T, b *bench) map[Outcome]int {
+			m := newMailbox(t, server)
+			m.send(t, trained(b, 0, 0))
+			counts, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true})
+			if err != nil {
+				t.Error(err)
+			}
+			return counts
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stride := 1
+			if testing.Short() {
+				stride = 4
+			}
+			seen := map[Outcome]int{}
+			for n := 1; seen[Exported] == 0; n += stride {
+				b := newBench(t, simulated.Config{Images: 5})
+				other := *b
+				var theirs Result
+				b.store = &afterStat{Store: b.store, n: n, hook: func() {
+					var err error
+					if theirs, err = other.export(t, other.request()); err != nil {
+						t.Errorf("stat %d: %v", n, err)
+					}
+				}}
+				for outcome := range run(t, b) {
+					seen[outcome]++
+				}
+				other.verify(t)
+				if theirs.Export.ExportID.IsZero() { // there are fewer
+					continue
+				}
+				p := b.service.Projects()[0]
+				got, _, err := load.ReadExport(t.Context(), other.store, p.ID, p.Iterations[0].ID)
+				if err != nil || seen[Exported] > 0 || got.ExportID != theirs.Export.ExportID {
+					t.Fatalf("the other run committed after stat %d: outcomes so far %v, the warehouse has export %s, %v", n, seen, got.ExportID, err)
+				}
+			}
+			t.Logf("outcomes %v", seen)
+			if seen[Elsewhere] < 3 || len(seen) < 2 || name == "listener" && seen[Present] == 0 {
+				t.Error("the test shows little")
+			}
+		})
+	}
+}
+
 // A listener and a nightly run over the same iterations at once: neither fails, and
 // no message is left.
 func TestListenerMeetsANightlyRun(t *testing.T) {
-	server := azurite.Start(t)
-	for seed := range uint64(3) {
+	server := startQueues(t).Server
+	seeds := uint64(3)
+	if testing.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
 		b, m := newBench(t, simulated.Config{Seed: seed, Projects: 2, Iterations: 3, Images: 200}), newMailbox(t, server)
 		for p := range 2 {
 			for k := range 3 {

@@ -22,23 +22,23 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Latest names the completed iteration that was trained last.
+// Latest stands for the completed iteration that was trained last.
 const Latest = "latest"
 
-// attempts is how often an iteration is read in all when its images do not add up.
-const attempts = 3
+// maxAttempts limits how often an iteration is read when it changes meanwhile.
+const maxAttempts = 3
 
-// Request is one iteration to export, and how.
+// Request says which iteration to export, and how.
 type Request struct {
 	Project   schema.ID
 	Iteration string   // an id, or Latest
 	Tags      []string // names or ids; none: every image
 
-	Concurrency          int     // pages in flight
-	ProbabilityThreshold float64 // at which the service's own figures are asked for, 0 to 1
-	OverlapThreshold     float64 // the same, for boxes
+	Concurrency          int     // pages fetched at once
+	ProbabilityThreshold float64 // for the service's own figures, 0 to 1
+	OverlapThreshold     float64 // for the service's own figures, 0 to 1
 	KeepSAS              bool    // keep the secrets in image URIs
-	Force                bool    // replace an export that has more images
+	Force                bool    // replace an export even if it has more images
 	SpoolDir             string  // for temporary files; empty: the system's
 	Version              string  // of this program
 
@@ -47,51 +47,83 @@ type Request struct {
 	Memory   memory.Allocator // may be nil
 }
 
-// Progress is told how far an export is. It is called by one goroutine at a time.
+// Progress reports on a running export. Its methods are not called concurrently.
 type Progress interface {
 	Begun(project, iteration schema.ID)
-	Planned(images, pages int) // a listing begins; a filter of many tags has several
-	Delivered(images int)      // one more page is in the spool
-	Restarted()                // what was delivered does not count: it begins again
+	Planned(images, pages int) // a listing starts; a filter of many tags has several
+	Delivered(images int)      // one more page is spooled
+	Restarted()                // the delivered pages are dropped, and reading starts over
 	Publishing()
 }
 
-// Result is what an export did.
+// Result describes a finished export.
 type Result struct {
 	Export   load.Export
-	Replaced *load.Export // the export it replaced, if there was one
+	Replaced *load.Export // nil if there was none
 	Pages    int
 	Attempts int
 	Stats    extract.Stats
-	Unknown  map[string]int // fields of the service that were skipped, by path
+	Unknown  map[string]int // fields of the service's pages that were skipped, by path
 	Elapsed  time.Duration
 }
 
-// ErrRefused marks an export that would lose something, or of an iteration that
-// cannot be exported.
+// ErrRefused marks an export that would lose data, or an iteration that cannot
+// be exported.
 var ErrRefused = errors.New("refused")
 
-// errFewer is the ErrRefused of an export that would hold fewer images.
+// errFewer is the ErrRefused of an export with fewer images than the present one.
 var errFewer = fmt.Errorf("%w: it would lose images", ErrRefused)
 
-// Export copies one iteration into the warehouse: it asks what there is, reads
-// every image into one spool file a table, and publishes these. If it fails, or
-// ctx ends, before the publishing, the warehouse is as it was.
-func Export(ctx context.Context, client *extract.Client, store load.Store, r Request) (_ Result, err error) {
+// Export copies one iteration into the warehouse: it reads every image into one
+// spool file per table, and publishes the files. An export that fails or is
+// cancelled before publishing leaves the warehouse unchanged.
+func Export(ctx context.Context, client *extract.Client, store load.Store, r Request) (Result, error) {
+	_, result, err := export(ctx, client, store, r, false)
+	return result, err
+}
+
+// exportUnlessCurrent exports an iteration unless the warehouse already has it as
+// the service does; the outcome is then Present.
+func exportUnlessCurrent(ctx context.Context, client *extract.Client, store load.Store, r Request) (out IterationResult) {
+	plan, result, err := export(ctx, client, store, r, true)
+	out = IterationResult{Name: plan.Iteration.Name, Status: plan.Iteration.Status}
+	switch {
+	case plan.current:
+		out.Outcome = Present
+	case err == nil:
+		out.Outcome, out.Result = Exported, &result
+	case errors.Is(err, load.ErrConflict) && committedElsewhere(ctx, store, r.Project, plan.Iteration, r.Log) != nil:
+		out.Outcome = Elsewhere
+	case errors.Is(err, errFewer):
+		out.Outcome, out.Err = Kept, err
+	default:
+		out.Outcome, out.Err = Failed, err
+	}
+	return out
+}
+
+func export(ctx context.Context, client *extract.Client, store load.Store, r Request, unlessCurrent bool) (plan Plan, _ Result, err error) {
 	r.setDefaults()
 	ctx, end := telemetry.Span(ctx, "export", tracing.Attribute{Key: "project", Value: r.Project.String()}, tracing.Attribute{Key: "iteration", Value: r.Iteration})
 	defer func() { end(err) }()
 	started, before := time.Now(), client.Stats()
-	plan, err := Prepare(ctx, client, store, r)
-	if err != nil {
-		return Result{}, err
+	if plan, err = Prepare(ctx, client, store, r); err != nil {
+		return plan, Result{}, err
+	}
+	if unlessCurrent {
+		// Compare after Prepare has read what Publish will expect to replace: a run that
+		// commits before this comparison is seen here, one that commits later is a conflict.
+		committed, found, err := load.ReadIteration(ctx, store, r.Project, plan.Iteration.ID)
+		if plan.current = found && current(plan.Iteration, committed); err != nil || plan.current {
+			return plan, Result{}, err
+		}
 	}
 	if plan.Refusal != nil && !r.Force {
-		return Result{}, plan.Refusal
+		return plan, Result{}, plan.Refusal
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return Result{}, fmt.Errorf("making an export id: %w", err)
+		return plan, Result{}, fmt.Errorf("making an export id: %w", err)
 	}
 	exportID := schema.ID(id)
 	r.Progress.Begun(r.Project, plan.Iteration.ID)
@@ -112,24 +144,23 @@ func Export(ctx context.Context, client *extract.Client, store load.Store, r Req
 		defer read.close()
 	}
 	if err != nil {
-		return Result{}, err
+		return plan, Result{}, err
 	}
 	if err := plan.checkImages(int64(read.images), r.Force); err != nil {
-		return Result{}, err
+		return plan, Result{}, err
 	}
 	tables, err := read.finish(tagPerformances(r.Memory, exportID, performance, plan.IterationTags))
 	if err != nil {
-		return Result{}, err
+		return plan, Result{}, err
 	}
 
 	r.Progress.Publishing()
-	e := plan.export(exportID, client, performance, r, started)
-	committed, err := load.Publish(ctx, store, e, tables, plan.Prior)
+	committed, err := load.Publish(ctx, store, plan.record(exportID, client, performance, r, started), tables, plan.Prior)
 	if err != nil {
-		return Result{}, err
+		return plan, Result{}, err
 	}
 	r.Log.Info("exported", "project", r.Project, "iteration", plan.Iteration.ID, "export", exportID, "images", committed.Images, "duration", time.Since(started))
-	return Result{
+	return plan, Result{
 		Export: committed, Replaced: plan.Prior.Export(), Pages: read.pages, Attempts: read.attempts,
 		Stats: client.Stats().Sub(before), Unknown: read.unknown, Elapsed: time.Since(started),
 	}, nil
@@ -155,42 +186,45 @@ func (silent) Delivered(int)              {}
 func (silent) Restarted()                 {}
 func (silent) Publishing()                {}
 
-// Plan is what an export would read and write.
+// Plan describes what an export would read and replace.
 type Plan struct {
 	Project       extract.Project
 	Iteration     extract.Iteration
-	IterationTags []extract.Tag // all of the iteration's
-	Filter        []extract.Tag // those asked for; none: every image
+	IterationTags []extract.Tag // all tags of the iteration
+	Filter        []extract.Tag // the requested tags; none: every image
 	Prior         load.Prior
-	Images, Pages int   // what there is to read now; with many tags an image may be counted twice
-	Refusal       error // why it would not be done without force; nil if it would
+	Images, Pages int   // to read; with more tags than one request takes, an image may be counted twice
+	Refusal       error // why the export needs Force; nil if it does not
+
+	current bool // the warehouse has the iteration as the service does, and nothing was exported
 }
 
-// Prepare asks the service and the warehouse what there is. It changes nothing.
+// Prepare plans an export. It changes nothing. With an error, the plan holds what
+// could be read.
 func Prepare(ctx context.Context, client *extract.Client, store load.Store, r Request) (p Plan, err error) {
 	r.setDefaults()
-	if p, err = ask(ctx, client, store, r); err != nil {
-		return Plan{}, err
+	if p, err = readPlan(ctx, client, store, r); err != nil {
+		return p, err
 	}
 	if prior := p.Prior.Export(); prior != nil && len(prior.TagFilter) == 0 && len(p.Filter) > 0 {
-		p.Refusal = fmt.Errorf("iteration %s of project %s is exported with all its %d images, and this export would keep only those with %d of its tags: leave --tag out, or replace it with --force: %w",
+		p.Refusal = fmt.Errorf("iteration %s of project %s is exported with all its %d images, and this export would keep only those with %d of its tags: omit --tag, or replace it with --force: %w",
 			p.Iteration.ID, r.Project, prior.Images, len(p.Filter), ErrRefused)
 	}
 	if err := p.Prior.Damaged(); err != nil {
-		p.Refusal = fmt.Errorf("what is exported of iteration %s of project %s is not known, and could be more than there is now: %w; replace it with --force: %w",
+		p.Refusal = fmt.Errorf("the present export of iteration %s of project %s cannot be read, and might have more images than the service has now: %w; replace it with --force: %w",
 			p.Iteration.ID, r.Project, err, ErrRefused)
 	}
-	if p.Refusal == nil && len(p.Filter) <= 1 { // with several groups of tags the count says too much
+	if p.Refusal == nil && len(p.Filter) <= 1 { // several groups of tags may count an image twice
 		p.Refusal = p.checkImages(int64(p.Images), false)
 	}
 	return p, nil
 }
 
-// ask asks for what a plan needs all at once: with a service that takes its time,
-// one question after the other is most of a small export. Of what went wrong, it
-// tells what would have been asked for first.
-func ask(ctx context.Context, client *extract.Client, store load.Store, r Request) (p Plan, err error) {
-	var ofProject, ofIteration, ofTags, ofCount, ofPrior error
+// readPlan makes the requests of a plan concurrently: one after another they would
+// take most of the time of a small export. If several fail, the error is that of
+// the first in a fixed order.
+func readPlan(ctx context.Context, client *extract.Client, store load.Store, r Request) (p Plan, err error) {
+	var projectErr, iterationErr, tagsErr, countErr, priorErr error
 	id, err := schema.ParseID(r.Iteration)
 	if r.Iteration == Latest {
 		p.Iteration, err = findLatest(ctx, client, r.Project)
@@ -199,37 +233,37 @@ func ask(ctx context.Context, client *extract.Client, store load.Store, r Reques
 		err = fmt.Errorf("iteration: %w", err)
 	}
 	if err != nil {
-		return Plan{}, err
+		return p, err
 	}
-	var questions sync.WaitGroup
-	questions.Go(func() { p.Project, ofProject = client.Project(ctx, r.Project) })
+	var requests sync.WaitGroup
+	requests.Go(func() { p.Project, projectErr = client.Project(ctx, r.Project) })
 	if r.Iteration != Latest {
-		questions.Go(func() { p.Iteration, ofIteration = client.Iteration(ctx, r.Project, id) })
+		requests.Go(func() { p.Iteration, iterationErr = client.Iteration(ctx, r.Project, id) })
 	}
-	questions.Go(func() { p.IterationTags, ofTags = client.Tags(ctx, r.Project, id) })
-	questions.Go(func() { p.Prior, ofPrior = load.ReadPrior(ctx, store, r.Project, id) })
-	if len(r.Tags) == 0 { // else the tags say what to count
-		questions.Go(func() { p.Images, p.Pages, ofCount = client.Count(ctx, r.Project, id, nil) })
+	requests.Go(func() { p.IterationTags, tagsErr = client.Tags(ctx, r.Project, id) })
+	requests.Go(func() { p.Prior, priorErr = load.ReadPrior(ctx, store, r.Project, id) })
+	if len(r.Tags) == 0 { // else counted below, once the tags are known
+		requests.Go(func() { p.Images, p.Pages, countErr = client.Count(ctx, r.Project, id, nil) })
 	}
-	questions.Wait()
+	requests.Wait()
 	switch {
-	case ofProject != nil:
-		return Plan{}, ofProject
-	case ofIteration != nil:
-		return Plan{}, ofIteration
+	case projectErr != nil:
+		return p, projectErr
+	case iterationErr != nil:
+		return p, iterationErr
 	case p.Iteration.Status != extract.Completed:
-		return Plan{}, fmt.Errorf("iteration %s (%s) of project %s is %q, not %s, so it has no results to export: wait until its training has ended: %w",
+		return p, fmt.Errorf("iteration %s (%s) of project %s is %q, not %s, so it has no results to export: wait until its training has ended: %w",
 			id, p.Iteration.Name, r.Project, p.Iteration.Status, extract.Completed, ErrRefused)
-	case ofTags != nil:
-		return Plan{}, ofTags
+	case tagsErr != nil:
+		return p, tagsErr
 	}
 	if p.Filter, err = chooseTags(p.IterationTags, r.Tags); err != nil {
-		return Plan{}, fmt.Errorf("project %s, iteration %s: %w", r.Project, id, err)
+		return p, fmt.Errorf("project %s, iteration %s: %w", r.Project, id, err)
 	}
 	if len(p.Filter) > 0 {
-		p.Images, p.Pages, ofCount = client.Count(ctx, r.Project, id, p.tagIDs())
+		p.Images, p.Pages, countErr = client.Count(ctx, r.Project, id, p.tagIDs())
 	}
-	return p, cmp.Or(ofCount, ofPrior)
+	return p, cmp.Or(countErr, priorErr)
 }
 
 func (p *Plan) tagIDs() []schema.ID {
@@ -240,13 +274,13 @@ func (p *Plan) tagIDs() []schema.ID {
 	return ids
 }
 
-// checkImages refuses to replace an export by one with fewer images.
+// checkImages refuses to replace an export with one of fewer images.
 func (p *Plan) checkImages(images int64, force bool) error {
 	prior := p.Prior.Export()
 	if prior == nil || images >= prior.Images || force {
 		return nil
 	}
-	return fmt.Errorf("iteration %s of project %s is exported with %d images, and the service now has %d: the fuller export stays; replace it with --force: %w",
+	return fmt.Errorf("iteration %s of project %s is exported with %d images, and the service now has %d: the larger export stays; replace it with --force: %w",
 		p.Iteration.ID, p.Project.ID, prior.Images, images, errFewer)
 }
 
@@ -268,10 +302,10 @@ func findLatest(ctx context.Context, client *extract.Client, project schema.ID) 
 	return *latest, nil
 }
 
-// chooseTags finds the tags asked for, by id or by name.
-func chooseTags(tags []extract.Tag, asked []string) ([]extract.Tag, error) {
+// chooseTags finds tags by name or id.
+func chooseTags(tags []extract.Tag, wanted []string) ([]extract.Tag, error) {
 	var chosen []extract.Tag
-	for _, want := range asked {
+	for _, want := range wanted {
 		i, err := findTag(tags, want)
 		if err != nil {
 			return nil, err
@@ -301,5 +335,5 @@ func findTag(tags []extract.Tag, want string) (int, error) {
 	return 0, fmt.Errorf("the iteration has no tag %q; it has %d, such as %v", want, len(tags), names)
 }
 
-// image_index is an int32.
+// maxImages is the limit of image_index, an int32.
 const maxImages = math.MaxInt32

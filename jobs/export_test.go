@@ -65,6 +65,10 @@ WHERE abs(s.precision - hits / positive) > 1e-6 OR abs(s.recall - hits / labels)
 func TestExportByTags(t *testing.T) {
 	b := newBench(t, simulated.Config{Kind: simulated.Multilabel, Images: 900, Tags: 45})
 	tags := b.service.Projects()[0].Tags
+	labels := make([][]simulated.Label, 900)
+	for i := range labels {
+		labels[i] = b.service.Image(0, 0, i).Tags
+	}
 	for name, asked := range map[string][]int{"one": {0}, "two groups": {3, 9, 1, 0, 2, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24}} {
 		t.Run(name, func(t *testing.T) {
 			r := b.request()
@@ -76,8 +80,8 @@ func TestExportByTags(t *testing.T) {
 				} else {
 					r.Tags = append(r.Tags, strings.ToUpper(tags[place].ID.String()))
 				}
-				for i := range 900 {
-					for _, label := range b.service.Image(0, 0, i).Tags {
+				for i, labels := range labels {
+					for _, label := range labels {
 						if label.Tag == tags[place] {
 							want[i] = true
 						}

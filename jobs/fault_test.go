@@ -2,8 +2,12 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +109,33 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The service may list tags in another order each time.
+func TestTagsInAnotherOrder(t *testing.T) {
+	b := newBench(t, simulated.Config{Seed: 7, Images: 300})
+	listings := 0
+	b.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/tags") {
+			b.service.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		b.service.ServeHTTP(answer, r)
+		var tags []json.RawMessage
+		if err := json.Unmarshal(answer.Body.Bytes(), &tags); err != nil {
+			t.Error(err)
+		}
+		if listings++; listings%2 == 0 {
+			slices.Reverse(tags)
+		}
+		json.NewEncoder(w).Encode(tags)
+	})
+	result, err := b.export(t, b.request())
+	if err != nil || result.Attempts != 1 || listings != 2 {
+		t.Errorf("%d attempts, %d listings of tags, %v", result.Attempts, listings, err)
+	}
+	compareRows(t, b, 0, 0, 0, 300)
 }
 
 func TestWrongKeyIsAuthRefused(t *testing.T) {

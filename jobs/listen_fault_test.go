@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cvexport/cvexport/internal/azurite"
 	"github.com/cvexport/cvexport/internal/operation/notify"
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
-// troubled stands before the emulator, and answers in its place what fail does.
+// troubled stands before a queue service, and answers in its place if fail does.
 type troubled struct {
 	mu   sync.Mutex
 	fail func(http.ResponseWriter, *http.Request) bool // whether it did
@@ -29,7 +28,7 @@ func (s *troubled) set(fail func(http.ResponseWriter, *http.Request) bool) {
 	s.fail = fail
 }
 
-func newTroubled(t *testing.T, server azurite.Server) (*troubled, *mailbox) {
+func newTroubled(t *testing.T, server *queueService) (*troubled, *mailbox) {
 	t.Helper()
 	target, err := url.Parse(strings.TrimSuffix(server.QueueEndpoint, "/"+server.Account))
 	if err != nil {
@@ -49,7 +48,7 @@ func newTroubled(t *testing.T, server azurite.Server) (*troubled, *mailbox) {
 		}
 	}))
 	t.Cleanup(front.Close)
-	return s, newMailboxBehind(t, server, front.URL+"/"+server.Account)
+	return s, newMailboxBehind(t, server.Server, front.URL+"/"+server.Account)
 }
 
 // returned receives the one message so often, and gives it back each time.
@@ -67,7 +66,7 @@ func (m *mailbox) returned(t *testing.T, times int) {
 }
 
 func TestListenTries(t *testing.T) {
-	server := azurite.Start(t)
+	server := startQueues(t)
 	const tries = 3
 	for name, tc := range map[string]struct {
 		returned, maxTries int
@@ -76,15 +75,15 @@ func TestListenTries(t *testing.T) {
 		left, poisoned     int64
 	}{
 		"given back too often, and exported":  {returned: tries, maxTries: tries, want: map[Outcome]int{Exported: 1}},
-		"a failure of too few":                {returned: tries - 2, maxTries: tries, fails: true, want: map[Outcome]int{FailedToDo: 1}, left: 1},
-		"the last failure moves it at once":   {returned: tries - 1, maxTries: tries, fails: true, want: map[Outcome]int{FailedToDo: 1}, poisoned: 1},
-		"given back too often, and failed":    {returned: tries + 1, maxTries: tries, fails: true, want: map[Outcome]int{FailedToDo: 1}, poisoned: 1},
-		"given back often, but not hopeless":  {returned: hopeless - 1, maxTries: 1, want: map[Outcome]int{Exported: 1}},
-		"hopeless":                            {returned: hopeless, maxTries: 1, want: map[Outcome]int{}, poisoned: 1},
-		"the pause is within what queues can": {returned: 9, maxTries: 20, fails: true, want: map[Outcome]int{FailedToDo: 1}, left: 1},
+		"a failure of too few":                {returned: tries - 2, maxTries: tries, fails: true, want: map[Outcome]int{Failed: 1}, left: 1},
+		"the last failure moves it at once":   {returned: tries - 1, maxTries: tries, fails: true, want: map[Outcome]int{Failed: 1}, poisoned: 1},
+		"given back too often, and failed":    {returned: tries + 1, maxTries: tries, fails: true, want: map[Outcome]int{Failed: 1}, poisoned: 1},
+		"given back often, but not too often": {returned: maxReceived - 1, maxTries: 1, want: map[Outcome]int{Exported: 1}},
+		"given back far too often":            {returned: maxReceived, maxTries: 1, want: map[Outcome]int{}, poisoned: 1},
+		"the pause is within what queues can": {returned: 9, maxTries: 20, fails: true, want: map[Outcome]int{Failed: 1}, left: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, m := newBench(t, simulated.Config{Images: 20}), newMailbox(t, server)
+			b, m := newBench(t, simulated.Config{Images: 20}), newMailbox(t, server.Server)
 			if tc.fails {
 				b.service.Fault(simulated.Fault{Kind: simulated.MissingID, Page: 0})
 			}
@@ -112,7 +111,7 @@ func TestListenPause(t *testing.T) {
 		}
 	}
 	l := listener{ListenOptions: ListenOptions{Retry: time.Hour}}
-	if got := l.pause(&notify.Message{Tries: 5}); got != longestPause {
+	if got := l.pause(&notify.Message{Tries: 5}); got != maxPause {
 		t.Errorf("longest pause: %s", got)
 	}
 }
@@ -120,7 +119,7 @@ func TestListenPause(t *testing.T) {
 // A message that cannot be moved to the poison queue keeps no other from being
 // worked off.
 func TestListenWithoutPoison(t *testing.T) {
-	server := azurite.Start(t)
+	server := startQueues(t)
 	b := newBench(t, simulated.Config{Iterations: 2, Images: 20})
 	s, m := newTroubled(t, server)
 	s.set(func(w http.ResponseWriter, r *http.Request) bool {
@@ -130,7 +129,7 @@ func TestListenWithoutPoison(t *testing.T) {
 		}
 		return false
 	})
-	m.send(t, "nobody can read this")
+	m.send(t, "unreadable")
 	m.send(t, trained(b, 0, 0))
 	counts, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true})
 	if err != nil || !maps.Equal(counts, map[Outcome]int{Exported: 1}) {
@@ -144,7 +143,7 @@ func TestListenWithoutPoison(t *testing.T) {
 // What the queue fails to do for now ends no listener, and the message comes back; a
 // refusal does end it.
 func TestListenThroughAnOutage(t *testing.T) {
-	server := azurite.Start(t)
+	server := startQueues(t)
 	answers := func(status int) func(http.ResponseWriter) {
 		return func(w http.ResponseWriter) { w.WriteHeader(status) }
 	}
@@ -176,25 +175,22 @@ func TestListenThroughAnOutage(t *testing.T) {
 				return true
 			})
 			m.send(t, trained(b, 0, 0))
-			warned := told{text: "the message comes back by itself", said: make(chan struct{}), once: &sync.Once{}}
-			first, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true, Hidden: 2 * time.Second, Log: slog.New(warned)})
-			if want := map[bool]Outcome{true: FailedToDo, false: Exported}[tc.fails]; first[want] != 1 || tc.ends != (err != nil) {
+			warned := logWatch{text: "the message will return by itself", seen: make(chan struct{}), once: &sync.Once{}}
+			first, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true, Log: slog.New(warned)})
+			if want := map[bool]Outcome{true: Failed, false: Exported}[tc.fails]; first[want] != 1 || tc.ends != (err != nil) {
 				t.Fatalf("outcomes %v, %v", first, err)
 			}
 			if tc.ends {
 				return
 			}
 			select {
-			case <-warned.said:
+			case <-warned.seen:
 			default:
 				t.Error("nothing is said")
 			}
 			s.set(nil)
-			counts := map[Outcome]int{}
-			waitFor(t, "the message to come back", func() bool {
-				counts, err = b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true})
-				return err != nil || len(counts) > 0
-			})
+			server.advance(time.Hour)
+			counts, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true})
 			want := map[bool]Outcome{true: Exported, false: Present}[tc.fails]
 			if err != nil || !maps.Equal(counts, map[Outcome]int{want: 1}) {
 				t.Errorf("outcomes %v, %v", counts, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -91,7 +92,7 @@ func (b *bench) listen(t *testing.T, ctx context.Context, m Queue, o ListenOptio
 func (b *bench) listenFor(t *testing.T, ctx context.Context, m Queue, choice Choice, o ListenOptions) (map[Outcome]int, error) {
 	t.Helper()
 	counts := map[Outcome]int{}
-	o.Done = func(p ProjectNight) { counts[p.Iterations[0].Outcome]++ }
+	o.Done = func(p ProjectResult) { counts[p.Iterations[0].Outcome]++ }
 	if o.Hidden == 0 {
 		o.Hidden = time.Minute
 	}
@@ -105,9 +106,24 @@ func (b *bench) listenFor(t *testing.T, ctx context.Context, m Queue, choice Cho
 	return counts, err
 }
 
+// queueServers are the servers to test with: always our own, which knows no time, and
+// the emulator when there is time for it.
+func queueServers(t *testing.T) map[string]azurite.Server {
+	servers := map[string]azurite.Server{"in process": startQueues(t).Server}
+	if !testing.Short() {
+		servers["azurite"] = azurite.Start(t)
+	}
+	return servers
+}
+
 func TestListen(t *testing.T) {
-	server := azurite.Start(t)
-	t.Run("exports, and passes over what is no concern", func(t *testing.T) {
+	for name, server := range queueServers(t) {
+		t.Run(name, func(t *testing.T) { testListen(t, server) })
+	}
+}
+
+func testListen(t *testing.T, server azurite.Server) {
+	t.Run("exports, and ignores other messages", func(t *testing.T) {
 		b, m := newBench(t, simulated.Config{Seed: 4, Projects: 2, Iterations: 2, Images: 300}), newMailbox(t, server)
 		m.send(t, `{"version":"1.0","type":"ConnectionTest","Content":{}}`)
 		m.send(t, trained(b, 0, 1))
@@ -128,7 +144,7 @@ func TestListen(t *testing.T) {
 		// A night after it has only the rest to do.
 		wantOutcomes(t, b.nightly(t, Choice{}, NightlyOptions{}), map[Outcome]int{Present: 2, Exported: 2})
 	})
-	t.Run("projects that are not wanted are passed over", func(t *testing.T) {
+	t.Run("ignores projects that are not chosen", func(t *testing.T) {
 		b, m := newBench(t, simulated.Config{Seed: 4, Projects: 2, Images: 20}), newMailbox(t, server)
 		projects := b.service.Projects()
 		for name, choice := range map[string]Choice{
@@ -153,16 +169,16 @@ func TestListen(t *testing.T) {
 		b.useService(t, simulated.Config{Seed: 5, Images: 20})
 		m.send(t, fmt.Sprintf(`{"type":"Training","content":{"projectId":"%s","iterationId":"%s","trainingStatus":"TrainingCompleted"}}`, projects[1].ID, projects[1].Iterations[0].ID))
 		counts, err := b.listenFor(t, t.Context(), m, Choice{Include: []string{"* 2"}}, ListenOptions{UntilIdle: true, Retry: time.Hour})
-		if left, _ := m.left(t); err != nil || !maps.Equal(counts, map[Outcome]int{FailedToDo: 1}) || left != 1 {
+		if left, _ := m.left(t); err != nil || !maps.Equal(counts, map[Outcome]int{Failed: 1}) || left != 1 {
 			t.Errorf("outcomes %v, %v; %d messages left", counts, err, left)
 		}
 	})
-	t.Run("what fails comes back, and goes to the poison queue in the end", func(t *testing.T) {
+	t.Run("a failed message returns, and goes to the poison queue in the end", func(t *testing.T) {
 		b, m := newBench(t, simulated.Config{Iterations: 2, Images: 300}), newMailbox(t, server)
 		bad := b.service.Projects()[0].Iterations[0].ID
 		b.service.Fault(simulated.Fault{Kind: simulated.MissingID, Page: 1, Iteration: bad.String()})
 		m.send(t, trained(b, 0, 0))
-		m.send(t, "nobody can read this")
+		m.send(t, "unreadable")
 		m.send(t, trained(b, 0, 1))
 		counts := map[Outcome]int{}
 		for left := int64(1); left > 0; left, _ = m.left(t) {
@@ -174,38 +190,11 @@ func TestListen(t *testing.T) {
 				counts[o] += n
 			}
 		}
-		if !maps.Equal(counts, map[Outcome]int{Exported: 1, FailedToDo: 2}) {
+		if !maps.Equal(counts, map[Outcome]int{Exported: 1, Failed: 2}) {
 			t.Errorf("outcomes %v", counts)
 		}
 		if _, poisoned := m.left(t); poisoned != 2 {
 			t.Errorf("%d messages poisoned", poisoned)
-		}
-	})
-	t.Run("a message is kept while it is worked on", func(t *testing.T) {
-		b, m := newBench(t, simulated.Config{Images: 300}), newMailbox(t, server)
-		b.service.Fault(simulated.Fault{Kind: simulated.Slow, Page: 1, Times: 1, Delay: 3 * time.Second})
-		m.send(t, trained(b, 0, 0))
-		done := make(chan map[Outcome]int, 1)
-		go func() {
-			counts, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true, Hidden: time.Second})
-			if err != nil {
-				t.Error(err)
-			}
-			done <- counts
-		}()
-		waitFor(t, "the page to be asked for", b.pageAsked(1))
-		for {
-			select {
-			case counts := <-done:
-				if counts[Exported] != 1 {
-					t.Errorf("outcomes %v", counts)
-				}
-				return
-			default:
-			}
-			if got, err := m.Receive(t.Context(), time.Hour); err != nil || got != nil {
-				t.Fatalf("another receiver got %+v, %v", got, err)
-			}
 		}
 	})
 	t.Run("an interrupt gives the message back", func(t *testing.T) {
@@ -242,7 +231,7 @@ func TestListen(t *testing.T) {
 			t.Errorf("%d messages left, %d poisoned", left, poisoned)
 		}
 	})
-	t.Run("a missing queue is said", func(t *testing.T) {
+	t.Run("a missing queue is reported", func(t *testing.T) {
 		b := newBench(t, simulated.Config{})
 		t.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString)
 		q, err := notify.Open(t.Context(), "nobody-made-it", policy.ClientOptions{})
@@ -253,6 +242,42 @@ func TestListen(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+// While its iteration is exported, a message is hidden again and again.
+func TestListenKeepsTheMessageHidden(t *testing.T) {
+	server := startQueues(t)
+	b, m := newBench(t, simulated.Config{Images: 300}), newMailbox(t, server.Server)
+	requested, release := make(chan struct{}), make(chan struct{})
+	b.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/images") && r.URL.Query().Get("skip") == "0" {
+			close(requested)
+			<-release
+		}
+		b.service.ServeHTTP(w, r)
+	})
+	m.send(t, trained(b, 0, 0))
+	done := make(chan map[Outcome]int, 1)
+	go func() {
+		counts, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true, Hidden: time.Millisecond}) // a second, for a queue
+		if err != nil {
+			t.Error(err)
+		}
+		done <- counts
+	}()
+	<-requested
+	for range 5 {
+		before := server.renewals()
+		waitFor(t, "the message to be hidden again", func() bool { return server.renewals() > before })
+		server.advance(900 * time.Millisecond)
+		if got, err := m.Receive(t.Context(), time.Hour); err != nil || got != nil {
+			t.Errorf("another receiver got %+v, %v", got, err)
+		}
+	}
+	close(release)
+	if counts := <-done; counts[Exported] != 1 {
+		t.Errorf("outcomes %v", counts)
+	}
 }
 
 // pageAsked reports whether a page was asked for.

@@ -45,6 +45,9 @@ func TestMissingWarehouse(t *testing.T) {
 		}, "not a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "azure" && testing.Short() {
+				t.Skip("needs the emulator")
+			}
 			b := newBench(t, simulated.Config{Images: 300})
 			address := tc.open(t, b)
 			var err error

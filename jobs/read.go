@@ -1,11 +1,13 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -16,20 +18,19 @@ import (
 	"github.com/cvexport/cvexport/transform"
 )
 
-// reading is an iteration on its way from the service to the spool files.
+// reading reads an iteration from the service into spool files.
 type reading struct {
 	request  Request
 	exportID schema.ID
 	spools   *load.Spools
-	tags     []extract.Tag // of the iteration, when all images were read
+	tags     []extract.Tag // of the iteration, after all images were read
 
-	images, pages, attempts int
+	images, pages, attempts int // so far
 	unknown                 map[string]int
 }
 
-// readImages reads every image into the spool. If the images do not add up,
-// because the project changed meanwhile, it starts over a few times. The plan's
-// tags are those that the images were read with.
+// readImages reads every image into the spool. It starts over if the project changed
+// meanwhile, up to maxAttempts. It sets the plan's tags to those the images have.
 func readImages(ctx context.Context, client *extract.Client, p *Plan, r Request, exportID schema.ID) (*reading, error) {
 	for attempt := 1; ; attempt++ {
 		read := &reading{request: r, exportID: exportID, unknown: map[string]int{}, attempts: attempt}
@@ -49,10 +50,10 @@ func readImages(ctx context.Context, client *extract.Client, p *Plan, r Request,
 		switch {
 		case !errors.As(err, &incomplete):
 			return nil, err
-		case attempt == attempts:
-			return nil, fmt.Errorf("%w (read %d times; the warehouse is as it was; try again when nobody changes the project)", err, attempt)
+		case attempt == maxAttempts:
+			return nil, fmt.Errorf("%w (read %d times; the warehouse is unchanged; try again when nobody changes the project)", err, attempt)
 		}
-		r.Log.Warn("the images do not add up; reading them again", "project", r.Project, "iteration", p.Iteration.ID, "attempt", attempt, "cause", incomplete.What)
+		r.Log.Warn("the images are inconsistent; reading them again", "project", r.Project, "iteration", p.Iteration.ID, "attempt", attempt, "cause", incomplete.What)
 		r.Progress.Restarted()
 	}
 }
@@ -67,7 +68,7 @@ func (read *reading) run(ctx context.Context, client *extract.Client, p Plan, co
 	listing := extract.Listing{
 		Project: r.Project, Iteration: p.Iteration.ID, Tags: p.tagIDs(),
 		Concurrency: r.Concurrency, Counted: counted, Planned: r.Progress.Planned,
-		After: func(ctx context.Context) error { return read.sameTags(ctx, client, p) },
+		After: func(ctx context.Context) error { return read.checkTags(ctx, client, p) },
 	}
 	images, err := extract.Read(ctx, client, listing, decoders.decode, read.deliver)
 	if err == nil && images != read.images {
@@ -77,20 +78,24 @@ func (read *reading) run(ctx context.Context, client *extract.Client, p Plan, co
 	return err
 }
 
-// sameTags looks whether somebody changed labels or tags meanwhile: then rows of
-// the first pages say one thing and those of the last another.
-func (read *reading) sameTags(ctx context.Context, client *extract.Client, p Plan) (err error) {
+// checkTags fails if labels or tags changed since the plan was made: the first and the
+// last pages would then contradict each other. The service may list tags in any order.
+func (read *reading) checkTags(ctx context.Context, client *extract.Client, p Plan) (err error) {
 	if read.tags, err = client.Tags(ctx, read.request.Project, p.Iteration.ID); err != nil {
 		return err
 	}
-	if !reflect.DeepEqual(read.tags, p.IterationTags) {
+	if !reflect.DeepEqual(byID(read.tags), byID(p.IterationTags)) {
 		return &extract.IncompleteError{Project: read.request.Project, Iteration: p.Iteration.ID, Page: -1,
 			What: "its tags, or how many images have them, have changed meanwhile"}
 	}
 	return nil
 }
 
-// deliver appends one page to the spool. Pages come in order.
+func byID(tags []extract.Tag) []extract.Tag {
+	return slices.SortedFunc(slices.Values(tags), func(a, b extract.Tag) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+}
+
+// deliver appends one page to the spool. Pages arrive in order.
 func (read *reading) deliver(page *transform.Records) error {
 	defer page.Release()
 	n := int(page.Images.NumRows())
@@ -106,8 +111,8 @@ func (read *reading) deliver(page *transform.Records) error {
 		}
 	}
 	for path, count := range page.Unknown {
-		const most = 100 // names; each page may have others
-		if _, known := read.unknown[path]; !known && len(read.unknown) >= most {
+		const maxPaths = 100 // each page may have others
+		if _, known := read.unknown[path]; !known && len(read.unknown) >= maxPaths {
 			path = "(others)"
 		}
 		read.unknown[path] += count
@@ -118,7 +123,7 @@ func (read *reading) deliver(page *transform.Records) error {
 	return nil
 }
 
-// finish completes the spool files, in the order in which they are published.
+// finish completes the spool files and returns them in publishing order.
 func (read *reading) finish(tagPerformance arrow.RecordBatch) ([]*load.Table, error) {
 	defer tagPerformance.Release()
 	if err := read.spools.Append(schema.TagPerformance, tagPerformance); err != nil {
@@ -137,15 +142,15 @@ func (read *reading) close() {
 	}
 }
 
-// decoders lends each worker a decoder of its own; there are never more than workers.
+// decoders is a pool: each worker takes a decoder for one page.
 type decoders struct {
 	opts transform.Options
 	idle chan *transform.Decoder
 }
 
 func newDecoders(opts transform.Options) *decoders {
-	const most = 64
-	return &decoders{opts: opts, idle: make(chan *transform.Decoder, most)}
+	const maxIdle = 64
+	return &decoders{opts: opts, idle: make(chan *transform.Decoder, maxIdle)}
 }
 
 func (d *decoders) decode(p extract.Page) (*transform.Records, error) {
@@ -158,20 +163,20 @@ func (d *decoders) decode(p extract.Page) (*transform.Records, error) {
 	defer func() {
 		select {
 		case d.idle <- decoder:
-		default: // there are enough
+		default: // the pool is full
 		}
 	}()
 	return decoder.Decode(p.Body, p.Repeated, p.Known)
 }
 
-// tagPerformances joins the service's figures with its tags: one row a tag,
-// in the order of the figures, then the tags that have none.
+// tagPerformances joins the service's figures with its tags: one row per tag, in the
+// order of the figures, followed by the tags without figures.
 func tagPerformances(mem memory.Allocator, exportID schema.ID, p extract.Performance, tags []extract.Tag) arrow.RecordBatch {
-	byID := make(map[schema.ID]extract.Tag, len(tags))
+	known := make(map[schema.ID]extract.Tag, len(tags))
 	for _, tag := range tags {
-		byID[tag.ID] = tag
+		known[tag.ID] = tag
 	}
-	left := maps.Clone(byID)
+	left := maps.Clone(known)
 	var rows []transform.TagPerformance
 	for _, figures := range p.Tags {
 		row := transform.TagPerformance{
@@ -180,7 +185,7 @@ func tagPerformances(mem memory.Allocator, exportID schema.ID, p extract.Perform
 			Recall: figures.Recall, RecallDeviation: figures.RecallStdDeviation,
 			AveragePrecision: figures.AveragePrecision,
 		}
-		if tag, ok := byID[figures.ID]; ok {
+		if tag, ok := known[figures.ID]; ok {
 			row.Name, row.Type, row.ImageCount = &tag.Name, tag.Type, tag.ImageCount
 		}
 		delete(left, figures.ID)

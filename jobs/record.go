@@ -8,9 +8,9 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// export is what the exports table will say of this export; the publishing
-// fills in the rows and objects.
-func (p *Plan) export(id schema.ID, client *extract.Client, performance extract.Performance, r Request, started time.Time) load.Export {
+// record returns the row of the exports table for this export. Publishing fills in
+// its rows and objects.
+func (p *Plan) record(id schema.ID, client *extract.Client, performance extract.Performance, r Request, started time.Time) load.Export {
 	it := p.Iteration
 	e := load.Export{
 		ExportID: id, Project: r.Project, Iteration: it.ID,

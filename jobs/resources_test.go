@@ -36,7 +36,7 @@ func TestNightlyGoesOnWithoutWhatIsGone(t *testing.T) {
 	wantOutcomes(t, nights[0], map[Outcome]int{Exported: 1})
 	wantOutcomes(t, nights[1], map[Outcome]int{Exported: 1})
 	last := nights[0].Projects[1]
-	if want := "resource a has no project " + nowhere.String(); nights[0].Err != nil || last.ID != nowhere || last.Err == nil || !strings.Contains(last.Err.Error(), want) {
+	if want := "neither resource a nor the warehouse has project " + nowhere.String(); nights[0].Err != nil || last.ID != nowhere || last.Err == nil || !strings.Contains(last.Err.Error(), want) {
 		t.Errorf("%v, %+v; want %s", nights[0].Err, last, want)
 	}
 	if nights[2].Err == nil || nights[2].Err.Error() != "no key" {
@@ -87,13 +87,13 @@ func TestNightlySharedProjects(t *testing.T) {
 func TestResourcesSideBySide(t *testing.T) {
 	slow, quick := newBench(t, simulated.Config{Seed: 1, Images: 300}), newBench(t, simulated.Config{Seed: 2, Images: 300})
 	var err error
-	slow.client, err = extract.NewClient(extract.Options{Endpoint: slow.server.URL, Key: "simulated", Rate: 1e-3, Timeout: time.Minute})
+	slow.client, err = extract.NewClient(extract.Options{Endpoint: slow.server.URL, Key: "simulated", Rate: 1e-3, Timeout: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	ended := make(chan []ResourceNight)
+	ended := make(chan []ResourceResult)
 	go func() {
 		nights, _ := Nightly(ctx, resources(slow, quick), NightlyOptions{}) // its error is that it was cancelled
 		ended <- nights

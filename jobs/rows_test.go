@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,14 +62,23 @@ func box(b simulated.Box) []any {
 	return out
 }
 
-// duckRows runs a query in a database of its own and prints every row.
+// duckDB is one database for all tests: opening it takes longer than most queries. It
+// keeps no part of any file.
+var duckDB = sync.OnceValues(func() (*sql.DB, error) {
+	db, err := sql.Open("duckdb", "")
+	if err == nil {
+		_, err = db.Exec("SET enable_external_file_cache = false")
+	}
+	return db, err
+})
+
+// duckRows runs a query and prints every row.
 func duckRows(t testing.TB, query string) []string {
 	t.Helper()
-	db, err := sql.Open("duckdb", "")
+	db, err := duckDB()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
 	rows, err := db.QueryContext(t.Context(), query)
 	if err != nil {
 		t.Fatal(err)

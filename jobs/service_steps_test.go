@@ -10,9 +10,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
+	"testing/synctest"
 
-	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/pipeserver"
 )
 
 // failingService stands before the service and fails the n-th request, or all
@@ -39,49 +39,50 @@ func (f *failingService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serviceFailures are the ways in which a request fails. Only what is right may
 // be taken for an answer.
 var serviceFailures = []struct {
-	name string
-	fail func(w http.ResponseWriter, r *http.Request, whole *httptest.ResponseRecorder)
+	name  string
+	fail  func(w http.ResponseWriter, r *http.Request, whole *httptest.ResponseRecorder)
+	hangs bool // until the client gives up
 }{
 	{"error", func(w http.ResponseWriter, _ *http.Request, _ *httptest.ResponseRecorder) {
 		w.WriteHeader(http.StatusInternalServerError)
 		fmt.Fprint(w, `{"code":"ErrorUnknown","message":"Unknown"}`)
-	}},
+	}, false},
 	{"refusal", func(w http.ResponseWriter, _ *http.Request, _ *httptest.ResponseRecorder) {
 		w.WriteHeader(http.StatusBadRequest)
-	}},
-	{"hang", func(_ http.ResponseWriter, r *http.Request, _ *httptest.ResponseRecorder) { <-r.Context().Done() }},
+	}, false},
+	{"hang", func(_ http.ResponseWriter, r *http.Request, _ *httptest.ResponseRecorder) { <-r.Context().Done() }, true},
 	{"hang in the body", func(w http.ResponseWriter, r *http.Request, whole *httptest.ResponseRecorder) {
 		w.Write(whole.Body.Bytes()[:whole.Body.Len()/2])
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
-	}},
+	}, true},
 	{"short", func(w http.ResponseWriter, _ *http.Request, whole *httptest.ResponseRecorder) {
 		w.Write(whole.Body.Bytes()[:whole.Body.Len()/2])
-	}},
-	{"empty", func(http.ResponseWriter, *http.Request, *httptest.ResponseRecorder) {}},
-	{"cut connection", func(w http.ResponseWriter, _ *http.Request, _ *httptest.ResponseRecorder) { cutConnection(w, "") }},
+	}, false},
+	{"empty", func(http.ResponseWriter, *http.Request, *httptest.ResponseRecorder) {}, false},
+	{"cut connection", func(w http.ResponseWriter, _ *http.Request, _ *httptest.ResponseRecorder) { cutConnection(w, "") }, false},
 	{"cut in the body", func(w http.ResponseWriter, _ *http.Request, whole *httptest.ResponseRecorder) {
 		body := whole.Body.String()
 		cutConnection(w, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:len(body)/2]))
-	}},
-	{"success told as failure", func(w http.ResponseWriter, _ *http.Request, whole *httptest.ResponseRecorder) {
+	}, false},
+	{"success reported as failure", func(w http.ResponseWriter, _ *http.Request, whole *httptest.ResponseRecorder) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		w.Write(whole.Body.Bytes())
-	}},
-	{"failure told as success", func(w http.ResponseWriter, _ *http.Request, _ *httptest.ResponseRecorder) {
+	}, false},
+	{"failure reported as success", func(w http.ResponseWriter, _ *http.Request, _ *httptest.ResponseRecorder) {
 		fmt.Fprint(w, `{"code":"ErrorUnknown","message":"Unknown"}`)
-	}},
+	}, false},
 	{"page of a gateway", func(w http.ResponseWriter, _ *http.Request, _ *httptest.ResponseRecorder) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, "<html>502</html>")
-	}},
+	}, false},
 	{"empty list", func(w http.ResponseWriter, r *http.Request, _ *httptest.ResponseRecorder) {
 		if strings.HasSuffix(r.URL.Path, "/tags") { // which could be true
 			w.WriteHeader(http.StatusBadGateway)
 		}
 		fmt.Fprint(w, "[]")
-	}},
-	{"null", func(w http.ResponseWriter, _ *http.Request, _ *httptest.ResponseRecorder) { fmt.Fprint(w, "null") }},
+	}, false},
+	{"null", func(w http.ResponseWriter, _ *http.Request, _ *httptest.ResponseRecorder) { fmt.Fprint(w, "null") }, false},
 }
 
 // cutConnection sends these bytes and resets the connection.
@@ -100,10 +101,7 @@ func cutConnection(w http.ResponseWriter, text string) {
 // Whatever request to the service fails in whatever way, once or from there on:
 // the warehouse is as it was, or new as a whole, and the next run makes it new.
 func TestServiceFailsAtEveryStep(t *testing.T) {
-	stride := 9
-	if longForm {
-		stride = 1
-	}
+	stride := strideOf(9)
 	failed, healed := 0, 0
 	s := newSteps(t)
 	store := localStore(t)
@@ -116,11 +114,20 @@ func TestServiceFailsAtEveryStep(t *testing.T) {
 				}
 				content := 1 - max(s.held, 0)
 				failing := &failingService{at: at, forGood: forGood, fail: failure.fail}
-				client, _ := contentClient(t, []int{3, 5}[content], func(h http.Handler) http.Handler {
+				front := func(h http.Handler) http.Handler {
 					failing.service = h
 					return failing
-				}, func(o *extract.Options) { o.Timeout = 100 * time.Millisecond })
-				err := s.export(t, t.Context(), client, s.store)
+				}
+				var err error
+				export := func(t *testing.T, serve func(testing.TB, http.Handler) string) {
+					client, _ := contentClientOf(t, []int{3, 5}[content], front, serve)
+					err = s.export(t, t.Context(), client, s.store)
+				}
+				if failure.hangs {
+					synctest.Test(t, func(t *testing.T) { export(t, pipeserver.Start) })
+				} else {
+					export(t, serveHTTP)
+				}
 				if failing.done.Load() < at {
 					if err != nil {
 						t.Fatalf("without a fault: %v", err)
@@ -169,10 +176,7 @@ func TestInterruptedAtEveryRequest(t *testing.T) {
 	store := localStore(t)
 	s.use(t, store, store.URL(""))
 	s.repair(t, 0)
-	stride := int32(3)
-	if longForm {
-		stride = 1
-	}
+	stride := int32(strideOf(3))
 	interrupted := 0
 	for at := int32(1); ; at += stride {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -49,7 +49,7 @@ func (b *bench) useService(t testing.TB, config simulated.Config) {
 	t.Cleanup(server.Close)
 	b.service, b.server = service, server
 	b.client, err = extract.NewClient(extract.Options{
-		Endpoint: server.URL, Key: "simulated", Rate: 1e6, Retries: 2, RetryDelay: time.Nanosecond, Timeout: 10 * time.Second,
+		Endpoint: server.URL, Key: "simulated", Rate: 1e6, Retries: 2, RetryDelay: time.Nanosecond, Timeout: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)

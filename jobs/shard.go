@@ -9,11 +9,11 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Shard is one of several processes that share the iterations among them: the
-// one at Index, from 0, of Count. The zero value is the only one.
+// Shard is the process at Index, from 0, of Count processes that divide the
+// iterations among them. The zero value is the only process.
 type Shard struct{ Index, Count int }
 
-// ParseShard reads I/N, such as 0/4.
+// ParseShard parses I/N, such as 0/4.
 func ParseShard(s string) (Shard, error) {
 	index, count, _ := strings.Cut(s, "/")
 	i, err := strconv.Atoi(index)
@@ -24,10 +24,10 @@ func ParseShard(s string) (Shard, error) {
 	return Shard{i, n}, nil
 }
 
-// ShardFrom reads the shard from what an execution engine puts into the
-// environment: CLOUD_RUN_TASK_INDEX and CLOUD_RUN_TASK_COUNT of Cloud Run jobs;
-// JOB_COMPLETION_INDEX of Kubernetes' indexed jobs, which says nothing of the
-// count, so that the manifest sets CVEXPORT_SHARD_COUNT to its completions.
+// ShardFrom reads the shard from the environment: CLOUD_RUN_TASK_INDEX and
+// CLOUD_RUN_TASK_COUNT of Cloud Run jobs, or JOB_COMPLETION_INDEX of Kubernetes'
+// indexed jobs. Kubernetes does not set the count, so that the manifest has to set
+// CVEXPORT_SHARD_COUNT to its completions.
 func ShardFrom(env func(string) string) (Shard, error) {
 	for _, names := range [][2]string{
 		{"CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"},
@@ -38,7 +38,7 @@ func ShardFrom(env func(string) string) (Shard, error) {
 			continue
 		}
 		if count == "" {
-			return Shard{}, fmt.Errorf("%s is %s, but nothing says of how many: set %s, or give --shard", names[0], index, names[1])
+			return Shard{}, fmt.Errorf("%s is %s, but the number of shards is unknown: set %s, or give --shard", names[0], index, names[1])
 		}
 		shard, err := ParseShard(index + "/" + count)
 		if err != nil {
@@ -49,8 +49,8 @@ func ShardFrom(env func(string) string) (Shard, error) {
 	return Shard{}, nil
 }
 
-// Has reports whether an iteration is this shard's. It depends on the id alone,
-// so that shards agree without talking to each other.
+// Has reports whether an iteration belongs to this shard. It depends only on the id,
+// so that shards agree without communicating.
 func (s Shard) Has(iteration schema.ID) bool {
 	if s.Count <= 1 {
 		return true

@@ -16,7 +16,7 @@ func TestShards(t *testing.T) {
 	config := simulated.Config{Seed: 5, Projects: 3, Iterations: 6, Images: 40}
 	b := newBench(t, config)
 	const shards = 4
-	nights := make([]ResourceNight, shards)
+	nights := make([]ResourceResult, shards)
 	var wait sync.WaitGroup
 	for i := range shards {
 		wait.Go(func() { nights[i] = b.nightly(t, Choice{}, NightlyOptions{Shard: Shard{i, shards}}) })

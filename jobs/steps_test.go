@@ -25,6 +25,17 @@ import (
 // longForm is whether every fault is tried, not a part of them: make faults.
 var longForm = os.Getenv("CVEXPORT_FAULTS") == "long"
 
+// strideOf says of how many faults one is tried.
+func strideOf(usual int) int {
+	switch {
+	case longForm:
+		return 1
+	case testing.Short():
+		return 2 * usual
+	}
+	return usual
+}
+
 // steps is a warehouse in which one iteration is exported over and over, now
 // with the content 0 and now with 1, while something fails.
 type steps struct {
@@ -67,7 +78,19 @@ func newSteps(t *testing.T) *steps {
 
 // contentClient is a client of a service with so many images, behind what front
 // puts before it.
-func contentClient(t *testing.T, images int, front func(http.Handler) http.Handler, change ...func(*extract.Options)) (*extract.Client, Request) {
+func contentClient(t *testing.T, images int, front func(http.Handler) http.Handler) (*extract.Client, Request) {
+	t.Helper()
+	return contentClientOf(t, images, front, serveHTTP)
+}
+
+func serveHTTP(t testing.TB, handler http.Handler) (endpoint string) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func contentClientOf(t *testing.T, images int, front func(http.Handler) http.Handler, serve func(testing.TB, http.Handler) string) (*extract.Client, Request) {
 	t.Helper()
 	simulation, err := simulated.New(simulated.Config{Seed: 9, Kind: simulated.Detection, Images: images, Predictions: 2})
 	if err != nil {
@@ -77,13 +100,9 @@ func contentClient(t *testing.T, images int, front func(http.Handler) http.Handl
 	if front != nil {
 		handler = front(handler)
 	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	opts := extract.Options{Endpoint: server.URL, Key: "simulated", Rate: 1e6, Retries: 1, RetryDelay: time.Nanosecond}
-	for _, f := range change {
-		f(&opts)
-	}
-	client, err := extract.NewClient(opts)
+	client, err := extract.NewClient(extract.Options{
+		Endpoint: serve(t, handler), Key: "simulated", Rate: 1e6, Retries: 1, RetryDelay: time.Nanosecond, Timeout: time.Hour,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,13 +13,13 @@ import (
 // tries some of the faults of each kind of store.
 func TestStoreFailsAtEveryStep(t *testing.T) {
 	failed := 0
-	strides := map[string]int{"local": 17, "gcs": 29, "s3": 29, "azure": 31}
+	strides := map[string]int{"local": 12, "gcs": 29, "s3": 29, "azure": 31}
 	for name, open := range places() {
 		t.Run(name, func(t *testing.T) {
-			stride := strides[name]
-			if longForm {
-				stride = 1
+			if testing.Short() && name != "local" {
+				t.Skip("takes long")
 			}
+			stride := strideOf(strides[name])
 			s, warehouse := newSteps(t), open(t)
 			t.Run("first export", func(t *testing.T) {
 				failed += everyStep(t, stride, func(at int, how failure) int {
@@ -91,10 +91,10 @@ func (s *steps) failAt(t *testing.T, at int, how failure, content int) (operatio
 // verify reads it: nothing is lost, nothing is told to be damaged that is not
 // unless it could not be read, and an undisturbed run finds everything whole.
 func TestNightAndVerifyFailAtEveryStep(t *testing.T) {
-	stride := 13
-	if longForm {
-		stride = 1
+	if testing.Short() {
+		t.Skip("takes long")
 	}
+	stride := strideOf(13)
 	failed := 0
 	s := newSteps(t)
 	store := localStore(t)

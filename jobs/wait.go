@@ -14,27 +14,27 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Waiting is how long to wait for the end of a training.
-type Waiting struct {
-	Every time.Duration // between two looks at the iteration
-	Most  time.Duration // in all; then it is an error
-	Log   *slog.Logger  // may be nil
+// WaitOptions say how long [Wait] waits.
+type WaitOptions struct {
+	Interval time.Duration // between two requests
+	Timeout  time.Duration
+	Log      *slog.Logger // may be nil
 }
 
-// Wait returns the id of an iteration once its training has ended well. The
-// iteration is an id, or [Latest], which is here the one begun last, whatever
-// its status. A training that failed is an error that wraps [ErrRefused] and
-// says why; a service that does not answer is asked again.
-func Wait(ctx context.Context, client *extract.Client, project schema.ID, iteration string, w Waiting) (_ schema.ID, err error) {
+// Wait waits until the training of an iteration has completed, and returns the
+// iteration's id. The iteration is an id or [Latest], which here means the one
+// created last, whatever its status. If the training failed, the error wraps
+// [ErrRefused]. If the service does not answer, Wait tries again.
+func Wait(ctx context.Context, client *extract.Client, project schema.ID, iteration string, w WaitOptions) (_ schema.ID, err error) {
 	if w.Log == nil {
 		w.Log = slog.New(slog.DiscardHandler)
 	}
 	ctx, end := telemetry.Span(ctx, "wait", tracing.Attribute{Key: "project", Value: project.String()}, tracing.Attribute{Key: "iteration", Value: iteration})
 	defer func() { end(err) }()
 	started := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, w.Most, fmt.Errorf("it did not end within %s: wait longer with --wait-timeout", w.Most))
+	ctx, cancel := context.WithTimeoutCause(ctx, w.Timeout, fmt.Errorf("it did not end within %s: wait longer with --wait-timeout", w.Timeout))
 	defer cancel()
-	id, err := begunLast(ctx, client, project, iteration)
+	id, err := createdLast(ctx, client, project, iteration)
 	if err != nil {
 		return schema.ID{}, err
 	}
@@ -44,10 +44,10 @@ func Wait(ctx context.Context, client *extract.Client, project schema.ID, iterat
 		switch {
 		case ctx.Err() != nil:
 			return schema.ID{}, fmt.Errorf("waiting for the training of iteration %s of project %s (%s): %w", id, project, last, context.Cause(ctx))
-		case err != nil && !mayPass(err):
+		case err != nil && !isTemporary(err):
 			return schema.ID{}, err
 		case err != nil:
-			w.Log.Warn("the service does not answer; waiting on", "project", project, "iteration", id, "error", err)
+			w.Log.Warn("the service does not answer; still waiting", "project", project, "iteration", id, "error", err)
 		case it.Status == extract.Completed:
 			return id, nil
 		case it.Status == extract.Failed:
@@ -56,7 +56,7 @@ func Wait(ctx context.Context, client *extract.Client, project schema.ID, iterat
 			last = it.Status
 			w.Log.Info("waiting for the training to end", "project", project, "iteration", id, "status", it.Status, "duration", time.Since(started))
 		}
-		if err := sleep(ctx, w.Every); err != nil {
+		if err := sleep(ctx, w.Interval); err != nil {
 			return schema.ID{}, fmt.Errorf("waiting for the training of iteration %s of project %s (%s): %w", id, project, last, context.Cause(ctx))
 		}
 	}
@@ -66,12 +66,12 @@ func details(it extract.Iteration) string {
 	if it.ErrorDetails != nil && *it.ErrorDetails != "" {
 		return *it.ErrorDetails
 	}
-	return "the service does not say why; the portal may"
+	return "the service gives no reason; see the portal"
 }
 
-// mayPass reports whether a failure may be over at the next look: no answer, or
-// the service in trouble.
-func mayPass(err error) bool {
+// isTemporary reports whether the next request may succeed: there was no answer, or
+// the service reported trouble of its own.
+func isTemporary(err error) bool {
 	var answer *extract.ServiceError
 	if errors.As(err, &answer) {
 		return answer.Status >= 500 || answer.Status == 429 || answer.Status == 408
@@ -79,8 +79,8 @@ func mayPass(err error) bool {
 	return true
 }
 
-// begunLast is the id asked for or, for Latest, that of the iteration begun last.
-func begunLast(ctx context.Context, client *extract.Client, project schema.ID, iteration string) (schema.ID, error) {
+// createdLast resolves an iteration that is an id or Latest, as described at Wait.
+func createdLast(ctx context.Context, client *extract.Client, project schema.ID, iteration string) (schema.ID, error) {
 	if iteration != Latest {
 		return schema.ParseID(iteration)
 	}

@@ -1,5 +1,5 @@
-// Command ours is the pipeline behind the service: pages on disk, decoded,
-// written and published, as an export does it. bench measures its process.
+// Command ours decodes, writes and publishes pages from disk like an export does. bench
+// measures its process.
 package main
 
 import (
@@ -58,7 +58,7 @@ func run(ctx context.Context, folder, warehouse string) (err error) {
 			return err
 		}
 		images += int32(len(page.IDs))
-		for _, t := range schema.DataTables()[:4] {
+		for _, t := range []schema.Table{schema.Images, schema.Predictions, schema.Tags, schema.Regions} {
 			if err := spools.Append(t, page.ByTable(t.Name)); err != nil {
 				return err
 			}
@@ -87,8 +87,8 @@ func run(ctx context.Context, folder, warehouse string) (err error) {
 	return err
 }
 
-// readFile reads a file into a buffer that is used again, as an export does with
-// the answers of the service.
+// readFile reads a file into a reused buffer, as an export does with the service's
+// answers.
 func readFile(body *[]byte, name string) (err error) {
 	f, err := os.Open(name)
 	if err != nil {

@@ -23,7 +23,7 @@ type exportCommand struct {
 	force     bool
 	dryRun    bool
 	wait      bool
-	waiting   jobs.Waiting
+	waiting   jobs.WaitOptions
 }
 
 func newExport() *cobra.Command {
@@ -55,8 +55,8 @@ was. Exporting an iteration again replaces its objects.`,
 	f.BoolVar(&c.force, "force", false, "replace an export that has more images than this one")
 	f.BoolVar(&c.dryRun, "dry-run", false, "say what would be read and written, and stop")
 	f.BoolVar(&c.wait, "wait", false, "wait until the iteration's training has ended; latest is then the one begun last")
-	f.DurationVar(&c.waiting.Every, "wait-interval", 30*time.Second, "between two looks at its training")
-	f.DurationVar(&c.waiting.Most, "wait-timeout", 24*time.Hour, "how long to wait at most")
+	f.DurationVar(&c.waiting.Interval, "wait-interval", 30*time.Second, "between two looks at its training")
+	f.DurationVar(&c.waiting.Timeout, "wait-timeout", 24*time.Hour, "how long to wait at most")
 	return cmd
 }
 
@@ -124,19 +124,19 @@ func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store
 }
 
 // night is the export as the record has it.
-func (c *exportCommand) night(r resource, client *extract.Client, request jobs.Request, outcome jobs.Outcome, result jobs.Result, err error, started time.Time) jobs.ResourceNight {
-	it := jobs.IterationNight{Status: result.Export.Status, Outcome: outcome}
+func (c *exportCommand) night(r resource, client *extract.Client, request jobs.Request, outcome jobs.Outcome, result jobs.Result, err error, started time.Time) jobs.ResourceResult {
+	it := jobs.IterationResult{Status: result.Export.Status, Outcome: outcome}
 	switch {
 	case outcome == jobs.Exported && err == nil:
 		it.Result = &result
 	case err != nil:
-		it = jobs.IterationNight{Outcome: jobs.FailedToDo, Err: err}
+		it = jobs.IterationResult{Outcome: jobs.Failed, Err: err}
 	}
 	it.ID, it.Name = result.Export.Iteration, text(result.Export.IterationName)
 	if id, parseErr := schema.ParseID(request.Iteration); parseErr == nil {
 		it.ID = id
 	}
-	p := jobs.ProjectNight{ID: request.Project, Name: text(result.Export.ProjectName), Stats: client.Stats()}
+	p := jobs.ProjectResult{ID: request.Project, Name: text(result.Export.ProjectName), Stats: client.Stats()}
 	n := oneNight(r, p, it, started)
 	n.Host = client.Host()
 	return n
@@ -152,8 +152,8 @@ func (c *exportCommand) exportRequest(resource resource) (jobs.Request, error) {
 	if c.wait && c.dryRun {
 		return jobs.Request{}, usage("--wait and --dry-run do not go together")
 	}
-	if !(c.waiting.Every > 0 && c.waiting.Most > 0) {
-		return jobs.Request{}, usage("--wait-interval %s or --wait-timeout %s is not above 0", c.waiting.Every, c.waiting.Most)
+	if !(c.waiting.Interval > 0 && c.waiting.Timeout > 0) {
+		return jobs.Request{}, usage("--wait-interval %s or --wait-timeout %s is not above 0", c.waiting.Interval, c.waiting.Timeout)
 	}
 	r := c.request(resource, &c.common)
 	project, err := schema.ParseID(c.project)

@@ -91,10 +91,10 @@ func (c *listenCommand) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	run := listening{listenCommand: c, out: cmd.OutOrStdout(), log: display.log, client: client, record: newRecord("listen", &c.common), before: client.Stats()}
-	run.night = jobs.ResourceNight{Name: settings.name, Host: client.Host(), Started: run.record.started}
+	run.night = jobs.ResourceResult{Name: settings.name, Host: client.Host(), Started: run.record.started}
 	c.options.Log = display.log
 	c.options.Progress = func() jobs.Progress { return display.export(settings.name) }
-	c.options.Done = func(p jobs.ProjectNight) { run.done(cmd.Context(), p) }
+	c.options.Done = func(p jobs.ProjectResult) { run.done(cmd.Context(), p) }
 	r := jobs.Resource{Name: settings.name, Client: client, Store: store, Choice: settings.choice, Request: c.request(settings, &c.common)}
 	display.log.Info("listening", "queue", c.queue, "warehouse", store.URL(""))
 	err = jobs.Listen(cmd.Context(), r, queue, c.options)
@@ -118,7 +118,7 @@ func (c *listenCommand) validateListen(cmd *cobra.Command) error {
 	return c.how.validate()
 }
 
-func (c *listenCommand) printLine(w io.Writer, p jobs.ProjectNight, it jobs.IterationNight) error {
+func (c *listenCommand) printLine(w io.Writer, p jobs.ProjectResult, it jobs.IterationResult) error {
 	if c.output == "json" {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)

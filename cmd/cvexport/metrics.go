@@ -49,7 +49,7 @@ const metricsWait = 30 * time.Second
 // writeMetrics brings a file up to date with what a run did. Of several jobs that
 // share it, one at a time reads and writes it, so that none loses a value of
 // another. An interrupted run tells what it did as well.
-func writeMetrics(ctx context.Context, file, command, shard string, nights []jobs.ResourceNight) (err error) {
+func writeMetrics(ctx context.Context, file, command, shard string, nights []jobs.ResourceResult) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), metricsWait)
 	defer cancel()
 	const (
@@ -65,7 +65,7 @@ func writeMetrics(ctx context.Context, file, command, shard string, nights []job
 	return updateMetrics(file, command, shard, nights)
 }
 
-func updateMetrics(file, command, shard string, nights []jobs.ResourceNight) error {
+func updateMetrics(file, command, shard string, nights []jobs.ResourceResult) error {
 	vectors := map[string]*prometheus.GaugeVec{}
 	registry := prometheus.NewRegistry()
 	for _, g := range gauges {
@@ -73,9 +73,9 @@ func updateMetrics(file, command, shard string, nights []jobs.ResourceNight) err
 		registry.MustRegister(vectors[g.name])
 	}
 	gone := func(labels prometheus.Labels) bool {
-		return labels["command"] == command && labels["shard"] == shard && slices.ContainsFunc(nights, func(n jobs.ResourceNight) bool {
+		return labels["command"] == command && labels["shard"] == shard && slices.ContainsFunc(nights, func(n jobs.ResourceResult) bool {
 			return n.Name == labels["resource"] && n.All && n.Err == nil && labels["project"] != "" &&
-				!slices.ContainsFunc(n.Projects, func(p jobs.ProjectNight) bool { return p.ID.String() == labels["project"] })
+				!slices.ContainsFunc(n.Projects, func(p jobs.ProjectResult) bool { return p.ID.String() == labels["project"] })
 		})
 	}
 	if err := keepOld(file, vectors, gone); err != nil {
@@ -107,7 +107,7 @@ func updateMetrics(file, command, shard string, nights []jobs.ResourceNight) err
 }
 
 // projectGauges are the figures of a project, and whether nothing of it is left to do.
-func projectGauges(p jobs.ProjectNight) (v map[string]float64, whole bool) {
+func projectGauges(p jobs.ProjectResult) (v map[string]float64, whole bool) {
 	v = map[string]float64{
 		"images": 0, "rows": 0, "bytes": 0, "pages": 0, "exported_iterations": 0, "failures": 0, "almost_full": 0,
 		"requests": float64(p.Stats.Requests), "retries": float64(p.Stats.Retries), "throttled_seconds": p.Stats.Waited.Seconds(),
@@ -121,7 +121,7 @@ func projectGauges(p jobs.ProjectNight) (v map[string]float64, whole bool) {
 	}
 	for _, it := range p.Iterations {
 		switch it.Outcome {
-		case jobs.FailedToDo:
+		case jobs.Failed:
 			v["failures"]++
 			whole = false
 		case jobs.NotTried, jobs.Due:

@@ -28,8 +28,8 @@ func TestMetricsOfSeveralJobs(t *testing.T) {
 	for job := range jobsAtOnce {
 		wait.Go(func() {
 			for run := range runs {
-				night := jobs.ResourceNight{Name: fmt.Sprintf("job%d-%d", job, run)}
-				if err := writeMetrics(interrupted, file, "nightly", "", []jobs.ResourceNight{night}); err != nil {
+				night := jobs.ResourceResult{Name: fmt.Sprintf("job%d-%d", job, run)}
+				if err := writeMetrics(interrupted, file, "nightly", "", []jobs.ResourceResult{night}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -65,20 +65,20 @@ func TestMetricsKeepFailures(t *testing.T) {
 	result := &jobs.Result{Pages: 3}
 	result.Export.Images = 7
 	result.Export.Objects = []load.ObjectRecord{{Rows: 7, Bytes: 100}, {Rows: 70, Bytes: 1000}}
-	exported := jobs.IterationNight{Outcome: jobs.Exported, Result: result}
-	failed := jobs.IterationNight{Outcome: jobs.FailedToDo, Err: errors.New("no")}
+	exported := jobs.IterationResult{Outcome: jobs.Exported, Result: result}
+	failed := jobs.IterationResult{Outcome: jobs.Failed, Err: errors.New("no")}
 	at := time.Unix(1000, 0)
-	night := func(all bool, projects ...jobs.ProjectNight) jobs.ResourceNight {
+	night := func(all bool, projects ...jobs.ProjectResult) jobs.ResourceResult {
 		at = at.Add(time.Second)
-		return jobs.ResourceNight{Name: "r", All: all, Projects: projects, Finished: at}
+		return jobs.ResourceResult{Name: "r", All: all, Projects: projects, Finished: at}
 	}
 	stats := extract.Stats{Requests: 9, Retries: 2, Throttled: 1, Waited: 1500 * time.Millisecond}
-	project := func(id schema.ID, its ...jobs.IterationNight) jobs.ProjectNight {
-		return jobs.ProjectNight{ID: id, Iterations: its, Stats: stats}
+	project := func(id schema.ID, its ...jobs.IterationResult) jobs.ProjectResult {
+		return jobs.ProjectResult{ID: id, Iterations: its, Stats: stats}
 	}
 	for _, step := range []struct {
 		command, shard string
-		night          jobs.ResourceNight
+		night          jobs.ResourceResult
 		want, not      []string // lines; A and B are the projects, N the command and shard of nightly's
 	}{
 		{"nightly", "", night(true, project(a, exported, failed), project(b, exported, exported)), []string{
@@ -96,11 +96,11 @@ func TestMetricsKeepFailures(t *testing.T) {
 		}, nil},
 		// A project that a whole listing does not have is gone.
 		{"nightly", "", night(true, project(a, exported)), []string{`failures{N,A} 0`, `failures{export,A} 0`, `failures{1/2,A} 0`}, []string{`failures{N,B}`}},
-		{"nightly", "", jobs.ResourceNight{Name: "r", All: true, Err: errors.New("no"), Finished: at.Add(time.Second)}, []string{
+		{"nightly", "", jobs.ResourceResult{Name: "r", All: true, Err: errors.New("no"), Finished: at.Add(time.Second)}, []string{
 			`failures{N,} 1`, `failures{N,A} 0`, `last_success_timestamp_seconds{N,} 1005`, `last_run_timestamp_seconds{N,} 1006`,
 		}, nil},
 	} {
-		if err := writeMetrics(t.Context(), file, step.command, step.shard, []jobs.ResourceNight{step.night}); err != nil {
+		if err := writeMetrics(t.Context(), file, step.command, step.shard, []jobs.ResourceResult{step.night}); err != nil {
 			t.Fatal(err)
 		}
 		body, err := os.ReadFile(file)

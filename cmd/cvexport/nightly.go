@@ -140,7 +140,7 @@ func (c *nightlyCommand) choose(choice jobs.Choice, several bool) (jobs.Choice, 
 type partialError struct{ error }
 
 // failures sums up what went wrong; nil if nothing did.
-func failures(nights []jobs.ResourceNight) error {
+func failures(nights []jobs.ResourceResult) error {
 	failed, good := 0, 0
 	var first error
 	refused := true
@@ -161,7 +161,7 @@ func failures(nights []jobs.ResourceNight) error {
 			}
 			for _, it := range p.Iterations {
 				switch it.Outcome {
-				case jobs.FailedToDo:
+				case jobs.Failed:
 					if !errors.Is(n.Err, it.Err) {
 						fail(it.Err)
 					}

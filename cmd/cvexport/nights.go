@@ -37,7 +37,7 @@ func printNights(w io.Writer, format string, r *record) error {
 		}
 	}
 	done := total[jobs.Exported] + total[jobs.Present] + total[jobs.Elsewhere] + total[jobs.Kept]
-	open := total[jobs.FailedToDo] + total[jobs.NotTried]
+	open := total[jobs.Failed] + total[jobs.NotTried]
 	fmt.Fprintln(&b)
 	switch {
 	case total[jobs.Due] > 0:
@@ -62,7 +62,7 @@ func are(n int64) string {
 	return grouped(n) + " are"
 }
 
-func printProject(b *strings.Builder, p jobs.ProjectNight, total map[jobs.Outcome]int64) {
+func printProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outcome]int64) {
 	counts := map[jobs.Outcome]int64{}
 	for _, it := range p.Iterations {
 		counts[it.Outcome]++
@@ -79,7 +79,7 @@ func printProject(b *strings.Builder, p jobs.ProjectNight, total map[jobs.Outcom
 		text    string
 	}{
 		{jobs.Exported, "exported"}, {jobs.Due, "due"}, {jobs.Present, "there already"}, {jobs.Elsewhere, "exported by another run"}, {jobs.Kept, "kept as they were"},
-		{jobs.FailedToDo, "failed"}, {jobs.NotTried, "not tried"}, {jobs.OtherShard, "of other shards"}, {jobs.NotCompleted, "without results"}, {jobs.Archived, "gone at the service, kept here"},
+		{jobs.Failed, "failed"}, {jobs.NotTried, "not tried"}, {jobs.OtherShard, "of other shards"}, {jobs.NotCompleted, "without results"}, {jobs.Archived, "gone at the service, kept here"},
 	} {
 		if n := counts[o.outcome]; n > 0 {
 			sep := ","
@@ -100,7 +100,7 @@ func printProject(b *strings.Builder, p jobs.ProjectNight, total map[jobs.Outcom
 			fmt.Fprintf(b, "    exported  %s (%s): %s in %s\n", it.Name, it.ID, plural(it.Result.Export.Images, "image"), it.Result.Elapsed.Round(time.Millisecond))
 		case jobs.Due:
 			fmt.Fprintf(b, "    due       %s (%s)\n", it.Name, it.ID)
-		case jobs.FailedToDo:
+		case jobs.Failed:
 			fmt.Fprintf(b, "    failed    %s (%s): %v\n", it.Name, it.ID, it.Err)
 		case jobs.Kept:
 			fmt.Fprintf(b, "    kept      %s (%s): %v\n", it.Name, it.ID, it.Err)

@@ -21,14 +21,14 @@ type record struct {
 	reportTo string
 	metrics  string
 	started  time.Time
-	nights   []jobs.ResourceNight
+	nights   []jobs.ResourceResult
 }
 
 func newRecord(command string, c *common) *record {
 	return &record{command: command, reportTo: c.report, metrics: c.metrics, started: time.Now().UTC()}
 }
 
-func (r *record) add(nights ...jobs.ResourceNight) { r.nights = append(r.nights, nights...) }
+func (r *record) add(nights ...jobs.ResourceResult) { r.nights = append(r.nights, nights...) }
 
 // write writes the report and the metrics, where they were asked for. failed is
 // how the run ended.
@@ -117,7 +117,7 @@ func (r *record) report(ctx context.Context, failed error) report {
 	return out
 }
 
-func newReportIteration(it jobs.IterationNight) reportIteration {
+func newReportIteration(it jobs.IterationResult) reportIteration {
 	out := reportIteration{ID: it.ID, Name: it.Name, Status: it.Status, Outcome: it.Outcome, Error: errorText(it.Err)}
 	if r := it.Result; r != nil {
 		out.ExportID, out.Rows = &r.Export.ExportID, map[string]int64{}
@@ -158,7 +158,7 @@ func writeWhole(name string, v any) error {
 }
 
 // night is one export as the night of a resource that only had this to do.
-func oneNight(r resource, p jobs.ProjectNight, it jobs.IterationNight, started time.Time) jobs.ResourceNight {
-	p.Iterations = []jobs.IterationNight{it}
-	return jobs.ResourceNight{Name: r.name, Projects: []jobs.ProjectNight{p}, Wanted: 1, Stats: p.Stats, Started: started, Finished: time.Now().UTC()}
+func oneNight(r resource, p jobs.ProjectResult, it jobs.IterationResult, started time.Time) jobs.ResourceResult {
+	p.Iterations = []jobs.IterationResult{it}
+	return jobs.ResourceResult{Name: r.name, Projects: []jobs.ProjectResult{p}, Wanted: 1, Stats: p.Stats, Started: started, Finished: time.Now().UTC()}
 }

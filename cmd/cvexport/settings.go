@@ -216,7 +216,7 @@ func (c *common) newClient(r resource, log *slog.Logger) (*extract.Client, error
 	}
 	opts := extract.Options{
 		Endpoint: r.endpoint, Key: key, APIVersion: c.apiVersion, Rate: r.rate, Retries: c.retries,
-		Timeout: c.timeout, LongestWait: c.longestWait, MaxPage: c.maxPage << 20,
+		Timeout: c.timeout, MaxWait: c.longestWait, MaxPage: c.maxPage << 20,
 		UserAgent: "cvexport/" + programVersion(), Log: log,
 	}
 	if c.retries == 0 {

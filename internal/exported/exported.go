@@ -1,4 +1,4 @@
-// Package exported makes warehouses of the simulated service, for tests.
+// Package exported creates warehouses from the simulated service, for tests.
 package exported
 
 import (
@@ -19,8 +19,8 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Warehouse exports every completed iteration of a simulated service into a
-// folder of the test's own.
+// Warehouse exports every completed iteration of a simulated service into a new
+// folder of the test.
 func Warehouse(t testing.TB, c simulated.Config) (root string) {
 	t.Helper()
 	service, err := simulated.New(c)
@@ -95,8 +95,8 @@ func OpenViews(t testing.TB, root string) *sql.DB {
 	return db
 }
 
-// InMemory puts tables in memory, in a schema called data, below a warehouse's views
-// and functions, in place of its files.
+// InMemory copies the tables below a warehouse's views and functions from its files into
+// memory, in a schema called data.
 func InMemory(t testing.TB, db *sql.DB) {
 	t.Helper()
 	statements := []string{"CREATE SCHEMA data"}
@@ -110,8 +110,7 @@ func InMemory(t testing.TB, db *sql.DB) {
 	}
 }
 
-// Rewrite replaces columns of a table's rows by SQL, in every file of it, as
-// "expression AS column".
+// Rewrite replaces columns in every file of a table. Each is "expression AS column".
 func Rewrite(t testing.TB, root, table string, columns ...string) {
 	t.Helper()
 	db, err := sql.Open("duckdb", "")

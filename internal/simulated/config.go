@@ -1,8 +1,8 @@
-// Package simulated is a Custom Vision service that is made up: the read
-// operations of the Training API over HTTP, with images that depend on a seed
-// alone and faults that can be switched on. It is for tests and the demo. Its
-// bytes look like the real service's: float32 text, times without a zone,
-// absent fields, access tokens in URIs.
+// Package simulated is a simulation of the Custom Vision service, for tests and the
+// demo: the read operations of the Training API over HTTP, with images that depend
+// only on a seed, and with faults on request. Answers are formatted like those of the
+// real service: float32 numbers, times without a zone, omitted fields, access tokens
+// in URIs.
 package simulated
 
 import (
@@ -11,31 +11,31 @@ import (
 	"time"
 )
 
-// Kind is what a project's model does.
+// Kind is the kind of a project's model.
 type Kind string
 
 // The kinds of project.
 const (
-	Multiclass Kind = "multiclass" // one tag an image
-	Multilabel Kind = "multilabel" // any number of tags an image
+	Multiclass Kind = "multiclass" // one tag per image
+	Multilabel Kind = "multilabel" // any number of tags per image
 	Detection  Kind = "detection"  // boxes
 )
 
-// Config says how much there is. A zero field means its default.
+// Config configures a service. The zero value of a field means its default.
 type Config struct {
 	Seed        uint64
 	Kind        Kind // default Multilabel
 	Projects    int  // default 1
-	Iterations  int  // completed ones a project, default 1; -1 means none
-	Training    int  // iterations that still train
+	Iterations  int  // completed ones per project, default 1; -1 means none
+	Training    int  // iterations in training
 	Failed      int  // iterations whose training failed
-	Images      int  // evaluated images an iteration; 0 is none
+	Images      int  // evaluated images per iteration, default none
 	Tags        int  // default 8, 5 for detection; a classifier predicts every tag
-	Predictions int  // boxes an image, for detection; default 6
-	Regions     int  // labelled boxes an image at most, for detection; default 3
+	Predictions int  // boxes per image, for detection; default 6
+	Regions     int  // maximum of labelled boxes per image, for detection; default 3
 	Key         string
-	Rate        float64 // requests a second before it answers 429; 0: no limit
-	RetryAfter  bool    // whether a 429 has the header, besides its text
+	Rate        float64 // requests per second before it answers 429; 0: no limit
+	RetryAfter  bool    // a 429 has the Retry-After header, not only the text
 	Latency     time.Duration
 }
 
@@ -62,9 +62,9 @@ func (c *Config) setDefaults() {
 	c.Iterations = max(c.Iterations, 0)
 }
 
-// salt makes ids differ where one seed gives different data, so that a warehouse can
-// hold both. That the same images become more is no difference: so a project grows.
-// The defaults, which the README's answers are about, have none.
+// salt makes ids differ between configurations with the same seed but different data,
+// so that a warehouse can have both. The number of images does not matter: projects
+// grow. The default configuration, which the README uses, has no salt.
 func (c *Config) salt() uint64 {
 	what := fmt.Sprintf("%s of %d", c.Kind, c.Tags)
 	if c.Kind == Detection {
@@ -85,14 +85,14 @@ func (c *Config) validate() error {
 		return fmt.Errorf("kind %q is none of multiclass, multilabel, detection", c.Kind)
 	}
 	for _, f := range []struct {
-		name        string
-		value, most int
+		name       string
+		value, max int
 	}{
 		{"images", c.Images, 10_000_000}, {"tags", c.Tags, 500}, {"predictions", c.Predictions, 200}, {"regions", c.Regions, 300},
 		{"projects", c.Projects, 100}, {"iterations", c.Iterations + c.Training + c.Failed, 20},
 	} {
-		if f.value < 0 || f.value > f.most {
-			return fmt.Errorf("%d %s: want 0 to %d", f.value, f.name, f.most)
+		if f.value < 0 || f.value > f.max {
+			return fmt.Errorf("%d %s: want 0 to %d", f.value, f.name, f.max)
 		}
 	}
 	if c.Rate < 0 || c.Latency < 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Float is what a reader gets of a float32: its text as a double.
+// Float returns f as read from the service's JSON: its decimal text as a float64.
 func Float(f float32) float64 {
 	v, err := strconv.ParseFloat(string(appendFloat(nil, f)), 64)
 	if err != nil {
@@ -18,9 +18,8 @@ func Float(f float32) float64 {
 	return v
 }
 
-// appendFloat writes a float32 as .NET does: seven digits if they are enough
-// to read it back, else nine; upper-case exponents below 1e-5; ".0" behind
-// whole numbers.
+// appendFloat formats a float32 like .NET does: with seven digits if those are exact,
+// else nine; with upper-case exponents below 1e-5; with ".0" after whole numbers.
 func appendFloat(b []byte, f float32) []byte {
 	var buf [24]byte
 	text := strconv.AppendFloat(buf[:0], float64(f), 'e', 6, 32)
@@ -66,8 +65,8 @@ func digitsAfterPoint(mantissa []byte, exponent int) int {
 	return max(0, digits-1-exponent)
 }
 
-// appendTicks writes a time as images have it: no zone, and 3 to 7 digits of a
-// second without the zeros at their end.
+// appendTicks formats a time like those of images: without a zone, with 3 to 7 fraction
+// digits, without trailing zeros.
 func appendTicks(b []byte, ticks int64) []byte {
 	t := time.Unix(0, ticks*100).UTC()
 	b = t.AppendFormat(b, "2006-01-02T15:04:05.0000000")
@@ -80,7 +79,7 @@ func appendTicks(b []byte, ticks int64) []byte {
 func appendString(b []byte, s string) []byte {
 	quoted, err := json.Marshal(s)
 	if err != nil {
-		panic(err) // every string can be quoted
+		panic(err) // every string can be encoded
 	}
 	return append(b, quoted...)
 }
@@ -93,8 +92,8 @@ func appendID(b []byte, field string, id schema.ID) []byte {
 	return append(b, '"')
 }
 
-// appendImage writes one image of a page. call makes the access tokens differ,
-// as they do at every call.
+// appendImage encodes one image of a page. call makes the access tokens differ between
+// requests.
 func (s *Service) appendImage(b []byte, p int, img Image, call int64) []byte {
 	b = append(b, '{')
 	if len(img.Predictions) > 0 {
@@ -156,7 +155,7 @@ func appendBox(b []byte, box Box) []byte {
 	return b
 }
 
-// URI is where an image is said to lie, without its access token.
+// URI returns the address of an image, without its access token.
 func (s *Service) URI(project int, kind byte, id schema.ID) string {
 	return fmt.Sprintf("https://simulated.blob.core.windows.net/i-%x/%c-%x", s.Projects()[project].ID[:], kind, id[:])
 }

@@ -8,51 +8,51 @@ import (
 	"time"
 )
 
-// FaultKind is something that goes wrong.
+// FaultKind is a kind of fault.
 type FaultKind string
 
-// The faults. Those of pages happen when the page is asked for.
+// The kinds of fault. Those of pages happen when the page is requested.
 const (
-	Slow         FaultKind = "slow"          // the page takes Delay longer
+	Slow         FaultKind = "slow"          // the page is delayed by Delay
 	Error500     FaultKind = "error"         // 500 with code and message
-	Busy         FaultKind = "busy"          // 503 with nothing
+	Busy         FaultKind = "busy"          // 503 with an empty body
 	Throttle     FaultKind = "throttle"      // 429
-	HTML         FaultKind = "html"          // 502 with a gateway's page
-	HTML200      FaultKind = "html200"       // 200 with a gateway's page
+	HTML         FaultKind = "html"          // 502 with HTML from a gateway
+	HTML200      FaultKind = "html200"       // 200 with HTML from a gateway
 	Reset        FaultKind = "reset"         // the connection is reset in the middle of the body
-	Truncated    FaultKind = "truncated"     // half the JSON, as if it were whole
-	Duplicate    FaultKind = "duplicate"     // an image of the page is the one before the page
+	Truncated    FaultKind = "truncated"     // half of the JSON, as if it were complete
+	Duplicate    FaultKind = "duplicate"     // an image of the page repeats the last one of the page before
 	MissingID    FaultKind = "missing-id"    // an image has no id
 	BadNumber    FaultKind = "bad-number"    // a width that does not fit
 	UnknownField FaultKind = "unknown-field" // an image has a new field
-	Added        FaultKind = "added"         // an image is added once the page was served
-	Removed      FaultKind = "removed"       // the first image is removed once the page was served
-	Replaced     FaultKind = "replaced"      // both: there are as many images as before
-	Relabelled   FaultKind = "relabelled"    // every image gets other tags once the page was served
-	Renamed      FaultKind = "renamed"       // every tag gets another name once the page was served
-	Endless      FaultKind = "endless"       // pages behind the last are never empty
+	Added        FaultKind = "added"         // an image is added after the page is served
+	Removed      FaultKind = "removed"       // the first image is removed after the page is served
+	Replaced     FaultKind = "replaced"      // both: the number of images stays
+	Relabelled   FaultKind = "relabelled"    // every image gets other tags after the page is served
+	Renamed      FaultKind = "renamed"       // every tag is renamed after the page is served
+	Endless      FaultKind = "endless"       // pages after the last are never empty
 	WrongCount   FaultKind = "count"         // the count is By too high
 )
 
 var faultKinds = []FaultKind{Slow, Error500, Busy, Throttle, HTML, HTML200, Reset, Truncated, Duplicate, MissingID,
 	BadNumber, UnknownField, Added, Removed, Replaced, Relabelled, Renamed, Endless, WrongCount}
 
-// Fault is one fault to switch on.
+// Fault is one fault.
 type Fault struct {
 	Kind  FaultKind
 	Page  int           // from 0; AnyPage for all
-	Times int           // how often it happens; 0 means for good
+	Times int           // how often it happens; 0 means always
 	Delay time.Duration // of Slow
 	By    int           // of WrongCount, default 1; may be negative
 
-	// Iteration is the id of the one it happens to, empty for any.
+	// Iteration is the id of the iteration concerned; empty means any.
 	Iteration string
 }
 
 // AnyPage is every page.
 const AnyPage = -1
 
-// ParseFault reads a fault as it is written on a command line:
+// ParseFault parses a fault from a command line:
 // KIND or KIND:page=N,times=N,delay=DURATION,by=N,iteration=ID.
 func ParseFault(s string) (Fault, error) {
 	kind, options, _ := strings.Cut(s, ":")
@@ -85,7 +85,7 @@ func ParseFault(s string) (Fault, error) {
 	return f, nil
 }
 
-// Fault switches a fault on.
+// Fault adds a fault.
 func (s *Service) Fault(f Fault) {
 	if f.Kind == WrongCount && f.By == 0 {
 		f.By = 1
@@ -95,7 +95,7 @@ func (s *Service) Fault(f Fault) {
 	s.faults = append(s.faults, &f)
 }
 
-// place is where a fault may be due.
+// place is a page, or with AnyPage the count, of an iteration.
 type place struct {
 	iteration string
 	page      int
@@ -105,8 +105,8 @@ func (s *Service) place(p, k, page int) place {
 	return place{s.Projects()[p].Iterations[k].ID.String(), page}
 }
 
-// takeFault returns the first fault of the kinds that is due at a place, and
-// uses it up by one.
+// takeFault returns the first fault of the kinds for a place, nil if there is none, and
+// counts it as happened.
 func (s *Service) takeFault(at place, kinds ...FaultKind) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,13 +114,13 @@ func (s *Service) takeFault(at place, kinds ...FaultKind) *Fault {
 		if !slices.Contains(kinds, f.Kind) || (f.Page != AnyPage && f.Page != at.page) || (f.Iteration != "" && f.Iteration != at.iteration) {
 			continue
 		}
-		due := *f
+		taken := *f
 		if f.Times == 1 {
 			s.faults = slices.Delete(s.faults, i, i+1)
 		} else if f.Times > 1 {
 			f.Times--
 		}
-		return &due
+		return &taken
 	}
 	return nil
 }

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// maxTake and maxTagIDs are the service's limits.
+// Limits of the service.
 const (
 	maxTake   = 256
 	maxTagIDs = 20
 )
 
-// pageAt is the page that begins at a place, of pages that are as large as can be
-// and share an image with the one before.
+// pageAt returns the number of the page that begins at skip, given that pages have the
+// maximum size and overlap by one image.
 func pageAt(skip int) int { return skip / (maxTake - 1) }
 
-// listed are the images that an iteration lists now and that have any of the
-// tags, oldest first. No tags means all of them.
+// listed returns the images of an iteration that have any of the tags, oldest first.
+// Without tags it returns all images.
 func (s *Service) listed(p, k int, tagIDs []string) []int {
 	s.mu.Lock()
 	from, to := s.removed, s.Projects()[p].Iterations[k].Images+s.added
@@ -37,7 +37,7 @@ func (s *Service) listed(p, k int, tagIDs []string) []int {
 	return list
 }
 
-// tagIDs reads the filter; false means that it was refused.
+// tagIDs parses the filter. If it is invalid, it answers the request and returns false.
 func tagIDs(w http.ResponseWriter, r *http.Request) ([]string, bool) {
 	text := r.URL.Query().Get("tagIds")
 	if text == "" {
@@ -97,7 +97,8 @@ func (s *Service) getPage(w http.ResponseWriter, r *http.Request, p, k int) {
 	s.writePage(w, p, k, at, chosen)
 }
 
-// failPage is for faults that come in place of the page.
+// failPage applies faults that replace or delay the page, and reports whether it has
+// answered the request.
 func (s *Service) failPage(w http.ResponseWriter, r *http.Request, at place) bool {
 	f := s.takeFault(at, Slow, Error500, Busy, Throttle, HTML, HTML200)
 	if f == nil {
@@ -126,7 +127,7 @@ func (s *Service) failPage(w http.ResponseWriter, r *http.Request, at place) boo
 	return true
 }
 
-// writePage writes the page, and does to it what its faults ask for.
+// writePage writes the page, with the faults that alter it.
 func (s *Service) writePage(w http.ResponseWriter, p, k int, at place, images []int) {
 	s.mu.Lock()
 	call := int64(len(s.requests))
@@ -149,14 +150,14 @@ func (s *Service) writePage(w http.ResponseWriter, p, k int, at place, images []
 	}
 	for _, kind := range []FaultKind{Added, Removed, Replaced, Relabelled, Renamed} {
 		if s.takeFault(at, kind) != nil {
-			s.meddle(p, kind)
+			s.edit(p, kind)
 		}
 	}
 	write(w, http.StatusOK, string(body))
 }
 
-// meddle is what somebody does to the project.
-func (s *Service) meddle(p int, kind FaultKind) {
+// edit changes the project, as a user of the portal would.
+func (s *Service) edit(p int, kind FaultKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if kind == Added || kind == Replaced {
@@ -186,8 +187,8 @@ func (s *Service) appendImages(b []byte, p, k int, images []int, call int64) []b
 	return append(b, ']')
 }
 
-// AppendPage appends the body of one page to b, oldest images first, as it is
-// served. It is for benchmarks; project and iteration are places in Projects.
+// AppendPage appends the body of one page to b, oldest images first. It is for
+// benchmarks. project and iteration are indices in Projects.
 func (s *Service) AppendPage(b []byte, project, iteration, skip, take int) []byte {
 	images := make([]int, 0, take)
 	for i := skip; i < min(skip+take, s.Projects()[project].Iterations[iteration].Images); i++ {

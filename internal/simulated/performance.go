@@ -20,19 +20,18 @@ func ratio(a, b int) float64 {
 	return float64(a) / float64(b)
 }
 
-// verdict is one prediction of a tag: how sure, and whether it was right.
+// verdict is one prediction of a tag, and whether it was right.
 type verdict struct {
 	probability float64
 	right       bool
 }
 
-// measure judges an iteration. A prediction counts from the threshold on. A
-// classifier is right if the image has the tag. A detector follows PASCAL VOC
-// 2012: each box, likeliest first, is compared with the region of its tag that
-// it overlaps most, and is right if that overlap is enough and the region is
-// not taken yet; boxes that only touch do not overlap. Average precision takes
-// all points of the curve, from all predictions; its mean is that of the tags
-// that have labels.
+// measure evaluates an iteration. Predictions below the threshold do not count. A
+// classifier is right if the image has the tag. Detectors are evaluated like in PASCAL
+// VOC 2012: each box, most probable first, is compared with the region of its tag that
+// it overlaps most, and is right if the overlap suffices and the region was not matched
+// before. Boxes that only touch do not overlap. Average precision uses all points of
+// the curve, of all predictions. Its mean is over the tags that have labels.
 func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figures, overall figures) {
 	tags := s.Projects()[p].Tags
 	perTag = make([]figures, len(tags))
@@ -79,7 +78,7 @@ func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figure
 	return perTag, overall
 }
 
-// judge gives the verdicts of one image by tag.
+// judge returns the verdicts of one image by tag.
 func judge(img Image, place map[Tag]int, overlap float64) map[int][]verdict {
 	order := make([]int, len(img.Predictions))
 	for i := range order {
@@ -98,15 +97,15 @@ func judge(img Image, place map[Tag]int, overlap float64) map[int][]verdict {
 		prediction := img.Predictions[i]
 		right := labelled[prediction.Tag]
 		if prediction.Box != nil {
-			best, most := -1, 0.0
+			best, maxOverlap := -1, 0.0
 			for j, region := range img.Regions {
 				if region.Tag == prediction.Tag {
-					if v := intersectionOverUnion(*prediction.Box, region.Box); v > most {
-						best, most = j, v
+					if v := intersectionOverUnion(*prediction.Box, region.Box); v > maxOverlap {
+						best, maxOverlap = j, v
 					}
 				}
 			}
-			right = best >= 0 && most >= overlap && !taken[best]
+			right = best >= 0 && maxOverlap >= overlap && !taken[best]
 			if right {
 				taken[best] = true
 			}
@@ -130,9 +129,9 @@ func intersectionOverUnion(a, b Box) float64 {
 	return both / (Float(a[2])*Float(a[3]) + Float(b[2])*Float(b[3]) - both)
 }
 
-// averagePrecision is the area below the curve of precision over recall, where
-// precision is the best one at that recall or beyond (VOC 2012). Predictions
-// of equal probability make one point.
+// averagePrecision returns the area under the curve of precision over recall, where
+// precision is the best one at that recall or above (VOC 2012). Predictions of equal
+// probability are one point.
 func averagePrecision(verdicts []verdict, labels int) float64 {
 	if labels == 0 {
 		return 0

@@ -22,7 +22,7 @@ import (
 type Service struct {
 	config   Config
 	salt     uint64                    // of ids
-	projects atomic.Pointer[[]Project] // replaced as a whole when something changes
+	projects atomic.Pointer[[]Project] // replaced by a copy on every change
 	limiter  *rate.Limiter             // nil: no limit
 	mux      *http.ServeMux
 
@@ -31,19 +31,19 @@ type Service struct {
 	mu       sync.Mutex
 	faults   []*Fault
 	requests []Request
-	outage   int // how many requests more it answers with 503
-	removed  int // images taken off the front
-	added    int // images put at the end
+	outage   int // number of requests still to answer with 503
+	removed  int // images removed from the start
+	added    int // images added at the end
 	measured map[string]Performance
 }
 
-// Request is what was asked for.
+// Request is a request that the service received.
 type Request struct {
 	Path, Query string
-	Page        int // from 0 if it asked for a page, else -1
+	Page        int // from 0; -1 if it was not for a page
 }
 
-// New makes a service. Zero fields of the configuration mean their defaults.
+// New creates a service.
 func New(config Config) (*Service, error) {
 	config.setDefaults()
 	if err := config.validate(); err != nil {
@@ -68,18 +68,18 @@ func New(config Config) (*Service, error) {
 	return s, nil
 }
 
-// Projects are the projects with their iterations, in order of training. The
-// slices are not to be written to.
+// Projects returns the projects with their iterations, in order of training. Callers
+// must not modify them.
 func (s *Service) Projects() []Project { return *s.projects.Load() }
 
-// Requests are what was asked for so far.
+// Requests returns the requests so far.
 func (s *Service) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Outage makes the next requests fail, whatever they ask for.
+// Outage makes the next requests fail with 503.
 func (s *Service) Outage(requests int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,14 +133,14 @@ func (s *Service) throttled(w http.ResponseWriter) {
 func write(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	fmt.Fprint(w, body) // a client that has gone has no use for the error
+	fmt.Fprint(w, body) // it fails only if the client is gone
 }
 
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	write(w, status, fmt.Sprintf(`{"code":%q,"message":%q}`, code, message))
 }
 
-// answer writes a value as JSON; the values here can all be written.
+// answer writes a value as JSON. All values here can be encoded.
 func answer(w http.ResponseWriter, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -263,12 +263,12 @@ func (s *Service) getIteration(w http.ResponseWriter, _ *http.Request, p, k int)
 	answer(w, s.iteration(p, k))
 }
 
-// single writes a double as the service writes its float32 figures.
+// single is encoded like the service's float32 figures.
 type single float64
 
 func (f single) MarshalJSON() ([]byte, error) { return appendFloat(nil, float32(f)), nil }
 
-// TagPerformance is the service's judgement of one tag.
+// TagPerformance is the service's evaluation of one tag.
 type TagPerformance struct {
 	ID                    schema.ID `json:"id"`
 	Name                  string    `json:"name"`
@@ -279,7 +279,7 @@ type TagPerformance struct {
 	AveragePrecision      single    `json:"averagePrecision"`
 }
 
-// Performance is its judgement of an iteration.
+// Performance is the service's evaluation of an iteration.
 type Performance struct {
 	Tags                  []TagPerformance `json:"perTagPerformance"`
 	Precision             single           `json:"precision"`
@@ -328,7 +328,7 @@ func (s *Service) performance(p, k int, threshold, overlap float64) Performance 
 func reset(w http.ResponseWriter, body []byte) {
 	conn, buffer, err := w.(http.Hijacker).Hijack()
 	if err != nil {
-		panic(err) // the servers here can be hijacked
+		panic(err) // the servers used here can be hijacked
 	}
 	fmt.Fprintf(buffer, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:len(body)/2])
 	buffer.Flush()

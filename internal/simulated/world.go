@@ -34,7 +34,7 @@ type Iteration struct {
 	Images int    // 0 unless Completed
 	Made   time.Time
 
-	Deleted  bool          // the service no longer has it
+	Deleted  bool          // no longer listed
 	modified time.Duration // since its training ended
 }
 
@@ -45,8 +45,8 @@ const (
 	Failed    = "Failed"
 )
 
-// Image is the truth of one image, as the service would tell it. Its floats
-// are what a reader of their text must get.
+// Image is one image as the service knows it. A reader of the service's JSON must get
+// exactly these values; see [Float].
 type Image struct {
 	ID            schema.ID
 	Created       int64 // ticks of 100 ns since 1970, UTC
@@ -56,7 +56,7 @@ type Image struct {
 	Regions       []Region
 }
 
-// Prediction is what the model said; Box is nil for a classifier.
+// Prediction is a prediction of the model. Box is nil for a classifier.
 type Prediction struct {
 	Tag         Tag
 	Probability float32
@@ -80,8 +80,8 @@ type Region struct {
 // Box is left, top, width and height, in fractions of the image.
 type Box [4]float32
 
-// Streams of randomness: one a thing, so that no thing depends on how many
-// others were asked for.
+// Each kind of value has a random stream of its own, so that it does not depend on
+// which others were generated before.
 const (
 	streamProject = iota + 1
 	streamIteration
@@ -152,17 +152,17 @@ func (s *Service) newIteration(p, k int, status string) Iteration {
 	return it
 }
 
-// Train adds an iteration to a project, by its place in Projects, and tells its
-// place among the iterations.
-func (s *Service) Train(project int, status string) (place int) {
+// Train adds an iteration to the project with that index in Projects, and returns the
+// iteration's index.
+func (s *Service) Train(project int, status string) (index int) {
 	s.change(project, func(iterations []Iteration) []Iteration {
-		place = len(iterations)
-		return append(iterations, s.newIteration(project, place, status))
+		index = len(iterations)
+		return append(iterations, s.newIteration(project, index, status))
 	})
-	return place
+	return index
 }
 
-// End ends the training of an iteration. detail is why it failed, if it did.
+// End ends the training of an iteration. detail is the reason if it failed.
 func (s *Service) End(project, iteration int, status, detail string) {
 	s.change(project, func(iterations []Iteration) []Iteration {
 		it := &iterations[iteration]
@@ -174,7 +174,7 @@ func (s *Service) End(project, iteration int, status, detail string) {
 	})
 }
 
-// Modify makes an iteration look changed after its training.
+// Modify changes the time when an iteration was last modified.
 func (s *Service) Modify(project, iteration int) {
 	s.change(project, func(iterations []Iteration) []Iteration {
 		iterations[iteration].modified += time.Hour
@@ -182,7 +182,7 @@ func (s *Service) Modify(project, iteration int) {
 	})
 }
 
-// Delete lets the service forget an iteration.
+// Delete removes an iteration from the listings.
 func (s *Service) Delete(project, iteration int) {
 	s.change(project, func(iterations []Iteration) []Iteration {
 		iterations[iteration].Deleted = true
@@ -198,12 +198,12 @@ func (s *Service) change(project int, do func([]Iteration) []Iteration) {
 	s.projects.Store(&projects)
 }
 
-// labels are the tags of image i. They do not depend on the iteration.
+// labels returns the tags of image i. They do not depend on the iteration.
 func (s *Service) labels(p, i int) []int {
 	r := s.random(streamLabel, p, i)
 	tags := s.config.Tags
 	if tags == 0 || r.IntN(50) == 0 {
-		return nil // an image nobody has tagged
+		return nil // an untagged image
 	}
 	n := 1
 	if s.config.Kind == Multilabel {
@@ -220,13 +220,13 @@ func (s *Service) labels(p, i int) []int {
 	return chosen
 }
 
-// Image returns image i of the project's iteration, as they stand in Projects,
-// oldest first.
+// Image returns the i-th oldest image of an iteration. project and iteration are indices
+// in Projects.
 func (s *Service) Image(project, iteration, i int) Image {
 	r := s.random(streamImage, project, i)
 	img := Image{
 		ID: s.newID(r),
-		// Three images share a time, as a batch that was uploaded at once.
+		// Three images have the same time, like a batch that was uploaded together.
 		Created: (epoch.UnixNano()/100 - 40*24*3600*1e7) + int64(i/3)*71_234_567,
 		Width:   320 + 16*r.IntN(100), Height: 240 + 16*r.IntN(100),
 	}
@@ -244,11 +244,11 @@ func (s *Service) Image(project, iteration, i int) Image {
 	return img
 }
 
-// skill is how well iteration k does on tag t: later iterations do better, and
-// some tags stay hard.
+// skill returns how good iteration k is at tag t. It grows with k, and some tags stay
+// hard.
 func skill(k, t int) float64 { return 2.6 + 0.35*float64(k) - 0.45*float64(t%5) }
 
-// classify gives every tag a probability, the likeliest first.
+// classify predicts every tag, most probable first.
 func (s *Service) classify(img *Image, tags []Tag, labels []int, k int, r *rand.Rand) {
 	logits := make([]float64, len(tags))
 	for t := range tags {
@@ -267,15 +267,15 @@ func (s *Service) classify(img *Image, tags []Tag, labels []int, k int, r *rand.
 			p = math.Exp(2*l) / sum
 		}
 		if r.IntN(40) == 0 {
-			p *= 1e-9 // the service's smallest figures have exponents
+			p *= 1e-9 // so small that it is written with an exponent
 		}
 		img.Predictions = append(img.Predictions, Prediction{Tag: tags[t], Probability: float32(p)})
 	}
 	sort.SliceStable(img.Predictions, func(a, b int) bool { return img.Predictions[a].Probability > img.Predictions[b].Probability })
 }
 
-// detect draws regions, and boxes that find most of them, among boxes that find
-// nothing. They are not sorted.
+// detect generates regions, predicted boxes that match most of them, and others that
+// match none. The boxes are not sorted.
 func (s *Service) detect(img *Image, p, i int, labels []int, k int, r *rand.Rand) {
 	tags := s.Projects()[p].Tags
 	draw := s.random(streamRegion, p, i)

@@ -1,6 +1,6 @@
-// Command licences lists the modules of CycloneDX files with their licences, and
-// fails if there is one that may not be in a program that is given away under the
-// Apache License, or one without.
+// Command licences lists the modules of CycloneDX files with their licences. It fails if
+// a module has no licence, or one that is incompatible with distributing the program
+// under the Apache License.
 //
 //	licences bin/cvexport.cdx.json bin/cvreport.cdx.json
 package main
@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// allowed are SPDX names. What asks for more than to be named is not among them.
+// allowed has the SPDX names of licences that require no more than attribution.
 var allowed = []string{"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "Unlicense", "Zlib"}
 
 type licence struct {
@@ -44,7 +44,7 @@ func main() {
 	}
 }
 
-// list returns a line a module, and those of modules that are not allowed.
+// list returns one line per module, and the lines of modules that are not allowed.
 func list(files []string) (lines, refused []string, err error) {
 	for _, file := range files {
 		body, err := os.ReadFile(file)

@@ -1,6 +1,5 @@
-// Systems checks that a program is right for other operating systems, in a tenth of
-// the time that it takes to compile it for them: it reads its packages and all that
-// they import, and checks the types.
+// Systems type-checks a program and everything it imports for other operating systems,
+// in a tenth of the time that compiling would take.
 //
 //	go run ./systems ../cmd/cvexport darwin windows
 package main
@@ -26,7 +25,7 @@ func main() {
 	}
 }
 
-// check checks the program in a folder, for a system as GOOS has it.
+// check type-checks the program in a folder. system is a value of GOOS.
 func check(folder, system string) error {
 	root, err := filepath.Abs(folder)
 	if err != nil {
@@ -37,7 +36,7 @@ func check(folder, system string) error {
 	if err != nil {
 		return err
 	}
-	// Function bodies are checked in the packages that are asked for by name.
+	// Function bodies are checked only in packages that are loaded by name.
 	cfg.Mode = packages.NeedName | packages.NeedFiles | packages.NeedImports | packages.NeedDeps | packages.NeedTypes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedTypesSizes
 	all, err := packages.Load(cfg, own...)
 	if err != nil {
@@ -50,7 +49,7 @@ func check(folder, system string) error {
 	return nil
 }
 
-// ownPackages are those of the program's module that it is made of.
+// ownPackages returns the program's packages that belong to its own module.
 func ownPackages(cfg *packages.Config) (paths []string, err error) {
 	cfg.Mode = packages.NeedName | packages.NeedImports | packages.NeedDeps | packages.NeedModule
 	program, err := packages.Load(cfg, ".")
