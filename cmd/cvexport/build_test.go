@@ -18,14 +18,14 @@ func TestBuild(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it builds the command as it is released")
 	}
-	said, err := exec.Command("make", "-C", "../..", "--dry-run", "build", "VERSION="+builtVersion).CombinedOutput()
+	output, err := exec.Command("make", "-C", "../..", "--dry-run", "build", "VERSION="+builtVersion).CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v: %s", err, said)
+		t.Fatalf("%v: %s", err, output)
 	}
 	for _, program := range []string{"cvexport", "cvreport"} {
 		want := `-ldflags "` + buildFlags + `" -o bin/` + program
-		if !strings.Contains(string(said), want) {
-			t.Errorf("make build does not run %s:\n%s", want, said)
+		if !strings.Contains(string(output), want) {
+			t.Errorf("make build does not run %s:\n%s", want, output)
 		}
 	}
 	path, err := built()

@@ -168,15 +168,15 @@ func TestSecretsStayOut(t *testing.T) {
 			}
 			b.env = append(b.env, "VISION_TRAINING_KEY="+secretKey, "VISION_TRAINING_ENDPOINT="+endpoints[a.endpoint], "GOTRACEBACK=all")
 			b.env = append(b.env, a.env...)
-			code, said := b.limited(t, "")
+			code, output := b.limited(t, "")
 			if len(a.code) > 0 && !slices.Contains(a.code, code) {
-				t.Errorf("exit code %d, want %v: %s", code, a.code, said)
+				t.Errorf("exit code %d, want %v: %s", code, a.code, output)
 			}
 			secrets := []string{secretKey, secretSAS, secretAWS, secretImage}
 			if a.name == "key as an argument" { // which the error message repeats
 				secrets = secrets[1:]
 			}
-			findSecrets(t, "the output", []byte(said), secrets...)
+			findSecrets(t, "the output", []byte(output), secrets...)
 			for _, folder := range []string{records, b.root, b.tmp} {
 				searchFiles(t, folder, secrets...)
 			}
@@ -252,8 +252,8 @@ func TestSecretsStayOutOfCrashes(t *testing.T) {
 	b.env = append(b.env, "VISION_TRAINING_KEY="+secretKey, "GOTRACEBACK=all", "AZURE_STORAGE_SAS_TOKEN=sig="+secretSAS)
 	service.Fault(simulated.Fault{Kind: simulated.Slow, Page: 2, Delay: 1 << 40})
 	cmd := b.command()
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestSecretsStayOutOfCrashes(t *testing.T) {
 	for !slices.ContainsFunc(service.Requests(), func(r simulated.Request) bool { return r.Page == 2 }) {
 		select {
 		case err := <-ended:
-			t.Fatalf("it ended before it asked for page 2: %v: %s", err, &said)
+			t.Fatalf("it ended before it asked for page 2: %v: %s", err, &output)
 		default:
 			runtime.Gosched()
 		}
@@ -291,10 +291,10 @@ func TestSecretsStayOutOfCrashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var exit *exec.ExitError
-	if err := <-ended; !errors.As(err, &exit) || !strings.Contains(said.String(), "goroutine ") {
-		t.Errorf("%v: %s", err, &said)
+	if err := <-ended; !errors.As(err, &exit) || !strings.Contains(output.String(), "goroutine ") {
+		t.Errorf("%v: %s", err, &output)
 	}
-	findSecrets(t, "the crash dump", said.Bytes(), secretKey, secretSAS, secretImage)
+	findSecrets(t, "the crash dump", output.Bytes(), secretKey, secretSAS, secretImage)
 	searchFiles(t, b.root, secretKey, secretSAS, secretImage)
 	searchFiles(t, b.tmp, secretKey, secretSAS, secretImage)
 }

@@ -60,12 +60,12 @@ func TestShardsOfProcesses(t *testing.T) {
 			b.env = alone.env // the same endpoint, for the records
 			reports := t.TempDir()
 			var running []*exec.Cmd
-			said := make([]bytes.Buffer, processes)
+			output := make([]bytes.Buffer, processes)
 			for i := range processes {
 				args, env := part(i)
 				cmd := nightly(b, append(args, "--report", filepath.Join(reports, fmt.Sprint(i)))...)
 				cmd.Env = slices.Concat(b.env, env)
-				cmd.Stdout, cmd.Stderr = &said[i], &said[i]
+				cmd.Stdout, cmd.Stderr = &output[i], &output[i]
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
@@ -74,12 +74,12 @@ func TestShardsOfProcesses(t *testing.T) {
 			exported := map[schema.ID]int{}
 			for i, cmd := range running {
 				if err := cmd.Wait(); err != nil {
-					t.Errorf("process %d: %v: %s", i, err, &said[i])
+					t.Errorf("process %d: %v: %s", i, err, &output[i])
 					continue
 				}
 				done := exportedBy(t, filepath.Join(reports, fmt.Sprint(i)))
 				if len(done) == 0 {
-					t.Errorf("process %d had nothing to do: %s", i, &said[i])
+					t.Errorf("process %d had nothing to do: %s", i, &output[i])
 				}
 				for _, id := range done {
 					exported[id]++
@@ -124,11 +124,11 @@ func TestProcessesAtOnce(t *testing.T) {
 	single := slices.Concat([]string{"export", "--project", project.ID.String(), "--iteration", project.Iterations[0].ID.String()}, common)
 	all := [][]string{night, single, night, single, night}
 	var running []*exec.Cmd
-	said := make([]bytes.Buffer, len(all))
+	output := make([]bytes.Buffer, len(all))
 	for i, args := range all {
 		b.args = args
 		cmd := b.command()
-		cmd.Stdout, cmd.Stderr = &said[i], &said[i]
+		cmd.Stdout, cmd.Stderr = &output[i], &output[i]
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestProcessesAtOnce(t *testing.T) {
 	}
 	for i, cmd := range running {
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("%s: %v: %s", all[i][0], err, &said[i])
+			t.Errorf("%s: %v: %s", all[i][0], err, &output[i])
 		}
 	}
 	if report := b.verify(t); len(report.Findings)+len(report.Uncommitted) > 0 || report.Iterations != 6 {
