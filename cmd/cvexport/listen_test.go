@@ -57,6 +57,7 @@ func TestListenScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("GORACE", raceOptions)
 			env.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString)
 			return nil
 		},

@@ -22,6 +22,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
+	// A process with the race detector sleeps for a second before it exits.
+	os.Setenv("GORACE", raceOptions)
 	folder, err := os.MkdirTemp("", "cvexport-test-*")
 	if err != nil {
 		panic(err)
@@ -29,6 +31,8 @@ func TestMain(m *testing.M) {
 	builtFolder = folder
 	testscript.Main(removing{m, folder}, map[string]func(){"cvexport": main})
 }
+
+const raceOptions = "atexit_sleep_ms=10"
 
 // builtFolder is where tests build the command.
 var builtFolder string
@@ -62,6 +66,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("GORACE", raceOptions)
 			return nil
 		},
 	})
