@@ -7,16 +7,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/internal/operation/config"
+	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/load"
 )
 
-// configCommand looks at a configuration file.
+// configCommand checks a configuration file.
 type configCommand struct{ common }
 
 func newConfig() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Look at a configuration file",
+		Short: "Work with a configuration file",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -28,14 +30,14 @@ func newConfigCheck() *cobra.Command {
 	c := &configCommand{}
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Check a configuration file, and show what it comes to",
-		Long: `Check reads a configuration file as strictly as a run does, and shows each
-resource as flags, environment and file together make it. It finds out whether
-each key is there, without showing it, and talks to no service and no warehouse.`,
+		Short: "Check a configuration file, and show the resulting resources",
+		Long: `Check reads a configuration file as strictly as a run does, and shows the resources
+that result from flags, environment and file. It checks that each key is there,
+without showing it, and contacts no service and no warehouse.`,
 		Example: `  cvexport config check --config cvexport.yaml
   CVEXPORT_WAREHOUSE=gs://my-bucket/vision cvexport config check --config cvexport.yaml --output json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+		RunE: c.withConfig(c.run),
 	}
 	c.addService(cmd)
 	c.addWarehouse(cmd)
@@ -54,33 +56,29 @@ type checkedResource struct {
 	Exclude     []string `json:"exclude,omitempty"`
 }
 
-func (c *configCommand) run(cmd *cobra.Command) error {
-	if c.config == "" {
-		return &usageError{command: cmd.CommandPath(), err: usage("--config is needed")}
-	}
-	resources, err := c.resources(cmd)
-	if err != nil {
-		return err
+func (c *configCommand) run(cmd *cobra.Command, resolved *config.Config) error {
+	if resolved.File == "" {
+		return usageOf(cmd, "--config is needed")
 	}
 	checked := []checkedResource{}
-	for _, r := range resources {
-		client, err := c.client(r, nil)
+	for _, r := range resolved.Resources {
+		client, err := newClient(&r, nil)
 		if err != nil {
 			return err
 		}
-		warehouse, err := load.CheckAddress(r.warehouse)
+		warehouse, err := load.CheckAddress(r.Warehouse)
 		if err != nil {
-			return usage("resource %s: %w", r.name, err)
+			return usage("resource %s: %w", r.Name, err)
 		}
-		shown := checkedResource{Name: r.name, Host: client.Host(), Warehouse: warehouse, Rate: r.rate, Concurrency: r.concurrency,
-			Include: r.choice.Include, Exclude: r.choice.Exclude}
-		for _, id := range r.choice.IDs {
+		shown := checkedResource{Name: r.Name, Host: client.Host(), Warehouse: warehouse, Rate: r.Rate, Concurrency: r.Concurrency,
+			Include: r.Projects.Include, Exclude: r.Projects.Exclude}
+		for _, id := range r.Projects.IDs {
 			shown.Projects = append(shown.Projects, id.String())
 		}
 		checked = append(checked, shown)
 	}
 	if c.output == "json" {
-		return printJSON(cmd.OutOrStdout(), checked)
+		return runreport.WriteJSON(cmd.OutOrStdout(), checked)
 	}
 	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "resource\thost\twarehouse\trate\tconcurrency\tprojects")

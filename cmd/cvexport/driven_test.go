@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The scripts drive every command, every flag (one that several commands share,
-// for one of them at least), and every exit code.
+// The scripts use every command, every flag (of at least one of the commands that share
+// it), and every exit code.
 func TestScriptsDriveEverything(t *testing.T) {
 	var lines []string
 	for _, pattern := range []string{"testdata/script/*.txtar", "testdata/azure/*.txtar", "../cvreport/testdata/script/*.txtar"} {
@@ -58,7 +58,7 @@ func TestScriptsDriveEverything(t *testing.T) {
 		})
 	})
 	for flag, command := range undriven {
-		if !driven[flag] && flag != "help" && flag != "no-descriptions" { // those are cobra's
+		if !driven[flag] && flag != "help" && flag != "no-descriptions" { // cobra's own
 			t.Errorf("no script drives --%s of %s", flag, command)
 		}
 	}

@@ -1,22 +1,53 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
 )
 
+// exportFlags are the flags of every command that exports iterations.
+type exportFlags struct {
+	threshold float64
+	overlap   float64
+	keepSAS   bool
+}
+
+func (e *exportFlags) addExport(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.Float64Var(&e.threshold, "threshold", 0.5, "probability threshold of the service's own precision and recall")
+	f.Float64Var(&e.overlap, "overlap-threshold", 0.3, "box overlap threshold of the service's own precision and recall")
+	f.BoolVar(&e.keepSAS, "keep-sas", false, "keep the access tokens in image URIs; they are secrets, and expire after a day")
+}
+
+func (e *exportFlags) checkThresholds() error {
+	for name, value := range map[string]float64{"threshold": e.threshold, "overlap-threshold": e.overlap} {
+		if !(value >= 0 && value <= 1) {
+			return usage("--%s %v is not between 0 and 1", name, value)
+		}
+	}
+	return nil
+}
+
+func (e *exportFlags) request(r *config.Resource, spoolDir string) jobs.Request {
+	return jobs.Request{
+		Concurrency: r.Concurrency, ProbabilityThreshold: e.threshold, OverlapThreshold: e.overlap,
+		KeepSAS: e.keepSAS, SpoolDir: spoolDir, Version: programVersion(),
+	}
+}
+
 // exportCommand exports one iteration.
 type exportCommand struct {
 	common
-	how
+	exportFlags
 	project   string
 	iteration string
 	tags      []string
@@ -31,70 +62,67 @@ func newExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export --project ID --iteration ID|latest",
 		Short: "Export one iteration",
-		Long: `Export reads every evaluated image of a completed iteration and publishes it as
-one Parquet object a table. It succeeds only if every image is there exactly
-once; if it fails or is interrupted before it publishes, the warehouse is as it
+		Long: `Export reads every evaluated image of a completed iteration and publishes one
+Parquet object for each table. It succeeds only if every image is there exactly
+once; if it fails or is interrupted before it publishes, the warehouse stays as it
 was. Exporting an iteration again replaces its objects.`,
 		Example: `  cvexport export --project ID --iteration latest
   cvexport export --project ID --iteration ID --warehouse gs://my-bucket/vision
   cvexport export --project ID --iteration latest --tag dog --tag cat --warehouse ./dogs-and-cats
   cvexport export --project ID --iteration latest --dry-run
-  cvexport export --project ID --iteration latest --wait       # begun last; when its training ends
+  cvexport export --project ID --iteration latest --wait       # started last; when its training ends
   cvexport export --project ID --iteration latest --output json | jq .rows`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+		RunE: c.withResource(c.run),
 	}
 	c.addService(cmd)
 	c.addWarehouse(cmd)
-	c.addRecords(cmd)
-	c.addHow(cmd)
+	c.addReports(cmd)
+	c.addExport(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.project, "project", "", "id of the project")
 	f.StringVar(&c.iteration, "iteration", "", "id of the iteration, or latest: the completed one trained last")
 	f.StringArrayVar(&c.tags, "tag", nil, "only images with this tag, by name or id; may be given several times")
-	f.BoolVar(&c.force, "force", false, "replace an export that has more images than this one")
+	f.BoolVar(&c.force, "force", false, "replace an export even if it has more images than this one")
 	f.BoolVar(&c.dryRun, "dry-run", false, "say what would be read and written, and stop")
-	f.BoolVar(&c.wait, "wait", false, "wait until the iteration's training has ended; latest is then the one begun last")
-	f.DurationVar(&c.waiting.Interval, "wait-interval", 30*time.Second, "between two looks at its training")
-	f.DurationVar(&c.waiting.Timeout, "wait-timeout", 24*time.Hour, "how long to wait at most")
+	f.BoolVar(&c.wait, "wait", false, "wait until the iteration's training has ended; latest is then the one started last")
+	f.DurationVar(&c.waiting.Interval, "wait-interval", 30*time.Second, "time between two checks of the training")
+	f.DurationVar(&c.waiting.Timeout, "wait-timeout", 24*time.Hour, "maximum time to wait")
 	return cmd
 }
 
-func (c *exportCommand) run(cmd *cobra.Command) (err error) {
-	resource, err := c.one(cmd)
-	if err != nil {
-		return err
-	}
-	request, err := c.exportRequest(resource)
+func (c *exportCommand) run(cmd *cobra.Command, r *config.Resource) (err error) {
+	ctx := cmd.Context()
+	request, err := c.newRequest(cmd, r)
 	if err != nil {
 		return err
 	}
 	display := newDisplay(cmd.ErrOrStderr(), &c.common)
 	defer display.close()
-	client, err := c.client(resource, display.log)
+	client, err := newClient(r, display.log)
 	if err != nil {
 		return err
 	}
-	resource.name = firstText(resource.name, client.Host())
-	open := stores{}
-	defer open.close(&err)
-	store, err := open.open(cmd, resource.warehouse)
+	opened := stores{}
+	defer opened.close(&err)
+	store, err := opened.open(ctx, r.Warehouse)
 	if err != nil {
 		return err
 	}
 	if c.dryRun {
-		plan, err := jobs.Prepare(cmd.Context(), client, store, request)
+		plan, err := jobs.Prepare(ctx, client, store, request)
 		if err != nil {
 			return err
 		}
-		return c.printPlan(cmd.OutOrStdout(), plan, store)
+		return printPlan(cmd.OutOrStdout(), c.output, plan, store, c.force)
 	}
-	record := newRecord("export", &c.common)
-	request.Progress, request.Log = display.export(resource.name), display.logOf(resource.name)
-	result, err := c.export(cmd, client, store, &request)
+	run := c.newRun("export")
+	run.Begin(r.Name, client.Host())
+	request.Progress, request.Log = display.export(r.Name), display.logOf(r.Name)
+	result, err := c.export(ctx, client, store, &request)
 	outcome := jobs.Exported
 	if errors.Is(err, load.ErrConflict) {
-		if e, ok := jobs.CommittedElsewhere(cmd.Context(), client, store, request); ok {
+		if e, ok := jobs.CommittedElsewhere(ctx, client, store, request); ok {
 			result, outcome, err = jobs.Result{Export: e}, jobs.Elsewhere, nil
 		}
 	}
@@ -102,73 +130,58 @@ func (c *exportCommand) run(cmd *cobra.Command) (err error) {
 	if err == nil {
 		err = printResult(cmd.OutOrStdout(), c.output, outcome, result, store)
 	}
-	record.add(c.night(resource, client, request, outcome, result, err, record.started))
-	return errors.Join(err, record.write(cmd.Context(), err))
+	it := jobs.IterationResult{ID: result.Export.Iteration, Name: text(result.Export.IterationName), Status: result.Export.Status, Outcome: outcome}
+	switch {
+	case err != nil:
+		it.Status, it.Outcome, it.Err = "", jobs.Failed, err
+	case outcome == jobs.Exported:
+		it.Result = &result
+	}
+	if id, err := schema.ParseID(request.Iteration); err == nil {
+		it.ID = id
+	}
+	run.Add(jobs.ProjectResult{ID: request.Project, Name: text(result.Export.ProjectName), Iterations: []jobs.IterationResult{it}}, client.Stats())
+	return errors.Join(err, writeRun(ctx, run, err))
 }
 
-func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store load.Store, r *jobs.Request) (jobs.Result, error) {
-	var iteration schema.ID
+// export waits for the training if it is asked to, and exports the iteration.
+func (c *exportCommand) export(ctx context.Context, client *extract.Client, store load.Store, r *jobs.Request) (jobs.Result, error) {
 	if c.wait {
 		c.waiting.Log = r.Log
-		// A wrong warehouse is better known now than in some hours.
-		_, err := load.ReadPrior(cmd.Context(), store, r.Project, schema.ID{})
-		if err != nil {
+		// A wrong warehouse should fail now, not in some hours.
+		if _, err := load.ReadPrior(ctx, store, r.Project, schema.ID{}); err != nil {
 			return jobs.Result{}, err
 		}
-		if iteration, err = jobs.Wait(cmd.Context(), client, r.Project, r.Iteration, c.waiting); err != nil {
+		iteration, err := jobs.Wait(ctx, client, r.Project, r.Iteration, c.waiting)
+		if err != nil {
 			return jobs.Result{}, err
 		}
 		r.Iteration = iteration.String()
 	}
-	return jobs.Export(cmd.Context(), client, store, *r)
+	return jobs.Export(ctx, client, store, *r)
 }
 
-// night is the export as the record has it.
-func (c *exportCommand) night(r resource, client *extract.Client, request jobs.Request, outcome jobs.Outcome, result jobs.Result, err error, started time.Time) jobs.ResourceResult {
-	it := jobs.IterationResult{Status: result.Export.Status, Outcome: outcome}
+func (c *exportCommand) newRequest(cmd *cobra.Command, resource *config.Resource) (r jobs.Request, err error) {
+	if err := c.checkThresholds(); err != nil {
+		return r, err
+	}
 	switch {
-	case outcome == jobs.Exported && err == nil:
-		it.Result = &result
-	case err != nil:
-		it = jobs.IterationResult{Outcome: jobs.Failed, Err: err}
+	case c.project == "" || c.iteration == "":
+		return r, usageOf(cmd, "--project and --iteration are needed")
+	case c.wait && c.dryRun:
+		return r, usage("--wait and --dry-run cannot be used together")
+	case c.waiting.Interval <= 0 || c.waiting.Timeout <= 0:
+		return r, usage("--wait-interval %s or --wait-timeout %s is not above 0", c.waiting.Interval, c.waiting.Timeout)
 	}
-	it.ID, it.Name = result.Export.Iteration, text(result.Export.IterationName)
-	if id, parseErr := schema.ParseID(request.Iteration); parseErr == nil {
-		it.ID = id
-	}
-	p := jobs.ProjectResult{ID: request.Project, Name: text(result.Export.ProjectName), Stats: client.Stats()}
-	n := oneNight(r, p, it, started)
-	n.Host = client.Host()
-	return n
-}
-
-func (c *exportCommand) exportRequest(resource resource) (jobs.Request, error) {
-	if err := c.how.validate(); err != nil {
-		return jobs.Request{}, err
-	}
-	if c.project == "" || c.iteration == "" {
-		return jobs.Request{}, &usageError{command: "cvexport export", err: usage("--project and --iteration are needed")}
-	}
-	if c.wait && c.dryRun {
-		return jobs.Request{}, usage("--wait and --dry-run do not go together")
-	}
-	if !(c.waiting.Interval > 0 && c.waiting.Timeout > 0) {
-		return jobs.Request{}, usage("--wait-interval %s or --wait-timeout %s is not above 0", c.waiting.Interval, c.waiting.Timeout)
-	}
-	r := c.request(resource, &c.common)
-	project, err := schema.ParseID(c.project)
-	if err != nil {
-		return jobs.Request{}, usage("--project: %w", err)
+	r = c.request(resource, c.spoolDir)
+	if r.Project, err = schema.ParseID(c.project); err != nil {
+		return r, usage("--project: %w", err)
 	}
 	if c.iteration != jobs.Latest {
 		if _, err := schema.ParseID(c.iteration); err != nil {
-			return jobs.Request{}, usage("--iteration: %w", err)
+			return r, usage("--iteration: %w", err)
 		}
 	}
-	r.Project, r.Iteration, r.Tags, r.Force = project, c.iteration, c.tags, c.force
+	r.Iteration, r.Tags, r.Force = c.iteration, c.tags, c.force
 	return r, nil
-}
-
-func (c *exportCommand) printPlan(w io.Writer, plan jobs.Plan, store storeURL) error {
-	return printPlan(w, c.output, plan, store, c.force)
 }

@@ -13,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden help texts")
 
-// The help of every command is what testdata/help holds, and teaches by example.
+// The help of every command is as in testdata/help, and has examples.
 func TestHelp(t *testing.T) {
 	for _, name := range []string{"CVEXPORT_WAREHOUSE", "CVEXPORT_CONFIG", "VISION_TRAINING_ENDPOINT"} {
 		t.Setenv(name, "") // they are the defaults of flags

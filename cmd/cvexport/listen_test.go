@@ -21,8 +21,11 @@ func makeContainer(t testing.TB, server azurite.Server, name string) {
 	}
 }
 
-// TestListenScripts drives the listener, and a warehouse in Azure, as users do.
+// TestListenScripts runs the listener, with a warehouse in Azure, as users do.
 func TestListenScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it needs Azurite")
+	}
 	server := azurite.Start(t)
 	makeContainer(t, server, "vision")
 	testscript.Run(t, testscript.Params{
@@ -34,7 +37,7 @@ func TestListenScripts(t *testing.T) {
 			"send": func(ts *testscript.TestScript, _ bool, args []string) { // send QUEUE TEXT
 				q, err := azqueue.NewQueueClientFromConnectionString(server.ConnectionString, args[0], nil)
 				ts.Check(err)
-				_, err = q.Create(t.Context(), nil) // once more is no error
+				_, err = q.Create(t.Context(), nil) // no error if it exists
 				ts.Check(err)
 				_, err = q.EnqueueMessage(t.Context(), args[1], nil)
 				ts.Check(err)
@@ -54,6 +57,7 @@ func TestListenScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("GORACE", raceOptions)
 			env.Setenv("AZURE_STORAGE_CONNECTION_STRING", server.ConnectionString)
 			return nil
 		},

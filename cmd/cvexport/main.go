@@ -12,10 +12,16 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/brokenpipe"
+	"github.com/cvexport/cvexport/internal/operation/crash"
+	"github.com/cvexport/cvexport/internal/operation/notify"
+	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/internal/recycle"
+	"github.com/cvexport/cvexport/load"
 )
 
 // The exit codes, which the README documents.
@@ -31,14 +37,14 @@ const (
 const tracesTimeout = 5 * time.Second
 
 func main() {
-	endCrashes()
+	crash.Abort()
 	brokenpipe.DisableSignal()
 	recycle.Collect()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run runs one command line. The first interrupt stops it in order; a second
-// one ends it at once, which the warehouse survives as well.
+// run runs one command line. The first interrupt stops it cleanly; a second one kills
+// it, which the warehouse survives as well.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -50,17 +56,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	defer func() {
-		// A collector that is away must not hold up the end, nor change it.
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), tracesTimeout)
+		// An unreachable collector neither delays the exit nor changes its code.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tracesTimeout)
 		defer cancel()
-		if err := stopTraces(last); err != nil {
+		if err := stopTraces(ctx); err != nil {
 			fmt.Fprintln(stderr, "cvexport: sending traces:", err)
 		}
 	}()
 
 	root := newRoot()
 	root.SetArgs(args)
-	root.SetOut(brokenpipe.IgnoreErrors(stdout)) // exports are worth more than who reads about them
+	root.SetOut(brokenpipe.IgnoreErrors(stdout)) // an export goes on when nobody reads its output
 	root.SetErr(stderr)
 	err = root.ExecuteContext(ctx)
 	if err != nil {
@@ -77,19 +83,24 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitCode(ctx, err)
 }
 
-// exitCode is the one place that decides it.
+// exitCode is the only place that maps errors to exit codes. Flags, files and
+// addresses that cannot be used are wrong usage. Missing or expired credentials of a
+// store or queue are a failure: a scheduler should try again. A training key that the
+// service refuses (401 or 403) has a code of its own.
 func exitCode(ctx context.Context, err error) int {
+	var partial *runreport.PartialError
 	var usage *usageError
-	var partial *partialError
 	switch {
 	case err == nil:
 		return exitDone
 	case ctx.Err() != nil:
 		return exitInterrupted
-	case errors.As(err, &usage):
-		return exitUsage
 	case errors.As(err, &partial):
 		return exitPartial
+	case errors.Is(err, load.ErrLogin), errors.Is(err, notify.ErrLogin):
+		return exitFailed
+	case errors.As(err, &usage):
+		return exitUsage
 	case extract.AuthRefused(err):
 		return exitAuth
 	}
@@ -98,7 +109,7 @@ func exitCode(ctx context.Context, err error) int {
 
 // usageError is a mistake in the command line or the configuration.
 type usageError struct {
-	command string // whose help would explain it; may be empty
+	command string // whose help explains it; may be empty
 	err     error
 }
 
@@ -106,3 +117,8 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 func usage(format string, args ...any) error { return &usageError{err: fmt.Errorf(format, args...)} }
+
+// usageOf is a usage error that refers to the help of cmd.
+func usageOf(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{command: cmd.CommandPath(), err: fmt.Errorf(format, args...)}
+}

@@ -5,12 +5,9 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"math/rand/v2"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/file"
@@ -19,45 +16,41 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
-// A nightly run killed twenty times, then run to its end, leaves the rows of an
+// A nightly run that is killed twenty times, then completed, leaves the same rows as an
 // undisturbed one.
 func TestKillNightly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it kills processes")
+	}
 	service, err := simulated.New(simulated.Config{Seed: 6, Kind: simulated.Detection, Projects: 3, Iterations: 3, Failed: 1, Training: 2, Images: 400})
 	if err != nil {
 		t.Fatal(err)
 	}
-	calm, b := newCrashBench(t, service), newCrashBench(t, service)
+	calm, b := newHarness(t, service), newHarness(t, service)
 	calm.args = []string{"nightly", "--warehouse", calm.root, "--rate", "100000"}
 	b.args = []string{"nightly", "--warehouse", b.root, "--rate", "100000"}
-	started := time.Now()
 	if out, err := calm.command().CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	whole := time.Since(started)
 	random := rand.New(rand.NewPCG(3, 4))
 	killed, rounds := 0, 0
-	for ; killed < 20 && rounds < 100; rounds++ {
-		// There is always something to do: iterations look changed, as when they are published.
+	for ; killed < 20; rounds++ {
+		// There is always something to do: iterations seem to change, as when they are published.
 		service.Modify(random.IntN(3), random.IntN(3))
 		service.Modify(random.IntN(3), random.IntN(3))
-		cmd := b.command()
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+		requests, objects := random.IntN(30), 0
+		b.hold.Store(int64(requests))
+		if requests == 0 || rounds%2 == 1 {
+			b.hold.Store(0)
+			requests, objects = 0, 1+random.IntN(12)
 		}
-		timer := time.AfterFunc(time.Duration(random.Int64N(int64(whole)/2)), func() { cmd.Process.Kill() })
-		var exit *exec.ExitError
-		if err := cmd.Wait(); errors.As(err, &exit) && exit.ExitCode() == -1 {
+		if b.killAt(t, requests, objects) {
 			killed++
-		} else if err != nil {
-			t.Fatal(err)
 		}
-		timer.Stop()
 		b.objects(t)
 	}
 	t.Logf("%d of %d runs were killed", killed, rounds)
-	if killed < 20 {
-		t.Error("few runs were killed: the test shows little")
-	}
+	b.hold.Store(0)
 	if out, err := b.command().CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -70,18 +63,18 @@ func TestKillNightly(t *testing.T) {
 	}
 	for key, sum := range want {
 		if got[key] != sum {
-			t.Errorf("%s has other rows", key)
+			t.Errorf("%s has different rows", key)
 		}
 	}
 }
 
-// rows is a hash of the rows of every object of data, without the export's id,
-// which differs between exports.
-func (b *crashBench) rows(t *testing.T) map[string]string {
+// rows returns a hash of each data object's rows, without the export's id, which
+// differs between exports.
+func (h *harness) rows(t *testing.T) map[string]string {
 	t.Helper()
 	sums := map[string]string{}
-	for path := range b.objects(t) {
-		key := strings.TrimPrefix(path, b.root)
+	for path := range h.objects(t) {
+		key := strings.TrimPrefix(path, h.root)
 		if strings.HasPrefix(key, "/exports/") {
 			continue
 		}

@@ -23,11 +23,10 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
-// Commands of the scripts for what testscript's own cannot do: talk to a process
-// while it runs, and look into a Parquet file.
+// Commands for scripts that testscript does not have: send signals to a running
+// process, and print a Parquet column.
 
-// process is the command as a process of its own, in the folder and with the
-// variables of the script.
+// process returns the command as a process, with the script's folder and variables.
 func process(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Dir = ts.MkAbs(".")
@@ -57,8 +56,8 @@ func exited(ts *testscript.TestScript, err error, want string) {
 // simulators are the processes that simulate for scripts.
 var simulators sync.Map
 
-// startSimulate runs "cvexport simulate" in the background, takes over what its
-// first lines say, and prints them: "simulate cvexport simulate --images 20".
+// startSimulate runs "cvexport simulate" in the background, and sets the variables that
+// its first lines print: "simulate cvexport simulate --images 20".
 func startSimulate(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || args[0] != "cvexport" {
 		ts.Fatalf("usage: simulate cvexport simulate FLAGS...")
@@ -72,11 +71,11 @@ func startSimulate(ts *testscript.TestScript, neg bool, args []string) {
 	for _, pattern := range []string{`^export (VISION_TRAINING_ENDPOINT)=(\S+) (VISION_TRAINING_KEY)=(\S+)\n$`, `^# (project) (\S+) `} {
 		line, err := lines.ReadString('\n')
 		if err != nil {
-			ts.Fatalf("it says %q and ends: %v", line, cmd.Wait())
+			ts.Fatalf("it printed %q and ended: %v", line, cmd.Wait())
 		}
 		match := regexp.MustCompile(pattern).FindStringSubmatch(line)
 		if match == nil {
-			ts.Fatalf("it says %q, want %s", line, pattern)
+			ts.Fatalf("it printed %q, want %s", line, pattern)
 		}
 		if match[1] == "project" {
 			match[1] = "PROJECT"
@@ -99,7 +98,7 @@ func stopSimulate(ts *testscript.TestScript, neg bool, args []string) {
 	exited(ts, cmd.Wait(), args[1])
 }
 
-// interrupt sends a signal to a command once it has asked for page 1, and checks
+// interrupt sends a signal to a command once it has requested page 1, and checks
 // its exit code: "interrupt INT 130 cvexport nightly".
 func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	value, ok := started.Load(ts)
@@ -114,7 +113,7 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	for !slices.ContainsFunc(value.(*simulated.Service).Requests(), func(r simulated.Request) bool { return r.Page == 1 }) {
 		select {
 		case err := <-ended:
-			ts.Fatalf("it ended before it asked for page 1: %v", err)
+			ts.Fatalf("it ended before it requested page 1: %v", err)
 		default:
 			runtime.Gosched()
 		}

@@ -15,30 +15,29 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// display shows how far exports are: a bar each on a terminal, a log line every
-// few seconds anywhere else.
+// display shows the progress of exports: bars on a terminal, a log line every few
+// seconds elsewhere.
 type display struct {
 	log     *slog.Logger
 	bars    *mpb.Progress // nil where there is no terminal
-	several bool          // resources, so that bars say whose they are
+	several bool          // resources, so bars are labelled with them
 
 	mu   sync.Mutex
-	open map[string]*progress // by resource, one export each
+	open map[string]*progress // by resource, which exports one iteration at a time
 }
 
-// logEvery keeps a night's log short.
 const logEvery = 10 * time.Second
 
 func newDisplay(stderr io.Writer, c *common) *display {
 	d := &display{log: c.logger(stderr), open: map[string]*progress{}}
 	if isTerminal(stderr) && !c.quiet && c.logFormat == "text" {
 		d.bars = mpb.New(mpb.WithOutput(stderr), mpb.WithAutoRefresh())
-		d.log = c.logger(d.bars) // lines go above the bars
+		d.log = c.logger(d.bars) // prints lines above the bars
 	}
 	return d
 }
 
-// isTerminal reports whether a bar can be drawn; some terminals have no size.
+// isTerminal reports whether bars can be drawn; some terminals have no size.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -48,7 +47,7 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && width > 0
 }
 
-// export shows one more export of a resource, in the place of the one before.
+// export shows a new export of a resource in place of the previous one.
 func (d *display) export(name string) jobs.Progress {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -60,10 +59,10 @@ func (d *display) export(name string) jobs.Progress {
 	return p
 }
 
-// logOf is the log of a resource.
+// logOf returns the log of a resource.
 func (d *display) logOf(name string) *slog.Logger { return d.log.With("resource", name) }
 
-// close takes the bars away, whether they are full or not.
+// close removes the bars, complete or not.
 func (d *display) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -76,7 +75,7 @@ func (d *display) close() {
 	}
 }
 
-// progress is one export on a display. Bar and log lines come from the same counts.
+// progress shows one export.
 type progress struct {
 	*display
 	name   string

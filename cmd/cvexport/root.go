@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -11,10 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/operation/config"
+	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/load"
 )
-
-const defaultWarehouse = "./warehouse"
 
 // version is set by the linker for a release.
 var version = ""
@@ -29,27 +31,16 @@ func programVersion() string {
 	return "devel"
 }
 
-// common are the flags of every command that reads the service or the warehouse.
+// common has the flags that several commands share.
 type common struct {
-	config      string
-	resource    string
-	warehouse   string
-	endpoint    string
-	keyFile     string
-	apiVersion  string
-	concurrency int
-	rate        float64
-	retries     int
-	timeout     time.Duration
-	longestWait time.Duration
-	maxPage     int64 // MiB
-	spoolDir    string
-	logFormat   string
-	output      string
-	quiet       bool
-	verbose     bool
-	report      string
-	metrics     string
+	config.Flags
+	spoolDir  string
+	logFormat string
+	output    string
+	quiet     bool
+	verbose   bool
+	report    string
+	metrics   string
 }
 
 func newRoot() *cobra.Command {
@@ -59,62 +50,56 @@ func newRoot() *cobra.Command {
 		Long: `cvexport copies what Azure Custom Vision knows about every evaluated image of a
 trained iteration (predictions, tags, regions) into Parquet tables on object
 storage, where DuckDB, BigQuery and anything else that reads Parquet can query
-them, also when the service has forgotten them.`,
+them, even after the service has deleted them.`,
 		Example: `  cvexport demo                                           # nothing to set up: simulate, export, query
   export VISION_TRAINING_ENDPOINT=westeurope VISION_TRAINING_KEY=...
   cvexport export --project ID --iteration latest         # the iteration trained last, into ./warehouse
   cvexport nightly                                        # every completed iteration not exported yet
-  cvexport verify                                         # is everything in the warehouse whole?
+  cvexport verify                                         # is everything in the warehouse intact?
   cvexport sql --dialect duckdb                           # tables, views and evaluation functions, to run`,
 		Version:       programVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		// Runnable, or an unknown command would print the help and succeed.
+		Args:          cobra.NoArgs,
+		// Without it, cobra prints the help for an unknown command and succeeds.
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{command: cmd.CommandPath(), err: err}
-	})
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageOf(cmd, "%w", err) })
 	root.AddCommand(newExport(), newNightly(), newListen(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo())
-	for _, cmd := range root.Commands() {
-		markUsage(cmd)
-		for _, below := range cmd.Commands() {
-			markUsage(below)
-		}
-	}
-	root.Args = cobra.NoArgs
 	markUsage(root)
 	return root
 }
 
-// markUsage makes wrong arguments and missing flags usage errors.
+// markUsage makes wrong arguments of a command and those below it usage errors.
 func markUsage(cmd *cobra.Command) {
-	if args := cmd.Args; args != nil {
-		cmd.Args = func(cmd *cobra.Command, given []string) error {
-			if err := args(cmd, given); err != nil {
-				return &usageError{command: cmd.CommandPath(), err: err}
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageOf(cmd, "%w", err)
 			}
 			return nil
 		}
 	}
+	for _, sub := range cmd.Commands() {
+		markUsage(sub)
+	}
 }
 
 func (c *common) addAddress(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.warehouse, "warehouse", os.Getenv("CVEXPORT_WAREHOUSE"), "where the tables are: a folder, file://, gs://, s3:// or azblob:// (CVEXPORT_WAREHOUSE; default "+defaultWarehouse+")")
+	cmd.Flags().StringVar(&c.Warehouse, "warehouse", os.Getenv("CVEXPORT_WAREHOUSE"), "where the tables are: a folder, file://, gs://, s3:// or azblob:// (CVEXPORT_WAREHOUSE; default "+config.DefaultWarehouse+")")
 }
 
 func (c *common) addWarehouse(cmd *cobra.Command) {
 	c.addAddress(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.spoolDir, "spool", "", "folder for temporary files, about the size of one iteration's tables (default the system's)")
-	f.StringVar(&c.logFormat, "log-format", "text", "text or json, on standard error")
-	f.StringVar(&c.output, "output", "text", "text or json, the result on standard output")
-	f.BoolVar(&c.quiet, "quiet", false, "no progress, and no log lines below a warning")
-	f.BoolVar(&c.verbose, "verbose", false, "a log line for every request too")
+	f.StringVar(&c.logFormat, "log-format", "text", "format of the log on standard error: text or json")
+	f.StringVar(&c.output, "output", "text", "format of the result on standard output: text or json")
+	f.BoolVar(&c.quiet, "quiet", false, "show no progress, and log warnings and errors only")
+	f.BoolVar(&c.verbose, "verbose", false, "log every request too")
 }
 
-// addRecords are the flags of commands that somebody watches.
-func (c *common) addRecords(cmd *cobra.Command) {
+func (c *common) addReports(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.report, "report", "", "file to write the run's report to, as JSON")
 	f.StringVar(&c.metrics, "metrics-file", "", "file to write Prometheus metrics to, for node_exporter's textfile collector; its name ends in .prom")
@@ -122,22 +107,22 @@ func (c *common) addRecords(cmd *cobra.Command) {
 
 func (c *common) addConfig(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&c.config, "config", os.Getenv("CVEXPORT_CONFIG"), "YAML file of resources; flags and environment weigh more (CVEXPORT_CONFIG)")
-	f.StringVar(&c.resource, "resource", "", "name of the one resource of --config to work on")
+	f.StringVar(&c.File, "config", os.Getenv("CVEXPORT_CONFIG"), "YAML file of resources; flags override environment variables, which override the file (CVEXPORT_CONFIG)")
+	f.StringVar(&c.Resource, "resource", "", "work on this resource of --config only")
 }
 
 func (c *common) addService(cmd *cobra.Command) {
 	c.addConfig(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.endpoint, "endpoint", os.Getenv("VISION_TRAINING_ENDPOINT"), "the resource's URL, or its region such as westeurope (VISION_TRAINING_ENDPOINT)")
-	f.StringVar(&c.keyFile, "key-file", "", "file that holds the training key (default the environment's VISION_TRAINING_KEY)")
-	f.StringVar(&c.apiVersion, "api-version", "3.2", "version of the Training API: 3.2, 3.3 or 3.4-preview")
-	f.IntVar(&c.concurrency, "concurrency", 4, "pages in flight at most")
-	f.Float64Var(&c.rate, "rate", 8, "requests a second at most; the service allows 10, its free tier 2")
-	f.IntVar(&c.retries, "retries", 6, "how often a failed request is tried again")
-	f.DurationVar(&c.timeout, "request-timeout", 2*time.Minute, "for one try of a request, with its whole answer")
-	f.DurationVar(&c.longestWait, "longest-wait", 2*time.Minute, "that the service may ask for; a request that is to wait longer fails")
-	f.Int64Var(&c.maxPage, "max-page", 128, "MiB that a page of 256 images may have")
+	f.StringVar(&c.Endpoint, "endpoint", os.Getenv("VISION_TRAINING_ENDPOINT"), "the resource's URL, or its region such as westeurope (VISION_TRAINING_ENDPOINT)")
+	f.StringVar(&c.KeyFile, "key-file", "", "file that holds the training key (default the environment's VISION_TRAINING_KEY)")
+	f.StringVar(&c.APIVersion, "api-version", "3.2", "version of the Training API: 3.2, 3.3 or 3.4-preview")
+	f.IntVar(&c.Concurrency, "concurrency", 4, "maximum number of pages in flight")
+	f.Float64Var(&c.Rate, "rate", 8, "maximum requests a second; the service allows 10, its free tier 2")
+	f.IntVar(&c.Retries, "retries", 6, "how often to retry a failed request")
+	f.DurationVar(&c.Timeout, "request-timeout", 2*time.Minute, "for one attempt of a request, up to the end of the response")
+	f.DurationVar(&c.LongestWait, "longest-wait", 2*time.Minute, "longest wait that the service may ask for; if it asks for more, the request fails")
+	f.Int64Var(&c.MaxPage, "max-page", 128, "maximum size of a page of 256 images, in MiB")
 }
 
 func (c *common) validate() error {
@@ -148,9 +133,9 @@ func (c *common) validate() error {
 		return usage("--output %q is neither text nor json", c.output)
 	}
 	if c.metrics != "" && filepath.Ext(c.metrics) != ".prom" {
-		return usage("--metrics-file %s: node_exporter reads files whose names end in .prom only", c.metrics)
+		return usage("--metrics-file %s: its name must end in .prom for node_exporter to read it", c.metrics)
 	}
-	// A night that cannot tell what it did is better known before it.
+	// A run that cannot write its report should fail at once.
 	for flag, file := range map[string]string{"report": c.report, "metrics-file": c.metrics} {
 		if info, err := os.Stat(filepath.Dir(file)); file != "" && (err != nil || !info.IsDir()) {
 			return usage("--%s %s: there is no folder %s: make it first", flag, file, filepath.Dir(file))
@@ -159,13 +144,70 @@ func (c *common) validate() error {
 	return nil
 }
 
-// store opens the warehouse of a command that needs no resource.
-func (c *common) store(cmd *cobra.Command) (load.Store, error) {
-	return stores{}.open(cmd, firstText(c.warehouse, defaultWarehouse))
+// withConfig returns a RunE that checks the flags, resolves the configuration, and
+// hands it to run.
+func (c *common) withConfig(run func(*cobra.Command, *config.Config) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		if err := c.validate(); err != nil {
+			return err
+		}
+		resolved, err := config.Resolve(c.Flags, cmd.Flags().Changed)
+		if err != nil {
+			return &usageError{err: err}
+		}
+		return run(cmd, resolved)
+	}
 }
 
-// closeStore joins a failure to close to what happened before.
-func closeStore(store load.Store, err *error) { *err = errors.Join(*err, store.Close()) }
+// withResource is withConfig for a command that works on one resource.
+func (c *common) withResource(run func(*cobra.Command, *config.Resource) error) func(*cobra.Command, []string) error {
+	return c.withConfig(func(cmd *cobra.Command, resolved *config.Config) error {
+		resource, err := resolved.One()
+		if err != nil {
+			return &usageError{err: err}
+		}
+		return run(cmd, resource)
+	})
+}
+
+func newClient(r *config.Resource, log *slog.Logger) (*extract.Client, error) {
+	client, err := r.Client("cvexport/"+programVersion(), log)
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	return client, nil
+}
+
+// stores has the warehouses that a command has opened, by address.
+type stores map[string]load.Store
+
+func (s stores) open(ctx context.Context, warehouse string) (load.Store, error) {
+	if store, ok := s[warehouse]; ok {
+		return store, nil
+	}
+	store, err := load.OpenStore(ctx, warehouse)
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	s[warehouse] = store
+	return store, nil
+}
+
+// close adds failures to close to an error.
+func (s stores) close(err *error) {
+	for _, store := range s {
+		*err = errors.Join(*err, store.Close())
+	}
+}
+
+func (c *common) newRun(command string) *runreport.Run {
+	return &runreport.Run{Command: command, Version: programVersion(), ReportFile: c.report, MetricsFile: c.metrics, Started: time.Now().UTC()}
+}
+
+// writeRun writes a run's files. failed is how it ended.
+func writeRun(ctx context.Context, run *runreport.Run, failed error) error {
+	return run.Write(ctx, exitCode(ctx, failed), failed)
+}
 
 func (c *common) logger(stderr io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{}

@@ -23,37 +23,40 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
-// A machine that lacks something: each ends with the documented code and a message
-// that says what to do, and leaves the export that was there.
+// On a machine that lacks something, an export ends with the documented code and a
+// message that says what to do, and leaves the earlier export as it was.
 func TestScarceMachine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it limits memory, disks and files")
+	}
 	service, err := simulated.New(simulated.Config{Seed: 2, Kind: simulated.Detection, Images: 2000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct {
-		prepare func(t *testing.T, b *crashBench)
+		prepare func(t *testing.T, b *harness)
 		limit   string // as a command of the shell
 		code    int
 		want    string
 	}{
 		"files are limited":       {nil, "ulimit -f 100", exitFailed, "file too large; make room for temporary files, or give another folder for them with --spool"},
-		"no folder for the spool": {func(_ *testing.T, b *crashBench) { b.args = append(b.args, "--spool", "/no/such/folder") }, "", exitFailed, "/no/such/folder.*make the folder, or give another one with --spool"},
-		"spool disk full": {func(t *testing.T, b *crashBench) {
+		"no folder for the spool": {func(_ *testing.T, b *harness) { b.args = append(b.args, "--spool", "/no/such/folder") }, "", exitFailed, "/no/such/folder.*make the folder, or give another one with --spool"},
+		"spool disk full": {func(t *testing.T, b *harness) {
 			b.args = append(b.args, "--spool", smallDisk(t, "200k"))
 		}, "", exitFailed, "no space left on device; make room for temporary files, or give another folder for them with --spool"},
-		"warehouse disk full": {func(t *testing.T, b *crashBench) {
+		"warehouse disk full": {func(t *testing.T, b *harness) {
 			b.moveTo(t, smallDisk(t, "3m"))
 			fill(t, b.root, 300<<10)
 		}, "", exitFailed, "not written: write to .* bytes are free and .* needed: no space left on device; make room for the warehouse"},
-		"read-only warehouse": {func(t *testing.T, b *crashBench) {
+		"read-only warehouse": {func(t *testing.T, b *harness) {
 			disk := smallDisk(t, "3m")
 			b.moveTo(t, disk)
 			command(t, "mount", "-o", "remount,ro", disk)
 		}, "", exitFailed, "read-only file system; check --warehouse"},
-		"64 open files": {func(_ *testing.T, b *crashBench) { b.args = append(b.args, "--concurrency", "64") }, "ulimit -n 64", exitDone, ""},
+		"64 open files": {func(_ *testing.T, b *harness) { b.args = append(b.args, "--concurrency", "64") }, "ulimit -n 64", exitDone, ""},
 		"12 open files": {nil, "ulimit -n 12", exitFailed, "too many open files; raise the limit of open files, as ulimit -n does"},
-		"little memory": {func(_ *testing.T, b *crashBench) { b.env = append(b.env, "GOMEMLIMIT=40MiB") }, "", exitDone, ""},
-		"clock set back": {func(t *testing.T, b *crashBench) {
+		"little memory": {func(_ *testing.T, b *harness) { b.env = append(b.env, "GOMEMLIMIT=40MiB") }, "", exitDone, ""},
+		"clock set back": {func(t *testing.T, b *harness) {
 			later := time.Now().AddDate(10, 0, 0)
 			for path := range b.objects(t) {
 				if err := os.Chtimes(path, later, later); err != nil {
@@ -63,7 +66,7 @@ func TestScarceMachine(t *testing.T) {
 		}, "", exitDone, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newCrashBench(t, service)
+			b := newHarness(t, service)
 			if out, err := b.command().CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
@@ -71,9 +74,9 @@ func TestScarceMachine(t *testing.T) {
 				tc.prepare(t, b)
 			}
 			before := b.objects(t)
-			code, said := b.limited(t, tc.limit)
-			if code != tc.code || !regexp.MustCompile(tc.want).MatchString(said) {
-				t.Errorf("exit code %d, want %d; it says %s", code, tc.code, said)
+			code, output := b.limited(t, tc.limit)
+			if code != tc.code || !regexp.MustCompile(tc.want).MatchString(output) {
+				t.Errorf("exit code %d, want %d; it printed %s", code, tc.code, output)
 			}
 			after := b.objects(t)
 			if len(after) != 6 || code != exitDone && !maps.Equal(before, after) {
@@ -91,30 +94,25 @@ func TestScarceMachine(t *testing.T) {
 	}
 }
 
-// limited runs the command under a limit of the shell.
-func (b *crashBench) limited(t *testing.T, limit string) (code int, said string) {
+// limited runs the command under a limit that a shell sets.
+func (h *harness) limited(t *testing.T, limit string) (code int, output string) {
 	t.Helper()
-	cmd := b.command()
+	cmd := h.command()
 	if limit != "" {
 		shell, err := exec.LookPath("bash")
 		if err != nil {
 			t.Skip("no bash to set limits with")
 		}
-		cmd.Args = append([]string{"bash", "-c", limit + ` && exec "$0" "$@"`, cmd.Path}, b.args...)
+		cmd.Args = append([]string{"bash", "-c", limit + ` && exec "$0" "$@"`, cmd.Path}, h.args...)
 		cmd.Path = shell
 	}
 	cmd.Dir = t.TempDir()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	tooLong := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
-	defer tooLong.Stop()
-	err := cmd.Wait()
+	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		if code = exit.ExitCode(); code < 0 { // as a shell tells it
+		if code = exit.ExitCode(); code < 0 { // as a shell reports it
 			code = 128 + int(exit.Sys().(syscall.WaitStatus).Signal())
 		}
 	} else if err != nil {
@@ -126,21 +124,21 @@ func (b *crashBench) limited(t *testing.T, limit string) (code int, said string)
 	return code, out.String()
 }
 
-// moveTo moves the warehouse, with what is in it.
-func (b *crashBench) moveTo(t *testing.T, folder string) {
+// moveTo copies the warehouse to a folder, and goes on there.
+func (h *harness) moveTo(t *testing.T, folder string) {
 	t.Helper()
-	if err := os.CopyFS(filepath.Join(folder, "warehouse"), os.DirFS(b.root)); err != nil {
+	if err := os.CopyFS(filepath.Join(folder, "warehouse"), os.DirFS(h.root)); err != nil {
 		t.Fatal(err)
 	}
-	for i, arg := range b.args {
-		if arg == b.root {
-			b.args[i] = filepath.Join(folder, "warehouse")
+	for i, arg := range h.args {
+		if arg == h.root {
+			h.args[i] = filepath.Join(folder, "warehouse")
 		}
 	}
-	b.root = filepath.Join(folder, "warehouse")
+	h.root = filepath.Join(folder, "warehouse")
 }
 
-// smallDisk is a disk in memory, where one may be mounted.
+// smallDisk mounts a disk in memory, if that is possible.
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -158,7 +156,7 @@ func command(t *testing.T, name string, args ...string) {
 	}
 }
 
-// fill leaves so many bytes of a disk.
+// fill fills a disk except for so many bytes.
 func fill(t *testing.T, folder string, left int) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(folder, "filler"))
@@ -178,19 +176,22 @@ func fill(t *testing.T, folder string, left int) {
 	}
 }
 
-// Where the system gives no more memory, the program aborts: with its own exit
-// code, without a core, in which its key would be, and with the export that was there.
+// When the system has no more memory, the program aborts with the exit code of that,
+// without a core, which would hold the key. The earlier export stays.
 func TestOutOfMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it limits memory")
+	}
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		t.Skip("how much address space a program needs is known of linux on amd64")
+		t.Skip("it depends on the address space that Go uses on linux/amd64")
 	}
 	service, err := simulated.New(simulated.Config{Seed: 2, Kind: simulated.Detection, Images: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newCrashBench(t, service)
+	b := newHarness(t, service)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/performance/images") { // four pages of 64 MiB, all at once
+		if strings.HasSuffix(r.URL.Path, "/performance/images") { // four pages of 64 MiB at the same time
 			space := bytes.Repeat([]byte(" "), 1<<20)
 			for range 64 {
 				w.Write(space) // if it fails, so does the rest
@@ -200,8 +201,8 @@ func TestOutOfMemory(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	b.env = append(b.env, "VISION_TRAINING_ENDPOINT="+server.URL)
-	if code, said := b.limited(t, ""); code != exitDone {
-		t.Fatalf("exit code %d: %s", code, said)
+	if code, output := b.limited(t, ""); code != exitDone {
+		t.Fatalf("exit code %d: %s", code, output)
 	}
 	before := b.objects(t)
 	enough := 0
@@ -211,9 +212,9 @@ func TestOutOfMemory(t *testing.T) {
 			enough = kilobytes + 70_000 // one more piece of address space, as Go takes them
 		}
 	}
-	code, said := b.limited(t, fmt.Sprintf("ulimit -c unlimited && ulimit -v %d", enough))
-	if code != 128+int(syscall.SIGABRT) || !strings.Contains(said, "out of memory") {
-		t.Errorf("exit code %d: %.2000s", code, said)
+	code, output := b.limited(t, fmt.Sprintf("ulimit -c unlimited && ulimit -v %d", enough))
+	if code != 128+int(syscall.SIGABRT) || !strings.Contains(output, "out of memory") {
+		t.Errorf("exit code %d: %.2000s", code, output)
 	}
 	if !maps.Equal(before, b.objects(t)) {
 		t.Error("the warehouse is not as it was")

@@ -22,6 +22,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
+	// A process with the race detector sleeps for a second before it exits.
+	os.Setenv("GORACE", raceOptions)
 	folder, err := os.MkdirTemp("", "cvexport-test-*")
 	if err != nil {
 		panic(err)
@@ -30,10 +32,12 @@ func TestMain(m *testing.M) {
 	testscript.Main(removing{m, folder}, map[string]func(){"cvexport": main})
 }
 
+const raceOptions = "atexit_sleep_ms=10"
+
 // builtFolder is where tests build the command.
 var builtFolder string
 
-// removing removes a folder when the tests are done.
+// removing removes a folder after the tests.
 type removing struct {
 	*testing.M
 	folder string
@@ -44,7 +48,7 @@ func (r removing) Run() int {
 	return r.M.Run()
 }
 
-// asCommand makes the test binary be the command itself, for tests that kill it.
+// asCommand makes the test binary run as the command, for tests that need a process.
 const asCommand = "CVEXPORT_TEST_AS_COMMAND"
 
 // TestScripts runs the command as users do: testdata/script/*.txtar.
@@ -62,6 +66,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("GORACE", raceOptions)
 			return nil
 		},
 	})
@@ -96,7 +101,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// twoResources is a configuration of the service in two roles.
+// twoResources is a configuration with the same service twice.
 const twoResources = `
 warehouse: everything
 concurrency: 2
@@ -113,18 +118,17 @@ resources:
     key: {file: key.txt}
 `
 
-// noLogin has a resource whose warehouse takes credentials.
+// noLogin has a resource whose warehouse needs credentials.
 const noLogin = `
 resources:
   - {name: one, endpoint: %s, key: {env: ONE}, warehouse: s3://b}
   - {name: two, endpoint: %s, key: {file: key.txt}, warehouse: everything}
 `
 
-// started has the service that each script started last.
+// started has the last service of each script.
 var started sync.Map
 
-// startService starts a simulated service for a script, and tells where it is
-// in the environment: "service images=600 kind=detection fault=reset:page=1".
+// startService starts a simulated service for a script, and sets the variables for it: "service images=600 kind=detection fault=reset:page=1".
 func startService(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("unsupported: ! service")

@@ -20,7 +20,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/file"
@@ -29,7 +28,7 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
-// The secrets that a run is given, and the mark of the tokens in the addresses of images.
+// The secrets of a run, and a part of the tokens in image URIs.
 const (
 	secretKey   = "trainingSecret0123456789abcdef42"
 	secretSAS   = "storageSecret%2B4711%3D"
@@ -37,7 +36,7 @@ const (
 	secretImage = "SIMULATED"
 )
 
-// findSecrets looks for secrets as they are, and as they may be written elsewhere.
+// findSecrets looks for secrets, as they are and in other encodings.
 func findSecrets(t *testing.T, where string, body []byte, secrets ...string) {
 	t.Helper()
 	for _, secret := range secrets {
@@ -54,7 +53,7 @@ func findSecrets(t *testing.T, where string, body []byte, secrets ...string) {
 	}
 }
 
-// echo answers everything with all that it was sent.
+// echo answers every request with all that the request holds.
 func echo(status int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -69,9 +68,12 @@ func echo(status int) http.Handler {
 	})
 }
 
-// Whatever command runs into whatever failure: no output, log, report, metric or
-// Parquet file has the training key, a credential of the store, or a token of an image.
+// Whatever fails, no output, log, report, metric or Parquet file holds the training
+// key, a credential of a store, or a token of an image.
 func TestSecretsStayOut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it runs the command more than 50 times")
+	}
 	service, err := simulated.New(simulated.Config{Seed: 2, Images: 300, Key: secretKey})
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +151,7 @@ func TestSecretsStayOut(t *testing.T) {
 	}
 	for _, a := range attempts {
 		t.Run(a.name, func(t *testing.T) {
-			b := newCrashBench(t, service)
+			b := newHarness(t, service)
 			if a.fault != nil {
 				service.Fault(*a.fault)
 			}
@@ -166,15 +168,15 @@ func TestSecretsStayOut(t *testing.T) {
 			}
 			b.env = append(b.env, "VISION_TRAINING_KEY="+secretKey, "VISION_TRAINING_ENDPOINT="+endpoints[a.endpoint], "GOTRACEBACK=all")
 			b.env = append(b.env, a.env...)
-			code, said := b.limited(t, "")
+			code, output := b.limited(t, "")
 			if len(a.code) > 0 && !slices.Contains(a.code, code) {
-				t.Errorf("exit code %d, want %v: %s", code, a.code, said)
+				t.Errorf("exit code %d, want %v: %s", code, a.code, output)
 			}
 			secrets := []string{secretKey, secretSAS, secretAWS, secretImage}
-			if a.name == "key as an argument" { // which is the user's own doing, and seen by all on this machine
+			if a.name == "key as an argument" { // which the error message repeats
 				secrets = secrets[1:]
 			}
-			findSecrets(t, "the output", []byte(said), secrets...)
+			findSecrets(t, "the output", []byte(output), secrets...)
 			for _, folder := range []string{records, b.root, b.tmp} {
 				searchFiles(t, folder, secrets...)
 			}
@@ -182,7 +184,7 @@ func TestSecretsStayOut(t *testing.T) {
 	}
 }
 
-// searchFiles looks into every file of a folder, and into the rows of Parquet files.
+// searchFiles searches the files of a folder, and the rows of Parquet files.
 func searchFiles(t *testing.T, folder string, secrets ...string) {
 	t.Helper()
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
@@ -208,7 +210,7 @@ func searchFiles(t *testing.T, folder string, secrets ...string) {
 	}
 }
 
-// rowsText is every value of a Parquet file.
+// rowsText returns every value of a Parquet file.
 func rowsText(t *testing.T, body []byte) ([]byte, error) {
 	f, err := file.NewParquetReader(bytes.NewReader(body))
 	if err != nil {
@@ -234,33 +236,33 @@ func rowsText(t *testing.T, body []byte) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// What a program that is ended in the middle leaves: its goroutines on standard
-// error and, while it runs, its spool files. None has a secret.
+// The goroutine dump and the spool files of a program that is killed hold no secret.
 func TestSecretsStayOutOfCrashes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it kills processes")
+	}
 	if runtime.GOOS != "linux" {
-		t.Skip("the files of a process are found in /proc")
+		t.Skip("it needs /proc")
 	}
 	service, err := simulated.New(simulated.Config{Seed: 2, Images: 600, Key: secretKey})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newCrashBench(t, service)
+	b := newHarness(t, service)
 	b.env = append(b.env, "VISION_TRAINING_KEY="+secretKey, "GOTRACEBACK=all", "AZURE_STORAGE_SAS_TOKEN=sig="+secretSAS)
 	service.Fault(simulated.Fault{Kind: simulated.Slow, Page: 2, Delay: 1 << 40})
 	cmd := b.command()
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	tooLong := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
-	defer tooLong.Stop()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for !slices.ContainsFunc(service.Requests(), func(r simulated.Request) bool { return r.Page == 2 }) {
 		select {
 		case err := <-ended:
-			t.Fatalf("it ended before it asked for page 2: %v: %s", err, &said)
+			t.Fatalf("it ended before it asked for page 2: %v: %s", err, &output)
 		default:
 			runtime.Gosched()
 		}
@@ -289,10 +291,10 @@ func TestSecretsStayOutOfCrashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var exit *exec.ExitError
-	if err := <-ended; !errors.As(err, &exit) || !strings.Contains(said.String(), "goroutine ") {
-		t.Errorf("%v: %s", err, &said)
+	if err := <-ended; !errors.As(err, &exit) || !strings.Contains(output.String(), "goroutine ") {
+		t.Errorf("%v: %s", err, &output)
 	}
-	findSecrets(t, "the crash dump", said.Bytes(), secretKey, secretSAS, secretImage)
+	findSecrets(t, "the crash dump", output.Bytes(), secretKey, secretSAS, secretImage)
 	searchFiles(t, b.root, secretKey, secretSAS, secretImage)
 	searchFiles(t, b.tmp, secretKey, secretSAS, secretImage)
 }

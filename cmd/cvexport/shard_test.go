@@ -21,19 +21,22 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Several processes at once, each told its part in one of the ways there are,
-// make the warehouse that one makes, and do nothing twice.
+// Several processes that share the work make the same warehouse as one process, and
+// export nothing twice, in each way to set their shards.
 func TestShardsOfProcesses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it runs many processes")
+	}
 	const projects, iterations, processes = 2, 6, 3
 	service, err := simulated.New(simulated.Config{Seed: 5, Kind: simulated.Detection, Projects: projects, Iterations: iterations, Images: 60, Failed: 1, Training: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	nightly := func(b *crashBench, more ...string) *exec.Cmd {
+	nightly := func(b *harness, more ...string) *exec.Cmd {
 		b.args = append([]string{"nightly", "--warehouse", b.root, "--rate", "100000"}, more...)
 		return b.command()
 	}
-	alone := newCrashBench(t, service)
+	alone := newHarness(t, service)
 	if out, err := nightly(alone).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -53,16 +56,16 @@ func TestShardsOfProcesses(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newCrashBench(t, service)
+			b := newHarness(t, service)
 			b.env = alone.env // the same endpoint, for the records
 			reports := t.TempDir()
 			var running []*exec.Cmd
-			said := make([]bytes.Buffer, processes)
+			output := make([]bytes.Buffer, processes)
 			for i := range processes {
 				args, env := part(i)
 				cmd := nightly(b, append(args, "--report", filepath.Join(reports, fmt.Sprint(i)))...)
 				cmd.Env = slices.Concat(b.env, env)
-				cmd.Stdout, cmd.Stderr = &said[i], &said[i]
+				cmd.Stdout, cmd.Stderr = &output[i], &output[i]
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
@@ -71,12 +74,12 @@ func TestShardsOfProcesses(t *testing.T) {
 			exported := map[schema.ID]int{}
 			for i, cmd := range running {
 				if err := cmd.Wait(); err != nil {
-					t.Errorf("process %d: %v: %s", i, err, &said[i])
+					t.Errorf("process %d: %v: %s", i, err, &output[i])
 					continue
 				}
 				done := exportedBy(t, filepath.Join(reports, fmt.Sprint(i)))
 				if len(done) == 0 {
-					t.Errorf("process %d had nothing to do: %s", i, &said[i])
+					t.Errorf("process %d had nothing to do: %s", i, &output[i])
 				}
 				for _, id := range done {
 					exported[id]++
@@ -88,14 +91,14 @@ func TestShardsOfProcesses(t *testing.T) {
 				}
 			}
 			if diff := cmp.Diff(rows, b.rows(t)); diff != "" {
-				t.Errorf("other rows than one process makes (-one +several):\n%s", diff)
+				t.Errorf("rows differ from those of one process (-one +several):\n%s", diff)
 			}
 			ofTheRun := []cmp.Option{
 				cmpopts.IgnoreFields(load.Export{}, "ExportID", "StartedAt", "FinishedAt"),
 				cmpopts.IgnoreFields(load.ObjectRecord{}, "Bytes", "CRC32C"), // of objects with the export's id in them
 			}
 			if diff := cmp.Diff(records, b.exports(t), ofTheRun...); diff != "" {
-				t.Errorf("other records than one process makes (-one +several):\n%s", diff)
+				t.Errorf("records differ from those of one process (-one +several):\n%s", diff)
 			}
 			if report := b.verify(t); len(report.Findings)+len(report.Uncommitted) > 0 || report.Iterations != projects*iterations {
 				t.Errorf("verify: %+v", report)
@@ -104,25 +107,28 @@ func TestShardsOfProcesses(t *testing.T) {
 	}
 }
 
-// Nightly runs and single exports of the same iterations, processes all of them,
-// may run at once: none fails, and the rows are those of one run.
+// Nightly runs and single exports of the same iterations can run as processes at the
+// same time: none fails, and the rows are those of one run.
 func TestProcessesAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it runs many processes")
+	}
 	service, err := simulated.New(simulated.Config{Seed: 5, Kind: simulated.Detection, Projects: 2, Iterations: 3, Images: 60})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newCrashBench(t, service)
+	b := newHarness(t, service)
 	project := service.Projects()[0]
 	common := []string{"--warehouse", b.root, "--rate", "100000"}
 	night := slices.Concat([]string{"nightly"}, common)
 	single := slices.Concat([]string{"export", "--project", project.ID.String(), "--iteration", project.Iterations[0].ID.String()}, common)
 	all := [][]string{night, single, night, single, night}
 	var running []*exec.Cmd
-	said := make([]bytes.Buffer, len(all))
+	output := make([]bytes.Buffer, len(all))
 	for i, args := range all {
 		b.args = args
 		cmd := b.command()
-		cmd.Stdout, cmd.Stderr = &said[i], &said[i]
+		cmd.Stdout, cmd.Stderr = &output[i], &output[i]
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -130,28 +136,37 @@ func TestProcessesAtOnce(t *testing.T) {
 	}
 	for i, cmd := range running {
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("%s: %v: %s", all[i][0], err, &said[i])
+			t.Errorf("%s: %v: %s", all[i][0], err, &output[i])
 		}
 	}
 	if report := b.verify(t); len(report.Findings)+len(report.Uncommitted) > 0 || report.Iterations != 6 {
 		t.Errorf("verify: %+v", report)
 	}
 	rows := b.rows(t)
-	alone := newCrashBench(t, service)
+	alone := newHarness(t, service)
 	alone.args = []string{"nightly", "--warehouse", alone.root, "--rate", "100000"}
 	if out, err := alone.command().CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if diff := cmp.Diff(alone.rows(t), rows); diff != "" {
-		t.Errorf("other rows than one process makes (-one +several):\n%s", diff)
+		t.Errorf("rows differ from those of one process (-one +several):\n%s", diff)
 	}
 }
 
-// exportedBy reads from a report which iterations a run exported.
+// exportedBy returns the iterations that a report says were exported.
 func exportedBy(t *testing.T, file string) (ids []schema.ID) {
 	t.Helper()
 	body, err := os.ReadFile(file)
-	var r report
+	var r struct {
+		Resources []struct {
+			Projects []struct {
+				Iterations []struct {
+					ID      schema.ID    `json:"iteration_id"`
+					Outcome jobs.Outcome `json:"outcome"`
+				} `json:"iterations"`
+			} `json:"projects"`
+		} `json:"resources"`
+	}
 	if err == nil {
 		err = json.Unmarshal(body, &r)
 	}
@@ -172,10 +187,10 @@ func exportedBy(t *testing.T, file string) (ids []schema.ID) {
 
 type exportKey struct{ project, iteration schema.ID }
 
-// exports are the committed records of the warehouse.
-func (b *crashBench) exports(t *testing.T) map[exportKey]load.Export {
+// exports returns the committed records of the warehouse.
+func (h *harness) exports(t *testing.T) map[exportKey]load.Export {
 	t.Helper()
-	store, err := load.OpenStore(t.Context(), b.root)
+	store, err := load.OpenStore(t.Context(), h.root)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,10 +29,9 @@ func newSimulate() *cobra.Command {
 		Short: "Serve the simulated service on loopback",
 		Long: `Simulate serves the part of the Custom Vision Training API that an export reads,
 on this machine only, with made-up images that depend on the seed alone. Other
-kinds and tags have ids of their own, so that one warehouse can hold several; more
-images are those of the same projects. It is for trying things out and for tests;
-faults can be switched on. It serves until it is interrupted, which is its good
-end: exit code 0.`,
+kinds and tags have ids of their own, so that one warehouse can hold several; with
+more images the projects stay the same. It is for trying things out and for tests,
+and can inject faults. It serves until it is interrupted; the exit code is then 0.`,
 		Example: `  cvexport simulate
   cvexport simulate --kind detection --images 10000 --iterations 5
   cvexport simulate --rate 10 --latency 300ms
@@ -41,19 +40,19 @@ end: exit code 0.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.listen, "listen", "127.0.0.1:8770", "address to serve on, on this machine; port 0 takes a free one")
-	f.Uint64Var(&c.config.Seed, "seed", 1, "what everything is made from")
+	f.StringVar(&c.listen, "listen", "127.0.0.1:8770", "loopback address to serve on; port 0 takes a free one")
+	f.Uint64Var(&c.config.Seed, "seed", 1, "seed of the made-up data")
 	f.StringVar(&c.kind, "kind", string(simulated.Multilabel), "multiclass, multilabel or detection")
-	f.IntVar(&c.config.Images, "images", 1000, "images an iteration")
-	f.IntVar(&c.config.Tags, "tags", 0, "tags of a project (default fits the kind)")
-	f.IntVar(&c.config.Predictions, "predictions", 0, "predicted boxes an image, for detection (default fits the kind)")
-	f.IntVar(&c.config.Regions, "regions", 0, "labelled boxes an image, for detection (default fits the kind)")
+	f.IntVar(&c.config.Images, "images", 1000, "images of each iteration")
+	f.IntVar(&c.config.Tags, "tags", 0, "tags of each project (default depends on the kind)")
+	f.IntVar(&c.config.Predictions, "predictions", 0, "predicted boxes of each image, for detection (default depends on the kind)")
+	f.IntVar(&c.config.Regions, "regions", 0, "labelled boxes of each image, for detection (default depends on the kind)")
 	f.IntVar(&c.config.Projects, "projects", 1, "projects of the resource")
-	f.IntVar(&c.config.Iterations, "iterations", 2, "completed iterations a project")
-	f.StringVar(&c.config.Key, "key", "simulated", "training key to ask for; this one is no secret")
+	f.IntVar(&c.config.Iterations, "iterations", 2, "completed iterations of each project")
+	f.StringVar(&c.config.Key, "key", "simulated", "training key to require; this one is not a secret")
 	f.Float64Var(&c.config.Rate, "rate", 0, "requests a second before it answers 429 (default no limit)")
-	f.DurationVar(&c.config.Latency, "latency", 0, "how long every answer takes")
-	f.StringArrayVar(&c.faults, "fault", nil, "fault to switch on, as KIND:page=N,times=N; may be given several times")
+	f.DurationVar(&c.config.Latency, "latency", 0, "how long each response takes")
+	f.StringArrayVar(&c.faults, "fault", nil, "fault to inject, as KIND:page=N,times=N; may be given several times")
 	return cmd
 }
 
@@ -61,12 +60,12 @@ func (c *simulateCommand) run(cmd *cobra.Command) error {
 	c.config.Kind = simulated.Kind(c.kind)
 	service, err := simulated.New(c.config)
 	if err != nil {
-		return &usageError{command: cmd.CommandPath(), err: err}
+		return usageOf(cmd, "%w", err)
 	}
 	for _, text := range c.faults {
 		fault, err := simulated.ParseFault(text)
 		if err != nil {
-			return &usageError{command: cmd.CommandPath(), err: fmt.Errorf("--fault: %w", err)}
+			return usageOf(cmd, "--fault: %w", err)
 		}
 		service.Fault(fault)
 	}
@@ -79,15 +78,14 @@ func (c *simulateCommand) run(cmd *cobra.Command) error {
 	return server.stop()
 }
 
-// simulatedServer is a simulated service that is being served.
+// simulatedServer serves a simulated service.
 type simulatedServer struct {
 	url    string
 	server *http.Server
 	ended  chan error
 }
 
-// serveSimulated serves on a loopback address: the simulated service is nothing
-// for a network.
+// serveSimulated serves on a loopback address only.
 func serveSimulated(ctx context.Context, address string, handler http.Handler) (*simulatedServer, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

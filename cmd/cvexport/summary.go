@@ -1,29 +1,29 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
 )
 
-// storeURL is what the summaries need of a store.
+// storeURL is the part of a store that summaries use.
 type storeURL interface{ URL(key string) string }
 
-// summary is the result of an export, for people and for programs.
+// summary is the result of an export, printed as text or as JSON.
 type summary struct {
 	Project     schema.ID        `json:"project_id"`
 	ProjectName string           `json:"project_name"`
 	Iteration   schema.ID        `json:"iteration_id"`
 	Name        string           `json:"iteration_name"`
 	ExportID    schema.ID        `json:"export_id"`
-	Outcome     jobs.Outcome     `json:"outcome"` // exported, or elsewhere: another run has
+	Outcome     jobs.Outcome     `json:"outcome"` // exported or, by another run, elsewhere
 	Replaced    *replaced        `json:"replaced,omitempty"`
 	Filter      []string         `json:"tag_filter,omitempty"`
 	Rows        map[string]int64 `json:"rows"`
@@ -77,64 +77,61 @@ func replacedBy(e *load.Export) *replaced {
 	return &replaced{ExportID: e.ExportID, Images: e.Images, Finished: e.FinishedAt, Filtered: len(e.TagFilter) > 0}
 }
 
-// duckDBLine is a command to copy that asks the warehouse a first question.
+// duckDBLine returns a shell command that runs a first query on the warehouse.
 func duckDBLine(store storeURL) string {
-	// The key's placeholder is cut off again: only the store knows how its URLs begin.
-	const marker = "predictions"
-	glob := strings.ReplaceAll(store.URL(marker), "'", "''") + "/**/*.parquet"
+	glob := strings.ReplaceAll(store.URL("predictions"), "'", "''") + "/**/*.parquet"
 	return fmt.Sprintf(`duckdb -c "SELECT tag_name, count(*) AS predictions, round(avg(probability), 3) AS mean FROM read_parquet('%s', hive_partitioning = true, union_by_name = true) GROUP BY ALL ORDER BY ALL"`, glob)
 }
 
 func printResult(w io.Writer, format string, outcome jobs.Outcome, r jobs.Result, store storeURL) error {
 	s := summarize(outcome, r, store)
 	if format == "json" {
-		return printJSON(w, s)
+		return runreport.WriteJSON(w, s)
 	}
+	images := runreport.Count(r.Export.Images, "image")
 	if outcome == jobs.Elsewhere {
-		_, err := fmt.Fprintf(w, "Another run has exported iteration %s (%s) of project %s (%s), and this one stopped for it: %s in %s as export %s.\n",
-			s.Name, s.Iteration, s.ProjectName, s.Project, plural(r.Export.Images, "image"), store.URL(""), s.ExportID)
+		_, err := fmt.Fprintf(w, "Another run exported iteration %s (%s) of project %s (%s) at the same time, so this one stopped: %s in %s as export %s.\n",
+			s.Name, s.Iteration, s.ProjectName, s.Project, images, store.URL(""), s.ExportID)
 		return err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Exported iteration %s (%s) of project %s (%s) in %s.\n", s.Name, s.Iteration, s.ProjectName, s.Project, r.Elapsed.Round(time.Millisecond))
-	images := r.Export.Images
 	if len(s.Filter) > 0 {
-		fmt.Fprintf(&b, "It is all there: %s that have any of %s, as many as the service counts, each once.\n\n", plural(images, "image"), plural(int64(len(s.Filter)), "tag"))
-	} else {
-		fmt.Fprintf(&b, "It is all there: %s, as many as the service counts, each once.\n\n", plural(images, "image"))
+		images += " with any of " + runreport.Count(int64(len(s.Filter)), "tag")
 	}
+	fmt.Fprintf(&b, "Complete: %s, as many as the service counts, each once.\n\n", images)
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "table\trows\tbytes\t")
 	for _, o := range s.Objects {
-		fmt.Fprintf(t, "%s\t%s\t%s\t\n", o.Table, grouped(o.Rows), grouped(o.Bytes))
+		fmt.Fprintf(t, "%s\t%s\t%s\t\n", o.Table, runreport.Group(o.Rows), runreport.Group(o.Bytes))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "\n%s in %s, %s retried; %s throttled", plural(int64(s.Pages), "page"), plural(s.Requests, "request"), grouped(s.Retries), grouped(s.Throttled))
+	fmt.Fprintf(&b, "\n%s in %s, %s retried; %s throttled", runreport.Count(int64(s.Pages), "page"), runreport.Count(s.Requests, "request"), runreport.Group(s.Retries), runreport.Group(s.Throttled))
 	if s.Throttled > 0 {
-		fmt.Fprintf(&b, " (%s of waiting)", r.Stats.Waited.Round(time.Second))
+		fmt.Fprintf(&b, " (waited %s)", r.Stats.Waited.Round(time.Second))
 	}
 	fmt.Fprintln(&b, ".")
 	if s.Attempts > 1 {
-		fmt.Fprintf(&b, "The images changed while they were read: it took %d attempts.\n", s.Attempts)
+		fmt.Fprintf(&b, "The images changed while they were read, so it took %d attempts.\n", s.Attempts)
 	}
 	if len(s.Unknown) > 0 {
-		fmt.Fprintf(&b, "Skipped %s this version does not know: %v.\n", plural(int64(len(s.Unknown)), "field"), s.Unknown)
+		fmt.Fprintf(&b, "Skipped %s that this version does not know: %v.\n", runreport.Count(int64(len(s.Unknown)), "field"), s.Unknown)
 	}
 	if s.Replaced != nil {
 		kind := ""
 		if s.Replaced.Filtered {
 			kind = ", limited to some tags"
 		}
-		fmt.Fprintf(&b, "It replaced export %s of %s (%s%s).\n", s.Replaced.ExportID, s.Replaced.Finished.Format(time.RFC3339), plural(s.Replaced.Images, "image"), kind)
+		fmt.Fprintf(&b, "It replaced export %s of %s (%s%s).\n", s.Replaced.ExportID, s.Replaced.Finished.Format(time.RFC3339), runreport.Count(s.Replaced.Images, "image"), kind)
 	}
-	fmt.Fprintf(&b, "It lies in %s as export %s. Ask it something:\n  %s\n", store.URL(""), s.ExportID, s.Query)
+	fmt.Fprintf(&b, "It is in %s as export %s. To query it:\n  %s\n", store.URL(""), s.ExportID, s.Query)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// plan is what an export would do.
+// plan says what an export would do.
 type plan struct {
 	Project   schema.ID `json:"project_id"`
 	Iteration schema.ID `json:"iteration_id"`
@@ -162,11 +159,11 @@ func printPlan(w io.Writer, format string, p jobs.Plan, store storeURL, force bo
 		out.Writes = append(out.Writes, store.URL(t.Path(p.Project.ID, p.Iteration.ID)))
 	}
 	if format == "json" {
-		return printJSON(w, out)
+		return runreport.WriteJSON(w, out)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Would read iteration %s (%s) of project %s (%s):\n  %s in %s",
-		p.Iteration.Name, p.Iteration.ID, p.Project.Name, p.Project.ID, plural(int64(p.Images), "image"), plural(int64(p.Pages), "page"))
+		p.Iteration.Name, p.Iteration.ID, p.Project.Name, p.Project.ID, runreport.Count(int64(p.Images), "image"), runreport.Count(int64(p.Pages), "page"))
 	if len(out.Tags) > 0 {
 		fmt.Fprintf(&b, ", only those tagged %s", strings.Join(out.Tags, " or "))
 	}
@@ -175,7 +172,7 @@ func printPlan(w io.Writer, format string, p jobs.Plan, store storeURL, force bo
 		fmt.Fprintln(&b, " ", url)
 	}
 	if out.Replaces != nil {
-		fmt.Fprintf(&b, "It would replace export %s of %s (%s).\n", out.Replaces.ExportID, out.Replaces.Finished.Format(time.RFC3339), plural(out.Replaces.Images, "image"))
+		fmt.Fprintf(&b, "It would replace export %s of %s (%s).\n", out.Replaces.ExportID, out.Replaces.Finished.Format(time.RFC3339), runreport.Count(out.Replaces.Images, "image"))
 	}
 	if out.Refused != "" {
 		fmt.Fprintf(&b, "It would be refused: %s.\n", out.Refused)
@@ -184,32 +181,9 @@ func printPlan(w io.Writer, format string, p jobs.Plan, store storeURL, force bo
 	return err
 }
 
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
-
 func text(s *string) string {
 	if s == nil {
 		return ""
 	}
 	return *s
-}
-
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return grouped(n) + " " + noun + "s"
-}
-
-// grouped writes 1234567 as 1,234,567.
-func grouped(n int64) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }

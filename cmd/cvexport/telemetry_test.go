@@ -27,16 +27,19 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
-// tracedStore is a warehouse whose requests are traced.
+// tracedStore is a warehouse whose requests show up in traces.
 type tracedStore struct {
 	env     []string
 	address string // of the warehouse
-	server  string // URL of the server below it
+	server  string // URL of its server
 	secret  string
 	puts    string // the name of the spans of its uploads
 }
 
 func azureToTrace(t *testing.T) tracedStore {
+	if testing.Short() {
+		t.Skip("-short: it needs Azurite")
+	}
 	storage := azurite.Start(t)
 	makeContainer(t, storage, "traced")
 	return tracedStore{[]string{"AZURE_STORAGE_CONNECTION_STRING=" + storage.ConnectionString}, "azblob://traced", storage.BlobEndpoint, azurite.Key, "HTTP PUT"}
@@ -49,7 +52,7 @@ func s3ToTrace(t *testing.T) tracedStore {
 	}
 	server := httptest.NewTLSServer(gofakes3.New(backend).Server())
 	t.Cleanup(server.Close)
-	// As behind a proxy of a company: traces must not lose its certificate.
+	// As behind a company's proxy: tracing must keep the certificates of the environment.
 	bundle := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
@@ -75,8 +78,8 @@ func gcsToTrace(t *testing.T) tracedStore {
 	return tracedStore{[]string{"STORAGE_EMULATOR_HOST=" + host}, "gs://traced", front.URL, "", "HTTP POST"}
 }
 
-// Traces reach a collector: the export, with the requests to service and store
-// below it, and no secret among them.
+// A collector receives the span of the export with those of the requests to service
+// and store below it, and no secret.
 func TestTraces(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) tracedStore{"azure": azureToTrace, "s3": s3ToTrace, "gcs": gcsToTrace} {
 		t.Run(name, func(t *testing.T) { testTraces(t, open(t)) })
@@ -135,7 +138,7 @@ func testTraces(t *testing.T, store tracedStore) {
 	}
 }
 
-// hostOf is the host and port a request went to.
+// hostOf returns the host and port of a request.
 func hostOf(span *trace.Span) string {
 	host, port := "", ""
 	for _, a := range span.Attributes {
@@ -156,13 +159,13 @@ func hostOf(span *trace.Span) string {
 	return host
 }
 
-// A collector that is away neither holds up an export nor changes its end.
+// An unreachable collector does not make an export fail.
 func TestTracesWithoutCollector(t *testing.T) {
 	service, err := simulated.New(simulated.Config{Images: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newCrashBench(t, service)
+	b := newHarness(t, service)
 	b.env = append(b.env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
 	if out, err := b.command().CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

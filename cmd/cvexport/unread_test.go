@@ -13,7 +13,7 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
-// That nobody reads what it says keeps a run from nothing, to its report and metrics.
+// A run whose output nobody reads still exports, and writes its report and metrics.
 func TestUnread(t *testing.T) {
 	service, err := simulated.New(simulated.Config{Seed: 2, Images: 300, Iterations: 2})
 	if err != nil {
@@ -40,7 +40,7 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// runUnread runs the command with nobody to read either output.
+// runUnread runs the command with closed pipes as its outputs.
 func runUnread(t *testing.T, endpoint string, args ...string) {
 	t.Helper()
 	from, to, err := os.Pipe()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,11 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/internal/operation/config"
+	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
 )
 
-// verifyCommand re-reads every committed object.
+// verifyCommand reads every committed object again.
 type verifyCommand struct{ common }
 
 func newVerify() *cobra.Command {
@@ -21,40 +24,41 @@ func newVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check every committed object against its record",
-		Long: `Verify reads every object that an export has committed and compares it with the
-export's record: that it is there, its bytes, checksum, rows and columns, that
-keys are unique, and that every image named by another table is in images. It
-changes nothing, and fails if it finds anything wrong.
+		Long: `Verify reads every object that an export has committed and compares its bytes,
+checksum, rows and columns with the export's record. It also checks that keys are
+unique, and that every image that another table refers to is in images. It changes
+nothing, and fails if it finds anything wrong.
 
 With --config it verifies each warehouse of the configuration once, and needs no
-training key. One that cannot be read does not stop the others. As JSON the
-result is then a list.`,
+training key. A warehouse that cannot be read does not stop the others. The JSON
+output is then a list.`,
 		Example: `  cvexport verify
   cvexport verify --warehouse gs://my-bucket/vision --output json
   cvexport verify --config cvexport.yaml                  # every warehouse it names
   cvexport verify --config cvexport.yaml --resource lab`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+		RunE: c.withConfig(c.run),
 	}
 	c.addConfig(cmd)
 	c.addWarehouse(cmd)
 	return cmd
 }
 
-func (c *verifyCommand) run(cmd *cobra.Command) (err error) {
-	open := stores{}
-	defer open.close(&err)
-	warehouses, err := c.warehouses(cmd, open)
+func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err error) {
+	ctx := cmd.Context()
+	opened := stores{}
+	defer opened.close(&err)
+	warehouses, err := opened.openAll(ctx, resolved.Resources)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	done, findings := []verification{}, 0
 	for _, store := range warehouses {
-		report, err := load.Verify(cmd.Context(), store, c.spoolDir, nil)
+		report, err := load.Verify(ctx, store, c.spoolDir, nil)
 		if err != nil {
 			errs = append(errs, err)
-			if cmd.Context().Err() != nil {
+			if ctx.Err() != nil {
 				break
 			}
 			continue
@@ -68,31 +72,26 @@ func (c *verifyCommand) run(cmd *cobra.Command) (err error) {
 		}
 	}
 	switch {
-	case c.output == "json" && c.config != "":
-		errs = append(errs, printJSON(cmd.OutOrStdout(), done))
+	case c.output == "json" && resolved.File != "":
+		errs = append(errs, runreport.WriteJSON(cmd.OutOrStdout(), done))
 	case c.output == "json" && len(done) > 0:
-		errs = append(errs, printJSON(cmd.OutOrStdout(), done[0]))
+		errs = append(errs, runreport.WriteJSON(cmd.OutOrStdout(), done[0]))
 	}
 	if findings > 0 {
-		errs = append(errs, fmt.Errorf("%s in the warehouse: export the iterations named above again", plural(int64(findings), "problem")))
+		errs = append(errs, fmt.Errorf("%s in the warehouse: export the iterations named above again", runreport.Count(int64(findings), "problem")))
 	}
 	return errors.Join(errs...)
 }
 
-// warehouses are the one of flags and environment, or those of the configuration,
-// each once.
-func (c *verifyCommand) warehouses(cmd *cobra.Command, open stores) ([]load.Store, error) {
-	resources, err := c.resources(cmd)
-	if err != nil {
-		return nil, err
-	}
+// openAll opens each warehouse of the resources once, however it is written.
+func (s stores) openAll(ctx context.Context, resources []config.Resource) ([]load.Store, error) {
 	var warehouses []load.Store
 	for _, r := range resources {
-		store, err := open.open(cmd, r.warehouse)
+		store, err := s.open(ctx, r.Warehouse)
 		if err != nil {
 			return nil, err
 		}
-		if !slices.ContainsFunc(warehouses, func(have load.Store) bool { return have.URL("") == store.URL("") }) {
+		if !slices.ContainsFunc(warehouses, func(other load.Store) bool { return other.URL("") == store.URL("") }) {
 			warehouses = append(warehouses, store)
 		}
 	}
@@ -104,21 +103,20 @@ func printReport(w io.Writer, r load.Report, store storeURL) error {
 	for _, f := range r.Findings {
 		fmt.Fprintln(&b, f)
 	}
-	if len(r.Findings) == 0 {
-		fmt.Fprint(&b, "Everything is whole: ")
-	} else {
-		fmt.Fprint(&b, "Not everything is whole: ")
+	intact := "Everything is intact"
+	if len(r.Findings) > 0 {
+		intact = "Not everything is intact"
 	}
-	fmt.Fprintf(&b, "%s, %s, %s, %s in %s.\n", plural(int64(r.Iterations), "iteration"), plural(int64(r.Objects), "object"),
-		plural(r.Rows, "row"), plural(r.Bytes, "byte"), store.URL(""))
+	fmt.Fprintf(&b, "%s: %s, %s, %s, %s in %s.\n", intact, runreport.Count(int64(r.Iterations), "iteration"), runreport.Count(int64(r.Objects), "object"),
+		runreport.Count(r.Rows, "row"), runreport.Count(r.Bytes, "byte"), store.URL(""))
 	if n := len(r.Uncommitted); n > 0 {
-		fmt.Fprintf(&b, "%s of iterations whose first export is running or was interrupted; export these again.\n", plural(int64(n), "object"))
+		fmt.Fprintf(&b, "%s of iterations whose first export is still running or was interrupted; if interrupted, export them again.\n", runreport.Count(int64(n), "object"))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// verification is the report for programs.
+// verification is the JSON output.
 type verification struct {
 	Warehouse   string    `json:"warehouse"`
 	Iterations  int       `json:"iterations"`

@@ -1,6 +1,5 @@
-// Package config reads the configuration file: which Custom Vision resources to
-// export, and to where. Decoding is strict: what is not known, or not of its
-// type, is an error that names line, column and field.
+// Package config resolves flags, environment variables and the configuration file to
+// the Custom Vision resources of a run.
 package config
 
 import (
@@ -23,65 +22,64 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// File is a configuration. A nil or empty field is not set; what a resource does
-// not set it takes from the file.
-type File struct {
-	Warehouse   string     `yaml:"warehouse"`   // a relative folder begins at the configuration's
+// file is a configuration file. A resource takes what it does not set from the file.
+type file struct {
+	Warehouse   string     `yaml:"warehouse"`   // a relative path starts at the file's folder
 	Rate        *float64   `yaml:"rate"`        // requests a second of each resource
-	Concurrency *Count     `yaml:"concurrency"` // pages in flight of each resource
-	Resources   []Resource `yaml:"resources"`
+	Concurrency *count     `yaml:"concurrency"` // pages in flight of each resource
+	Resources   []resource `yaml:"resources"`
 }
 
-// Resource is one Custom Vision resource.
-type Resource struct {
+type resource struct {
 	Name        string   `yaml:"name"`
 	Endpoint    string   `yaml:"endpoint"`
-	Key         Key      `yaml:"key"`
-	Projects    Projects `yaml:"projects"`
+	Key         key      `yaml:"key"`
+	Projects    projects `yaml:"projects"`
 	Rate        *float64 `yaml:"rate"`
-	Concurrency *Count   `yaml:"concurrency"`
+	Concurrency *count   `yaml:"concurrency"`
 	Warehouse   string   `yaml:"warehouse"`
 }
 
-// Count is a whole number; the decoder would cut off a fraction.
-type Count int
+// count is a whole number; as an int the decoder would truncate a fraction.
+type count int
 
-// UnmarshalYAML takes whole numbers only.
-func (c *Count) UnmarshalYAML(node ast.Node) error {
+// UnmarshalYAML accepts whole numbers only.
+func (c *count) UnmarshalYAML(node ast.Node) error {
 	n, ok := node.(*ast.IntegerNode)
 	if !ok {
 		return &yaml.TypeError{DstType: reflect.TypeFor[int](), SrcType: reflect.TypeFor[string](), Token: node.GetToken()}
 	}
 	switch v := n.Value.(type) {
 	case int64:
-		*c = Count(v)
+		*c = count(v)
 	case uint64:
-		*c = Count(min(v, math.MaxInt32))
+		*c = count(min(v, math.MaxInt32))
 	}
 	return nil
 }
 
-// Key says where the training key comes from. It is never in the file itself.
-type Key struct {
+// key says where the training key is. It is never in the file itself.
+type key struct {
 	Env  string `yaml:"env"`  // the name of an environment variable
-	File string `yaml:"file"` // the path of a file; a relative one begins at the configuration's folder
+	File string `yaml:"file"` // a relative path starts at the configuration's folder
 }
 
-// Projects says which projects are wanted; none of the fields: all.
-type Projects struct {
+// projects selects projects; the zero value selects all.
+type projects struct {
 	IDs     []string `yaml:"ids"`
 	Include []string `yaml:"include"` // patterns for the name, such as shop-*
 	Exclude []string `yaml:"exclude"`
 }
 
-// maxSize is far above any configuration.
-const maxSize = 1 << 20
+const (
+	maxSize        = 1 << 20 // bytes of a configuration file
+	maxConcurrency = 64
+)
 
-// Read reads and checks a file.
-func Read(name string) (*File, error) {
+func read(name string) (*file, error) {
 	info, err := os.Stat(name)
 	if err == nil && info.Size() > maxSize {
-		err = fmt.Errorf("%s has %d bytes, which is no configuration", name, info.Size())
+		err = fmt.Errorf("%s has %d bytes, too many for a configuration", name, info.Size())
 	}
 	var body []byte
 	if err == nil {
@@ -90,37 +88,33 @@ func Read(name string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	f, err := Parse(name, body)
+	f, err := parse(name, body)
 	if err != nil {
 		return nil, err
 	}
 	// Schedulers start programs in folders of their own.
-	beside := func(file *string) {
-		if *file != "" && !filepath.IsAbs(*file) {
-			*file = filepath.Join(filepath.Dir(name), *file)
+	resolve := func(path *string) {
+		if *path != "" && !strings.Contains(*path, "://") && !filepath.IsAbs(*path) {
+			*path = filepath.Join(filepath.Dir(name), *path)
 		}
 	}
-	folder := func(warehouse *string) {
-		if !strings.Contains(*warehouse, "://") {
-			beside(warehouse)
-		}
-	}
-	folder(&f.Warehouse)
+	resolve(&f.Warehouse)
 	for i := range f.Resources {
-		beside(&f.Resources[i].Key.File)
-		folder(&f.Resources[i].Warehouse)
+		resolve(&f.Resources[i].Key.File)
+		resolve(&f.Resources[i].Warehouse)
 	}
 	return f, nil
 }
 
-// Parse decodes and checks a configuration. Errors begin with name:line:column
-// and the field, and show no value that could be a key.
-func Parse(name string, body []byte) (_ *File, err error) {
-	// The reader of YAML panics on some of what no configuration has, such as a tag
-	// with a comment in place of its value. What it says then could show anything.
+// parse decodes and checks a configuration. Unknown fields and wrong types are
+// errors. Errors start with name:line:column and the field, and show no value that
+// could be a key.
+func parse(name string, body []byte) (_ *file, err error) {
+	// The YAML library panics on some input that no configuration has, such as a tag
+	// with a comment in place of its value. The panic's message could show anything.
 	defer func() {
 		if recover() != nil {
-			err = fmt.Errorf("%s: it holds YAML that cannot be read; leave out tags (!), anchors (&) and aliases (*)", name)
+			err = fmt.Errorf("%s: this YAML cannot be read; leave out tags (!), anchors (&) and aliases (*)", name)
 		}
 	}()
 	source := &source{name: name}
@@ -128,26 +122,26 @@ func Parse(name string, body []byte) (_ *File, err error) {
 		return nil, source.wrap(err)
 	}
 	if len(source.file.Docs) > 1 {
-		return nil, fmt.Errorf("%s: it holds %d documents, want one", name, len(source.file.Docs))
+		return nil, fmt.Errorf("%s: it has %d documents, want one", name, len(source.file.Docs))
 	}
-	var f File
+	var f file
 	if err := yaml.UnmarshalWithOptions(body, &f, yaml.Strict()); err != nil {
 		return nil, source.wrap(err)
 	}
 	return &f, f.check(source)
 }
 
-func (f *File) check(s *source) error {
+func (f *file) check(s *source) error {
 	var errs []error
 	wrong := func(field, format string, args ...any) {
 		errs = append(errs, s.at(field, fmt.Errorf(format, args...)))
 	}
-	checkLimits := func(prefix string, rate *float64, concurrency *Count) {
+	checkLimits := func(prefix string, rate *float64, concurrency *count) {
 		if rate != nil && !(*rate > 0 && *rate <= 1e6) {
 			wrong(prefix+"rate", "%v is not above 0 requests a second", *rate)
 		}
-		if concurrency != nil && (*concurrency < 1 || *concurrency > 64) {
-			wrong(prefix+"concurrency", "%d is not between 1 and 64", *concurrency)
+		if concurrency != nil && (*concurrency < 1 || *concurrency > maxConcurrency) {
+			wrong(prefix+"concurrency", "%d is not between 1 and %d", *concurrency, maxConcurrency)
 		}
 	}
 	checkLimits("", f.Rate, f.Concurrency)
@@ -161,7 +155,7 @@ func (f *File) check(s *source) error {
 		case !resourceName.MatchString(r.Name):
 			wrong(prefix+"name", "%q is not a name of letters, digits, dots, dashes and underscores", r.Name)
 		case names[r.Name]:
-			wrong(prefix+"name", "%q is the name of an earlier resource too", r.Name)
+			wrong(prefix+"name", "%q is also the name of an earlier resource", r.Name)
 		}
 		names[r.Name] = true
 		if _, err := extract.ParseEndpoint(r.Endpoint); err != nil {
@@ -169,7 +163,7 @@ func (f *File) check(s *source) error {
 		}
 		switch {
 		case r.Key.Env != "" && r.Key.File != "":
-			wrong(prefix+"key", "it comes from env or from file, not from both")
+			wrong(prefix+"key", "it comes from env or from file, not both")
 		case r.Key.Env == "" && r.Key.File == "":
 			wrong(prefix+"key", "say where it comes from: {env: NAME} or {file: PATH}")
 		case r.Key.Env != "" && !variable.MatchString(r.Key.Env):
@@ -197,13 +191,13 @@ var (
 	variable     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
-// source finds fields and positions in what was decoded.
+// source finds fields and their positions in the file.
 type source struct {
 	name string
 	file *ast.File
 }
 
-// at says where a field is, or the one it should be in.
+// at adds the position of a field, or of the innermost one around it, to an error.
 func (s *source) at(field string, err error) error {
 	for f := field; ; f = parent(f) {
 		p, pathErr := yaml.PathString(strings.TrimSuffix("$."+f, "."))
@@ -229,12 +223,12 @@ func (s *source) position(t *token.Token) string {
 	return fmt.Sprintf("%s:%d:%d", s.name, t.Position.Line, t.Position.Column)
 }
 
-// wrap says where decoding failed, without the source, which may hold a key where
-// none should be.
+// wrap says where decoding failed. It leaves out the library's excerpt of the file,
+// which may show a key that was put in the wrong place.
 func (s *source) wrap(err error) error {
 	var e yaml.Error
 	if !errors.As(err, &e) || e.GetToken() == nil || e.GetToken().Position == nil {
-		return fmt.Errorf("%s: it is not the yaml it should be: %w", s.name, err)
+		return fmt.Errorf("%s: this is not valid YAML: %w", s.name, err)
 	}
 	field := s.field(e.GetToken())
 	message := e.GetMessage()
@@ -245,11 +239,11 @@ func (s *source) wrap(err error) error {
 	case strings.HasSuffix(field, ".key"):
 		message = "say where the key comes from: {env: NAME} or {file: PATH}; the key itself does not belong here"
 	case field == "":
-		return fmt.Errorf("%s: it is not the yaml it should be: %s", s.position(e.GetToken()), message)
+		return fmt.Errorf("%s: this is not valid YAML: %s", s.position(e.GetToken()), message)
 	}
 	var typed *yaml.TypeError
 	if errors.As(err, &typed) {
-		message = "want " + kind(typed.DstType.String())
+		message = "want " + kind(typed.DstType)
 	}
 	if overflow := new(yaml.OverflowError); errors.As(err, &overflow) {
 		message = "the number does not fit"
@@ -257,28 +251,26 @@ func (s *source) wrap(err error) error {
 	return fmt.Errorf("%s: %s: %s", s.position(e.GetToken()), field, message)
 }
 
-func kind(goType string) string {
-	switch strings.TrimLeft(goType, "*[]") {
-	case "float64":
-		return "a number"
-	case "int":
-		return "a whole number"
-	case "string":
-		if strings.HasPrefix(goType, "[]") {
-			return "a list of texts"
-		}
-		return "a text"
-	}
-	if strings.HasPrefix(goType, "[]") {
+func kind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return kind(t.Elem())
+	case reflect.Slice:
 		return "a list"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Int:
+		return "a whole number"
+	case reflect.String:
+		return "a string"
 	}
-	return "fields of its own"
+	return "a mapping"
 }
 
-// field is the path of the innermost field a token is in, such as resources[0].rate.
+// field returns the path of the innermost field at a token, such as resources[0].rate.
 func (s *source) field(at *token.Token) string {
 	found := finder{at: at.Position}
-	if s.file == nil { // it is not even yaml
+	if s.file == nil { // parsing failed
 		return ""
 	}
 	for _, doc := range s.file.Docs {
@@ -294,7 +286,7 @@ type finder struct {
 	path string
 }
 
-// Visit notes the path of a node that begins at the token.
+// Visit keeps the path of a node that starts at the token.
 func (f *finder) Visit(node ast.Node) ast.Visitor {
 	if t := node.GetToken(); t != nil && t.Position != nil && t.Position.Line == f.at.Line && t.Position.Column == f.at.Column {
 		if p := node.GetPath(); len(p) > len(f.path) {

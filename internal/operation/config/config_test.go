@@ -28,7 +28,7 @@ resources:
 `
 
 func TestParse(t *testing.T) {
-	f, err := Parse("x.yaml", []byte(valid))
+	f, err := parse("x.yaml", []byte(valid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What is wrong is said with line, column and field, and no key is ever shown.
+// Errors name line, column and field, and never show a key.
 func TestParseErrors(t *testing.T) {
 	const secret = "0123456789abcdef0123456789abcdef"
 	resource := func(fields string) string {
@@ -60,8 +60,8 @@ func TestParseErrors(t *testing.T) {
 		resource("    projects: {ids: [../x]}\n"):          `x.yaml:5:22: resources[0].projects.ids[0]: `,
 		resource("    projects: {include: ['[']}\n"):       `x.yaml:5:26: resources[0].projects.include[0]: "[": syntax error in pattern`,
 		resource("    projects: {include: x}\n"):           `x.yaml:5:25: resources[0].projects.include: string was used where sequence is expected`,
-		resource("") + "  - name: shop\n    endpoint: a\n": `x.yaml:5:11: resources[1].name: "shop" is the name of an earlier resource too`,
-		resource("") + "---\nrate: 1\n":                    "x.yaml: it holds 2 documents, want one",
+		resource("") + "  - name: shop\n    endpoint: a\n": `x.yaml:5:11: resources[1].name: "shop" is also the name of an earlier resource`,
+		resource("") + "---\nrate: 1\n":                    "x.yaml: it has 2 documents, want one",
 		"resources:\n- name: a b\n  endpoint: http://example.com\n  key: {}\n":      `x.yaml:2:9: resources[0].name: "a b" is not a name`,
 		"resources:\n- name: a\n  endpoint: http://example.com\n  key: {}\n":        `x.yaml:3:13: resources[0].endpoint: `,
 		"resources:\n- name: a\n  endpoint: eastus\n":                               "resources[0].key: say where it comes from",
@@ -73,9 +73,9 @@ func TestParseErrors(t *testing.T) {
 		"\tx: " + secret: "x.yaml:1:",
 		"a: &a [*a]":     "x.yaml:1:",
 	} {
-		f, err := Parse("x.yaml", []byte(text))
+		f, err := parse("x.yaml", []byte(text))
 		if err == nil {
-			t.Errorf("%s\nis taken for %+v", text, f)
+			t.Errorf("%s\nwas accepted as %+v", text, f)
 			continue
 		}
 		if !strings.Contains(err.Error(), want) {
@@ -93,19 +93,19 @@ func TestRead(t *testing.T) {
 	if err := os.WriteFile(name, []byte(valid), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := Read(name)
+	f, err := read(name)
 	if err != nil || f.Resources[1].Key.File != filepath.Join(folder, "lab.key") {
 		t.Errorf("%+v, %v", f, err)
 	}
-	if _, err := Read(filepath.Join(folder, "none.yaml")); err == nil || !strings.Contains(err.Error(), "reading the configuration: ") {
+	if _, err := read(filepath.Join(folder, "none.yaml")); err == nil || !strings.Contains(err.Error(), "reading the configuration: ") {
 		t.Error(err)
 	}
 }
 
-// What the reader of YAML does not live through is an error like any other.
+// Input that makes the YAML library panic is an error like any other.
 func TestParseOddYAML(t *testing.T) {
-	file, err := Parse("x.yaml", []byte("rate: 0\nresources: !0 #00000000"))
-	if file != nil || err == nil || !strings.Contains(err.Error(), "x.yaml: it holds YAML that cannot be read; leave out tags") {
+	file, err := parse("x.yaml", []byte("rate: 0\nresources: !0 #00000000"))
+	if file != nil || err == nil || !strings.Contains(err.Error(), "x.yaml: this YAML cannot be read; leave out tags") {
 		t.Errorf("%+v, %v", file, err)
 	}
 }
@@ -115,9 +115,9 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("resources: [{name: a, endpoint: eastus, key: {env: A}}]"))
 	f.Add([]byte("a: &a [*a]\n<<: *a"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		file, err := Parse("x", body)
+		file, err := parse("x", body)
 		if err == nil && len(file.Resources) == 0 {
-			t.Error("a configuration without resources is taken")
+			t.Error("a configuration without resources was accepted")
 		}
 	})
 }

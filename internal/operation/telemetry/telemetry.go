@@ -1,5 +1,5 @@
-// Package telemetry sends traces to an OpenTelemetry collector, if the environment
-// names one, and lets Azure's SDK take part in them.
+// Package telemetry sends traces, with the requests of Azure's SDK, to an
+// OpenTelemetry collector if the environment names one.
 package telemetry
 
 import (
@@ -25,9 +25,8 @@ func Enabled() bool {
 	return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")+os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 }
 
-// Start sends traces, over HTTP, to where OTEL_EXPORTER_OTLP_ENDPOINT says, and
-// follows OpenTelemetry's other variables. Without that it does nothing. stop
-// sends what is left.
+// Start starts to send traces over HTTP, as OpenTelemetry's environment variables say.
+// If none of them names an endpoint it does nothing. stop sends the remaining spans.
 func Start(ctx context.Context, version string) (stop func(context.Context) error, err error) {
 	if !Enabled() {
 		return func(context.Context) error { return nil }, nil
@@ -36,19 +35,19 @@ func Start(ctx context.Context, version string) (stop func(context.Context) erro
 	if err != nil {
 		return nil, fmt.Errorf("sending traces: %w", err)
 	}
-	// The environment's attributes come last, so that they weigh more.
-	about, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "cvexport"), attribute.String("service.version", version)), resource.WithFromEnv())
+	// Later attributes override earlier ones.
+	attributes, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "cvexport"), attribute.String("service.version", version)), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("sending traces: %w", err)
 	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(attributes))
 	otel.SetTracerProvider(provider)
 	return provider.Shutdown, nil
 }
 
-// Span begins a span of ours; end takes how it ended. The requests that Azure's SDK
-// sends below it, to the service and to Azure's storage, become spans of it; the
-// SDK cuts the secrets out of their URLs. A span inside of another is left out.
+// Span starts a span, which end ends. Requests of Azure's SDK to the service and to
+// Azure's storage become child spans; the SDK removes secrets from their URLs. A span
+// within another one is left out.
 func Span(ctx context.Context, name string, attributes ...tracing.Attribute) (_ context.Context, end func(error)) {
 	if !Enabled() {
 		return ctx, func(error) {}
@@ -56,7 +55,7 @@ func Span(ctx context.Context, name string, attributes ...tracing.Attribute) (_ 
 	return runtime.StartSpan(ctx, name, azure(), &runtime.StartSpanOptions{Attributes: attributes})
 }
 
-// Transport traces requests that carry no secret in their URL.
+// Transport traces requests. Their URLs must hold no secrets.
 func Transport(next http.RoundTripper) http.RoundTripper {
 	if !Enabled() {
 		return next
@@ -64,14 +63,14 @@ func Transport(next http.RoundTripper) http.RoundTripper {
 	return otelhttp.NewTransport(next)
 }
 
-// azure makes spans for Azure's SDK. Its own adapter is not published as a module
-// that can be had everywhere.
+// azure adapts OpenTelemetry to Azure's SDK, whose own adapter module does not download
+// everywhere.
 func azure() tracing.Tracer {
 	tracer := otel.Tracer("github.com/cvexport/cvexport")
 	start := func(ctx context.Context, name string, o *tracing.SpanOptions) (context.Context, tracing.Span) {
 		var options []trace.SpanStartOption
 		if o != nil {
-			// Both number the kinds in the same order.
+			// Both packages number the kinds alike.
 			options = append(options, trace.WithSpanKind(trace.SpanKind(o.Kind)), trace.WithAttributes(converted(o.Attributes)...))
 		}
 		ctx, span := tracer.Start(ctx, name, options...)

@@ -1,4 +1,4 @@
-package main
+package runreport
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Of jobs that write one file at once, none loses what another wrote; nor does
-// one whose run was interrupted.
+// Jobs that write one file at the same time lose no values, even if their runs were
+// interrupted.
 func TestMetricsOfSeveralJobs(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cvexport.prom")
 	interrupted, cancel := context.WithCancel(t.Context())
@@ -29,7 +29,8 @@ func TestMetricsOfSeveralJobs(t *testing.T) {
 		wait.Go(func() {
 			for run := range runs {
 				night := jobs.ResourceResult{Name: fmt.Sprintf("job%d-%d", job, run)}
-				if err := writeMetrics(interrupted, file, "nightly", "", []jobs.ResourceResult{night}); err != nil {
+				r := Run{Command: "nightly", MetricsFile: file, Resources: []jobs.ResourceResult{night}}
+				if err := r.Write(interrupted, 0, nil); err != nil {
 					t.Error(err)
 				}
 			}
@@ -58,7 +59,7 @@ func TestMetricsOfSeveralJobs(t *testing.T) {
 	}
 }
 
-// A failure of a night stays until a night ends well, whatever else writes the file.
+// The failures of a command remain until that command succeeds.
 func TestMetricsKeepFailures(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cvexport.prom")
 	a, b := schema.ID{15: 0xa}, schema.ID{15: 0xb}
@@ -94,13 +95,14 @@ func TestMetricsKeepFailures(t *testing.T) {
 		{"nightly", "", night(false, project(a, exported)), []string{
 			`failures{N,A} 0`, `last_success_timestamp_seconds{N,A} 1004`, `last_success_timestamp_seconds{N,B} 1001`, `last_success_timestamp_seconds{N,} 1004`,
 		}, nil},
-		// A project that a whole listing does not have is gone.
+		// A project that is missing from a listing of all projects is dropped.
 		{"nightly", "", night(true, project(a, exported)), []string{`failures{N,A} 0`, `failures{export,A} 0`, `failures{1/2,A} 0`}, []string{`failures{N,B}`}},
 		{"nightly", "", jobs.ResourceResult{Name: "r", All: true, Err: errors.New("no"), Finished: at.Add(time.Second)}, []string{
 			`failures{N,} 1`, `failures{N,A} 0`, `last_success_timestamp_seconds{N,} 1005`, `last_run_timestamp_seconds{N,} 1006`,
 		}, nil},
 	} {
-		if err := writeMetrics(t.Context(), file, step.command, step.shard, []jobs.ResourceResult{step.night}); err != nil {
+		r := Run{Command: step.command, Shard: step.shard, MetricsFile: file, Resources: []jobs.ResourceResult{step.night}}
+		if err := r.Write(t.Context(), 0, nil); err != nil {
 			t.Fatal(err)
 		}
 		body, err := os.ReadFile(file)
@@ -124,7 +126,7 @@ func TestMetricsKeepFailures(t *testing.T) {
 		}
 		for _, not := range step.not {
 			if strings.Contains(short, not) {
-				t.Errorf("after %s %s: %s is there", step.command, step.shard, not)
+				t.Errorf("after %s %s: has %s", step.command, step.shard, not)
 			}
 		}
 	}

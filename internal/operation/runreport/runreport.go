@@ -1,53 +1,100 @@
-package main
+// Package runreport says what a run did: in a summary for people, a report for
+// programs, and a file of Prometheus metrics. All three come from one Run.
+package runreport
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
 )
 
-// record is what a run did, for the summary, the report and the metrics, which so
-// cannot disagree.
-type record struct {
-	command  string
-	shard    string // empty: all of it
-	reportTo string
-	metrics  string
-	started  time.Time
-	nights   []jobs.ResourceResult
+// Run is what a run of a command did.
+type Run struct {
+	Command     string
+	Version     string // of the program
+	Shard       string // empty if the work is not shared
+	ReportFile  string // empty for none
+	MetricsFile string // empty for none; its name ends in .prom
+	Started     time.Time
+	Resources   []jobs.ResourceResult
 }
 
-func newRecord(command string, c *common) *record {
-	return &record{command: command, reportTo: c.report, metrics: c.metrics, started: time.Now().UTC()}
+// PartialError reports that something failed and something else succeeded. It hides
+// the kind of the error it has.
+type PartialError struct{ error }
+
+// Failure sums up what went wrong. It returns nil if nothing did, and a
+// [*PartialError] if only a part failed.
+func (r *Run) Failure() error {
+	failed, done := 0, 0
+	var first error
+	refused := true
+	fail := func(err error) {
+		failed++
+		refused = refused && extract.AuthRefused(err)
+		if first == nil {
+			first = err
+		}
+	}
+	for _, n := range r.Resources {
+		if n.Err != nil {
+			fail(n.Err)
+		}
+		for _, p := range n.Projects {
+			if p.Err != nil && !errors.Is(n.Err, p.Err) {
+				fail(p.Err)
+			}
+			for _, it := range p.Iterations {
+				switch it.Outcome {
+				case jobs.Failed:
+					if !errors.Is(n.Err, it.Err) {
+						fail(it.Err)
+					}
+				case jobs.Exported, jobs.Present, jobs.Elsewhere, jobs.Kept, jobs.OtherShard:
+					done++
+				}
+			}
+		}
+	}
+	switch {
+	case failed == 0:
+		return nil
+	case done == 0 && (failed == 1 || refused):
+		return first
+	}
+	err := fmt.Errorf("%s, listed in the summary; the first: %w", Count(int64(failed), "failure"), first)
+	if done > 0 {
+		return &PartialError{err}
+	}
+	return err
 }
 
-func (r *record) add(nights ...jobs.ResourceResult) { r.nights = append(r.nights, nights...) }
-
-// write writes the report and the metrics, where they were asked for. failed is
-// how the run ended.
-func (r *record) write(ctx context.Context, failed error) error {
+// Write writes the report and the metrics to their files. failed is how the run
+// ended; exitCode is what the program makes of it.
+func (r *Run) Write(ctx context.Context, exitCode int, failed error) error {
 	var errs []error
-	if r.reportTo != "" {
-		if err := writeWhole(r.reportTo, r.report(ctx, failed)); err != nil {
+	if r.ReportFile != "" {
+		if err := replaceFile(r.ReportFile, r.report(exitCode, failed)); err != nil {
 			errs = append(errs, fmt.Errorf("writing the report: %w", err))
 		}
 	}
-	if r.metrics != "" {
-		if err := writeMetrics(ctx, r.metrics, r.command, r.shard, r.nights); err != nil {
+	if r.MetricsFile != "" {
+		if err := r.writeMetrics(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("writing the metrics: %w", err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// report is a run for programs.
 type report struct {
 	Command   string           `json:"command"`
 	Shard     string           `json:"shard,omitempty"`
@@ -75,7 +122,7 @@ type reportProject struct {
 	ID         schema.ID         `json:"project_id"`
 	Name       string            `json:"project_name"`
 	Error      string            `json:"error,omitempty"`
-	AlmostFull bool              `json:"almost_full"` // its oldest iteration is about to be deleted by someone
+	AlmostFull bool              `json:"almost_full"` // its oldest iteration will soon have to be deleted
 	Iterations []reportIteration `json:"iterations"`
 }
 
@@ -94,12 +141,12 @@ type reportIteration struct {
 	Seconds  float64          `json:"seconds,omitempty"`
 }
 
-func (r *record) report(ctx context.Context, failed error) report {
+func (r *Run) report(exitCode int, failed error) report {
 	out := report{
-		Command: r.command, Shard: r.shard, Version: programVersion(), Started: r.started, Finished: time.Now().UTC(),
-		ExitCode: exitCode(ctx, failed), Error: errorText(failed), Resources: []reportResource{},
+		Command: r.Command, Shard: r.Shard, Version: r.Version, Started: r.Started, Finished: time.Now().UTC(),
+		ExitCode: exitCode, Error: errorText(failed), Resources: []reportResource{},
 	}
-	for _, n := range r.nights {
+	for _, n := range r.Resources {
 		resource := reportResource{
 			Name: n.Name, Host: n.Host, Error: errorText(n.Err),
 			Requests: n.Stats.Requests, Retries: n.Stats.Retries, Throttled: n.Stats.Throttled, WaitedSecs: n.Stats.Waited.Seconds(),
@@ -137,17 +184,22 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// writeWhole writes a JSON file in one step: who reads it meets the old or the new.
-func writeWhole(name string, v any) error {
+// WriteJSON writes a value as indented JSON.
+func WriteJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// replaceFile writes a JSON file atomically: a reader sees the old or the new one.
+func replaceFile(name string, v any) error {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
 	if err != nil {
 		return err
 	}
-	e := json.NewEncoder(f)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
 	const readable = 0o644
-	err = errors.Join(e.Encode(v), f.Chmod(readable), f.Close())
+	err = errors.Join(WriteJSON(f, v), f.Chmod(readable), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}
@@ -155,10 +207,4 @@ func writeWhole(name string, v any) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
-}
-
-// night is one export as the night of a resource that only had this to do.
-func oneNight(r resource, p jobs.ProjectResult, it jobs.IterationResult, started time.Time) jobs.ResourceResult {
-	p.Iterations = []jobs.IterationResult{it}
-	return jobs.ResourceResult{Name: r.name, Projects: []jobs.ProjectResult{p}, Wanted: 1, Stats: p.Stats, Started: started, Finished: time.Now().UTC()}
 }

@@ -1,0 +1,224 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/jobs"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// DefaultWarehouse is used where nothing else names one.
+const DefaultWarehouse = "./warehouse"
+
+const keyVariable = "VISION_TRAINING_KEY"
+
+// Flags are the values of the command line and, for flags that were not given, of
+// the environment.
+type Flags struct {
+	File     string // the configuration file; may be empty
+	Resource string // the name of one resource of the file; may be empty
+
+	Endpoint    string
+	KeyFile     string
+	APIVersion  string
+	Warehouse   string
+	Concurrency int
+	Rate        float64
+	Retries     int
+	Timeout     time.Duration // of one try of a request
+	LongestWait time.Duration // that the service may ask for
+	MaxPage     int64         // MiB
+
+	Projects, Include, Exclude []string // choose projects in place of the file's choice
+}
+
+// Config is what a run works on.
+type Config struct {
+	File      string // the configuration file; may be empty
+	Resources []Resource
+}
+
+// Resource is one Custom Vision resource.
+type Resource struct {
+	Name        string // the file's, or else the endpoint's host
+	Endpoint    string
+	Rate        float64
+	Concurrency int
+	Warehouse   string
+	Projects    jobs.Choice
+
+	key   key
+	flags Flags
+}
+
+// Resolve merges flags, environment and file: flags override environment variables,
+// which override the file. given reports whether a flag is on the command line.
+func Resolve(f Flags, given func(flag string) bool) (*Config, error) {
+	c := &file{Resources: []resource{{Endpoint: f.Endpoint, Key: key{Env: keyVariable}}}}
+	switch {
+	case f.File != "":
+		var err error
+		if c, err = read(f.File); err != nil {
+			return nil, err
+		}
+	case f.Resource != "":
+		return nil, fmt.Errorf("--resource %s names a resource of a configuration file: give the file with --config", f.Resource)
+	}
+	var chosen []resource
+	for _, r := range c.Resources {
+		if f.Resource == "" || r.Name == f.Resource {
+			chosen = append(chosen, r)
+		}
+	}
+	several := len(chosen) > 1
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("--resource %s: %s has no such resource", f.Resource, f.File)
+	}
+	for _, name := range []string{"endpoint", "key-file"} {
+		if several && given(name) {
+			return nil, fmt.Errorf("--%s is for one resource, and %s has %d: choose one with --resource", name, f.File, len(chosen))
+		}
+	}
+	flagChoice, err := newChoice(f.Projects, f.Include, f.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	flagChoice.Shared = several
+	// The environment's endpoint and key are for a file of one resource: they cannot
+	// be right for several.
+	single := len(c.Resources) == 1
+	out := &Config{File: f.File}
+	for _, r := range chosen {
+		choice, err := newChoice(r.Projects.IDs, r.Projects.Include, r.Projects.Exclude)
+		if err != nil {
+			return nil, err
+		}
+		if len(f.Projects)+len(f.Include)+len(f.Exclude) > 0 {
+			choice = flagChoice
+		}
+		if given("endpoint") || single && f.Endpoint != "" {
+			r.Endpoint = f.Endpoint
+		}
+		switch {
+		case f.KeyFile != "":
+			r.Key = key{File: f.KeyFile}
+		case single && os.Getenv(keyVariable) != "":
+			r.Key = key{Env: keyVariable}
+		}
+		if at, err := extract.ParseEndpoint(r.Endpoint); r.Name == "" && err == nil {
+			r.Name = at.Host
+		}
+		out.Resources = append(out.Resources, Resource{
+			Name: r.Name, Endpoint: r.Endpoint, Projects: choice, key: r.Key, flags: f,
+			Rate:        pick(given("rate"), f.Rate, r.Rate, c.Rate),
+			Concurrency: int(pick(given("concurrency"), count(f.Concurrency), r.Concurrency, c.Concurrency)),
+			Warehouse:   cmp.Or(f.Warehouse, r.Warehouse, c.Warehouse, DefaultWarehouse),
+		})
+	}
+	return out, nil
+}
+
+// One returns the only resource, for commands that work on a single one.
+func (c *Config) One() (*Resource, error) {
+	if len(c.Resources) > 1 {
+		return nil, fmt.Errorf("%s has %d resources: choose one with --resource", c.File, len(c.Resources))
+	}
+	return &c.Resources[0], nil
+}
+
+// pick returns the flag if it was given, else the first value that is set, else the
+// flag's default.
+func pick[T any](given bool, flag T, values ...*T) T {
+	for _, v := range values {
+		if v != nil && !given {
+			return *v
+		}
+	}
+	return flag
+}
+
+func newChoice(ids, include, exclude []string) (jobs.Choice, error) {
+	choice := jobs.Choice{Include: include, Exclude: exclude}
+	for _, text := range ids {
+		id, err := schema.ParseID(text)
+		if err != nil {
+			return choice, fmt.Errorf("--project: %w", err)
+		}
+		choice.IDs = append(choice.IDs, id)
+	}
+	if err := choice.Validate(); err != nil {
+		return choice, fmt.Errorf("--include or --exclude: %w", err)
+	}
+	return choice, nil
+}
+
+// Client reads the training key and returns a client of the resource. log may be nil.
+func (r *Resource) Client(userAgent string, log *slog.Logger) (*extract.Client, error) {
+	client, err := r.newClient(userAgent, log)
+	if err != nil && r.flags.File != "" {
+		err = fmt.Errorf("resource %s: %w", r.Name, err)
+	}
+	return client, err
+}
+
+func (r *Resource) newClient(userAgent string, log *slog.Logger) (*extract.Client, error) {
+	f := r.flags
+	switch {
+	case r.Concurrency < 1 || r.Concurrency > maxConcurrency:
+		return nil, fmt.Errorf("--concurrency %d is not between 1 and %d", r.Concurrency, maxConcurrency)
+	case f.Retries < 0 || f.Retries > 100:
+		return nil, fmt.Errorf("--retries %d is not between 0 and 100", f.Retries)
+	case f.Timeout <= 0 || f.LongestWait <= 0:
+		return nil, fmt.Errorf("--request-timeout %s and --longest-wait %s must be above 0", f.Timeout, f.LongestWait)
+	case f.MaxPage < 1 || f.MaxPage > 4096:
+		return nil, fmt.Errorf("--max-page %d is not between 1 and 4096 MiB", f.MaxPage)
+	case !(r.Rate > 0):
+		return nil, fmt.Errorf("--rate %v is not above 0 requests a second", r.Rate)
+	}
+	secret, err := r.key.read()
+	if err != nil {
+		return nil, err
+	}
+	if log != nil {
+		log = log.With("resource", r.Name)
+	}
+	if f.Retries == 0 {
+		f.Retries = -1 // 0 means the default
+	}
+	return extract.NewClient(extract.Options{
+		Endpoint: r.Endpoint, Key: secret, APIVersion: f.APIVersion, Rate: r.Rate, Retries: f.Retries,
+		Timeout: f.Timeout, MaxWait: f.LongestWait, MaxPage: f.MaxPage << 20, UserAgent: userAgent, Log: log,
+	})
+}
+
+// read gets a key from a file or from the environment. The command line cannot have
+// it: every user of the machine can read that.
+func (k key) read() (string, error) {
+	if k.File == "" {
+		if secret := strings.TrimSpace(os.Getenv(k.Env)); secret != "" {
+			return secret, nil
+		}
+		return "", fmt.Errorf("no training key: set %s or give --key-file", k.Env)
+	}
+	f, err := os.Open(k.File)
+	if err != nil {
+		return "", fmt.Errorf("reading the key: %w", err)
+	}
+	defer f.Close()
+	const maxKey = 4096
+	b, err := io.ReadAll(io.LimitReader(f, maxKey))
+	if err != nil {
+		return "", fmt.Errorf("reading the key: %w", err)
+	}
+	if secret := strings.TrimSpace(string(b)); secret != "" {
+		return secret, nil
+	}
+	return "", fmt.Errorf("reading the key: %s is empty", k.File)
+}

@@ -1,0 +1,181 @@
+package runreport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/cvexport/cvexport/jobs"
+)
+
+// gauges describe the last run, as is usual for batch jobs. Each has labels for
+// command, shard, resource and project, so that a success of one does not hide a
+// failure of another. What a run does not touch keeps its value.
+var gauges = []struct{ name, help string }{
+	{"last_run_timestamp_seconds", "When the last run finished with the project."},
+	{"last_success_timestamp_seconds", "When a run last did all that was to do for the project (nightly: every completed iteration is in the warehouse), or for the whole resource where the project is empty; 0: never."},
+	{"images", "Images exported by the last run."},
+	{"rows", "Rows written by the last run, all tables."},
+	{"bytes", "Bytes of Parquet written by the last run."},
+	{"pages", "Pages read by the last run."},
+	{"requests", "Requests sent by the last run, retries included."},
+	{"retries", "Requests that the last run repeated."},
+	{"throttled_seconds", "Seconds that the last run waited because of 429 responses."},
+	{"exported_iterations", "Iterations exported by the last run."},
+	{"failures", "Iterations the last run failed to export, or 1 if it could not read the project, or the resource where the project is empty."},
+	{"almost_full", "1 if the project is close to the service's limit of iterations, so that the oldest will soon have to be deleted."},
+}
+
+const metricPrefix = "cvexport_"
+
+var metricLabels = []string{"command", "project", "resource", "shard"}
+
+// lockTimeout is how long to wait for other jobs, which hold the lock for an instant.
+const lockTimeout = 30 * time.Second
+
+// writeMetrics merges the run into the metrics file. Jobs that share the file do so
+// one at a time, and no job loses the values of another. An interrupted run writes its
+// metrics too.
+func (r *Run) writeMetrics(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
+	defer cancel()
+	const (
+		retry    = 5 * time.Millisecond
+		readable = 0o644 // jobs may run as several users
+	)
+	name := filepath.Join(filepath.Dir(r.MetricsFile), "."+filepath.Base(r.MetricsFile)+".lock")
+	lock := flock.New(name, flock.SetPermissions(readable))
+	if _, err := lock.TryLockContext(ctx, retry); err != nil {
+		return fmt.Errorf("waiting for another job that writes %s, by %s: %w", r.MetricsFile, name, err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	return r.mergeMetrics()
+}
+
+func (r *Run) mergeMetrics() error {
+	vectors := map[string]*prometheus.GaugeVec{}
+	registry := prometheus.NewRegistry()
+	for _, g := range gauges {
+		vectors[g.name] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricPrefix + g.name, Help: g.help}, metricLabels)
+		registry.MustRegister(vectors[g.name])
+	}
+	if err := readMetrics(r.MetricsFile, vectors, r.dropped); err != nil {
+		return err
+	}
+	for _, n := range r.Resources {
+		set := func(project string, values map[string]float64, complete bool) {
+			labels := prometheus.Labels{"command": r.Command, "project": project, "resource": n.Name, "shard": r.Shard}
+			for name, value := range values {
+				vectors[name].With(labels).Set(value)
+			}
+			vectors["last_run_timestamp_seconds"].With(labels).Set(seconds(n.Finished))
+			// With creates it as 0; an incomplete run leaves it as it is.
+			if success := vectors["last_success_timestamp_seconds"].With(labels); complete {
+				success.Set(seconds(n.Finished))
+			}
+		}
+		complete, failures := n.Err == nil, 0.0
+		if n.Err != nil {
+			failures = 1
+		}
+		for _, p := range n.Projects {
+			values, projectComplete := projectGauges(p)
+			set(p.ID.String(), values, projectComplete)
+			complete = complete && projectComplete
+		}
+		set("", map[string]float64{"failures": failures}, complete)
+	}
+	return prometheus.WriteToTextfile(r.MetricsFile, registry)
+}
+
+// dropped reports whether labels are of a project that this run, which read all
+// projects of the resource, did not find.
+func (r *Run) dropped(labels prometheus.Labels) bool {
+	if labels["command"] != r.Command || labels["shard"] != r.Shard || labels["project"] == "" {
+		return false
+	}
+	return slices.ContainsFunc(r.Resources, func(n jobs.ResourceResult) bool {
+		return n.Name == labels["resource"] && n.All && n.Err == nil &&
+			!slices.ContainsFunc(n.Projects, func(p jobs.ProjectResult) bool { return p.ID.String() == labels["project"] })
+	})
+}
+
+// projectGauges returns the values for a project, and whether nothing is left to do.
+func projectGauges(p jobs.ProjectResult) (v map[string]float64, complete bool) {
+	v = map[string]float64{
+		"images": 0, "rows": 0, "bytes": 0, "pages": 0, "exported_iterations": 0, "failures": 0, "almost_full": 0,
+		"requests": float64(p.Stats.Requests), "retries": float64(p.Stats.Retries), "throttled_seconds": p.Stats.Waited.Seconds(),
+	}
+	complete = p.Err == nil
+	if p.Err != nil {
+		v["failures"]++
+	}
+	if p.Listed >= jobs.AlmostFull {
+		v["almost_full"] = 1
+	}
+	for _, it := range p.Iterations {
+		switch it.Outcome {
+		case jobs.Failed:
+			v["failures"]++
+			complete = false
+		case jobs.NotTried, jobs.Due:
+			complete = false
+		}
+		if r := it.Result; r != nil {
+			v["exported_iterations"]++
+			v["images"] += float64(r.Export.Images)
+			v["pages"] += float64(r.Pages)
+			for _, o := range r.Export.Objects {
+				v["rows"] += float64(o.Rows)
+				v["bytes"] += float64(o.Bytes)
+			}
+		}
+	}
+	return v, complete
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// readMetrics reads the values of earlier runs, except those that are dropped.
+func readMetrics(file string, vectors map[string]*prometheus.GaugeVec, dropped func(prometheus.Labels) bool) error {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(f)
+	if err != nil {
+		return fmt.Errorf("%s exists, but is not a metrics file; move it away: %w", file, err)
+	}
+	for name, vector := range vectors {
+		for _, m := range families[metricPrefix+name].GetMetric() {
+			labels := prometheus.Labels{}
+			for _, l := range metricLabels {
+				labels[l] = ""
+			}
+			for _, l := range m.GetLabel() {
+				if _, known := labels[l.GetName()]; known {
+					labels[l.GetName()] = l.GetValue()
+				}
+			}
+			if !dropped(labels) {
+				vector.With(labels).Set(m.GetGauge().GetValue())
+			}
+		}
+	}
+	return nil
+}
