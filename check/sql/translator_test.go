@@ -11,17 +11,16 @@ import (
 	"github.com/cvexport/cvexport/internal/npm"
 )
 
-// Transpile translates analysed statements for DuckDB, so that what is written for
-// BigQuery, which runs nowhere else, can be run on small tables and its rows looked at.
-// It returns a statement for each; "" for those that DuckDB has no use for or that the
-// caller has to do its own way: the tables, which have to be there, and the options.
+// Transpile translates analysed statements to DuckDB, so that SQL for BigQuery can be run
+// on small tables. It returns one statement for each, or "" for tables, which the caller
+// creates, and for options.
 //
-// The translator is a program on node, and no proof of what BigQuery does. It keeps the
-// meaning of joins, windows, QUALIFY, aggregates, UNNEST, arrays of structs, and of NULL
-// in functions and in ORDER BY. What it does not know DuckDB refuses, such as UNNEST WITH
-// OFFSET, LIMIT in ARRAY_AGG, or GENERATE_ARRAY of fractions; what it is known to get
-// wrong is refused here. Where BigQuery fails, as it does at a division by zero or a
-// subquery of several rows, DuckDB may not; and SUBSTR from 0 begins elsewhere.
+// The translator is a program for Node.js and does not prove what BigQuery does. It keeps
+// the meaning of joins, windows, QUALIFY, aggregates, UNNEST, arrays of structs, and of NULL
+// in functions and in ORDER BY. DuckDB refuses what it does not translate: UNNEST WITH
+// OFFSET, LIMIT in ARRAY_AGG, GENERATE_ARRAY of fractions. Transpile refuses what it is
+// known to translate wrongly. BigQuery fails for a division by zero and for a scalar
+// subquery with several rows, where DuckDB may not, and SUBSTR from 0 differs.
 func Transpile(statements []Statement) ([]string, error) {
 	var queries []string
 	for _, s := range statements {
@@ -29,7 +28,7 @@ func Transpile(statements []Statement) ([]string, error) {
 			continue
 		}
 		if wrong := mistranslated.FindString(s.Query); wrong != "" {
-			return nil, fmt.Errorf("translating %s for DuckDB: the translator gets %q wrong: write it another way", firstWords(s.SQL), wrong)
+			return nil, fmt.Errorf("translating %s to DuckDB: the translator gets %q wrong: write it another way", firstWords(s.SQL), wrong)
 		}
 		queries = append(queries, s.Query)
 	}
@@ -60,12 +59,12 @@ func Transpile(statements []Statement) ([]string, error) {
 	return out, nil
 }
 
-// mistranslated is what would return something else in DuckDB: a part of the text is
-// matched as if it were the whole, one match of several is replaced, the format is taken
-// for another language's, NULL is skipped, and the index before a field counts from 1.
+// mistranslated matches what would return something else in DuckDB: regular expressions
+// have to match the whole text or are replaced only once, formats are of another language,
+// CONCAT skips NULL, and an array index followed by a field counts from 1.
 var mistranslated = regexp.MustCompile(`(?i)\b(?:REGEXP_\w+|FORMAT|CONCAT)\s*\(|\]\s*\.`)
 
-// quoted is a path as DuckDB takes it whatever its parts are.
+// quoted quotes a path for DuckDB.
 func quoted(path ...string) string {
 	for i, part := range path {
 		path[i] = `"` + strings.ReplaceAll(part, `"`, `""`) + `"`
@@ -81,7 +80,7 @@ func names(columns []Column) string {
 	return strings.Join(list, ", ")
 }
 
-// translate runs the translator, which tests of this package find in their folder.
+// translate runs the translator, transpile.mjs in the folder of the tests.
 func translate(queries []string) ([]string, error) {
 	if len(queries) == 0 {
 		return nil, nil
@@ -95,11 +94,11 @@ func translate(queries []string) ([]string, error) {
 	}
 	node := exec.Command("node", "transpile.mjs")
 	node.Stdin = bytes.NewReader(input)
-	var said bytes.Buffer
-	node.Stderr = &said
+	var stderr bytes.Buffer
+	node.Stderr = &stderr
 	output, err := node.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, said.String())
+		return nil, fmt.Errorf("%w\n%s", err, stderr.String())
 	}
 	var translated []string
 	if err := json.Unmarshal(output, &translated); err != nil {
