@@ -25,9 +25,9 @@ build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvexport ./cmd/cvexport
 	CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvreport ./cmd/cvreport
 
-# -vet=off: lint does it.
+# -vet=off: lint does it. The timeouts are for tests that hang; none is near one.
 test: cc ## the short tests with the race detector: minutes, with Go and a C compiler alone
-	CGO_ENABLED=1 go test -short -race -vet=off -timeout 30m ./...
+	CGO_ENABLED=1 go test -short -race -vet=off -timeout 1h ./...
 
 # Two at a time, as each leaves a processor idle now and then. The longest come first.
 check: ## what else has to pass: lint, the SQL, the files of deploy/, the report in a browser, the long tests
@@ -46,17 +46,17 @@ lint: cc ## gofmt, vet, staticcheck, go.sum, and the types on other systems
 # -count=1 in the module check: go test's cache does not notice that a file outside of the
 # module has changed.
 sql: cc ## the SQL for BigQuery, with Google's own analyzer of it, which takes minutes to compile the first time
-	cd check && go vet ./sql && go test -vet=off -count=1 -timeout 30m ./sql
+	cd check && go vet ./sql && go test -vet=off -count=1 -timeout 1h ./sql
 
 deploy: ## the files of deploy/, with the parsers of the programs that read them (systemd-analyze is in Debian's package systemd)
-	cd check && go vet ./deploy && go test -vet=off -count=1 -timeout 30m ./deploy
+	cd check && go vet ./deploy && go test -vet=off -count=1 -timeout 1h ./deploy
 
 report: cc chromium ## the pages of cvreport html and serve, in Chromium, with axe-core (npm) and a large project
-	cd check && go vet ./page && go test -vet=off -count=1 -timeout 30m ./page
+	cd check && go vet ./page && go test -vet=off -count=1 -timeout 1h ./page
 
 # Without the race detector, under which some would take ten times as long.
 long: cc ## all tests of cvexport, the long ones too: Azurite (npm), killed runs, scarce machines, long comparisons
-	CGO_ENABLED=1 go test -vet=off -timeout 30m ./...
+	CGO_ENABLED=1 go test -vet=off -timeout 1h ./...
 
 # Every fault, where the other tests inject a part of them. The lines of FIGURES say what
 # was done. Takes three hours, most of it fuzzing.
@@ -87,7 +87,7 @@ bench: cc chromium ## cvexport against DuckDB and Polars on the same pages (benc
 	go build -o bin/bench ./bench && bin/bench -runs $(BENCHCOUNT)
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./transform ./load ./jobs | tee bin/bench.txt
 	$(BENCHSTAT) bin/bench.txt
-	cd check && go test -run '^$$' -bench . -benchtime 1x ./page # the report of a large project
+	cd check && go test -run '^$$' -bench . -benchtime 1x -timeout 1h ./page # the report of a large project
 	go test -run '^$$' -bench Evaluation -benchtime 1x -timeout 3h ./cmd/cvreport # the views, once: 30 million predictions take half an hour
 
 demo: build ## the tour: simulate a service, export it to ./warehouse, query it, write report.html
