@@ -1,22 +1,22 @@
-# Everything a developer runs. Go 1.26, a C compiler (DuckDB, which the tests and
-# cvreport have inside, is C++) and, for the tests, node with npm are needed;
-# everything else comes by name, pinned.
+# Everything a developer runs. All of it needs Go 1.26 and a C compiler (DuckDB, which the
+# tests and cvreport link, is C++); make check also needs node with npm, Chromium and
+# systemd-analyze. Everything else is pinned and downloaded when it is needed.
 
 FUZZTIME ?= 30s
-# Of make faults: how often a run is killed.
+# How often make faults kills a run.
 KILLS ?= 400
 BENCHCOUNT ?= 6
-# Of a checkout: its tag, or its commit. A build of a release sets it.
+# The tag or commit of the checkout. A release build sets it.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
-# Google's storage client comes with gRPC's load balancers, for a protocol that is not
-# used: 14 MB of the program, and a sixth of all that is compiled.
+# Google's storage client brings gRPC's load balancers, for a protocol that is not used:
+# 14 MB of the program, and a sixth of what is compiled.
 export GOFLAGS += -tags=disable_grpc_modules,grpcnotrace
 LDFLAGS = -s -w -X main.version=$(VERSION)
 STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck
 CYCLONEDX = go tool -modfile=tools/go.mod cyclonedx-gomod
 BENCHSTAT = go tool -modfile=tools/go.mod benchstat
 
-.PHONY: help build test lint deploy sql report race faults fuzz sbom bench demo chartist clean cc chromium
+.PHONY: help build test check lint sql deploy report long faults sbom fuzz bench demo chartist clean cc chromium
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -25,43 +25,45 @@ build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvexport ./cmd/cvexport
 	CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvreport ./cmd/cvreport
 
-# Two at a time, as each leaves a processor idle now and then. The longest come first.
-test: cc chromium ## what has to pass: lint, the files of deploy/, the SQL, the report in a browser, all tests with the race detector
-	$(MAKE) -j 2 sql lint deploy
-	$(MAKE) -j 2 race report
+# -vet=off: lint does it. The timeouts are for tests that hang; none is near one.
+test: cc ## the short tests with the race detector: minutes, with Go and a C compiler alone
+	CGO_ENABLED=1 go test -short -race -vet=off -timeout 1h ./...
 
-lint: cc ## gofmt, vet, staticcheck, go.sum, and whether the types are right on other systems
+# Two at a time, as each leaves a processor idle now and then. The longest come first.
+check: ## what else has to pass: lint, the SQL, the files of deploy/, the report in a browser, the long tests
+	$(MAKE) -j 2 sql lint deploy
+	$(MAKE) -j 2 long report
+
+lint: cc ## gofmt, vet, staticcheck, go.sum, and the types on other systems
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go mod verify
 	go vet ./...
 	$(STATICCHECK) ./...
 	CGO_ENABLED=0 go build -o /dev/null ./cmd/cvexport
 	cd tools && go run ./systems ../cmd/cvexport darwin windows
+	cd check && go mod verify
 
-# -count=1: go test's cache does not see that a file outside of the module has changed.
-deploy: ## the files of deploy/, by the parsers of what reads them (systemd-analyze is Debian's package systemd)
-	cd deploy/check && go mod verify && go vet ./... && go test -count=1 ./...
+# -count=1 in the module check: go test's cache does not notice that a file outside of the
+# module has changed.
+sql: cc ## the SQL for BigQuery, with Google's own analyzer of it, which takes minutes to compile the first time
+	cd check && go vet ./sql && go test -vet=off -count=1 -timeout 1h ./sql
 
-sql: ## the SQL for BigQuery, by Google's own analyzer of it, which takes minutes to compile the first time
-	cd schema/check && go mod verify && go vet ./... && go test -count=1 ./...
+deploy: ## the files of deploy/, with the parsers of the programs that read them (systemd-analyze is in Debian's package systemd)
+	cd check && go vet ./deploy && go test -vet=off -count=1 -timeout 1h ./deploy
 
 report: cc chromium ## the pages of cvreport html and serve, in Chromium, with axe-core (npm) and a large project
-	cd cmd/cvreport/check && go mod verify && go vet ./... && go test -count=1 -timeout 15m ./...
+	cd check && go vet ./page && go test -vet=off -count=1 -timeout 1h ./page
 
-# Without the race detector: what looks at memory, and what compares much with what
-# one goroutine computes. -vet=off: lint has done it.
-ALONE = ^(TestSoak|TestEvaluation.*|TestFolderOfPictures)$$
+# Without the race detector, under which some would take ten times as long.
+long: cc ## all tests of cvexport, the long ones too: Azurite (npm), killed runs, scarce machines, long comparisons
+	CGO_ENABLED=1 go test -vet=off -timeout 1h ./...
 
-race: cc
-	CGO_ENABLED=1 go test -race -vet=off -p 3 -timeout 15m -skip '$(ALONE)' ./...
-	CGO_ENABLED=1 go test -vet=off -run '$(ALONE)' ./jobs ./cmd/cvreport ./internal/analysis/report
-
-# Every fault, where the normal tests try a part of them. What was done is in the
-# lines of FIGURES. Takes three hours, most of it fuzzing.
+# Every fault, where the other tests inject a part of them. The lines of FIGURES say what
+# was done. Takes three hours, most of it fuzzing.
 faults: FUZZTIME = 10m
-faults: cc sbom ## the long form of the tests of faults, and every fuzz target for 10 minutes; KILLS and FUZZTIME shorten it
+faults: cc sbom ## the long form of the fault tests, and every fuzz target for 10 minutes; KILLS and FUZZTIME shorten it
 	cd tools && go mod verify && go test ./...
-	for module in deploy/check schema/check cmd/cvreport/check; do (cd $$module && $(STATICCHECK) ./...) || exit 1; done
+	cd check && $(STATICCHECK) ./...
 	mkdir -p bin
 	CVEXPORT_FAULTS=long CVEXPORT_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -p 1 ./extract ./load ./jobs ./cmd/cvexport \
 		-run 'EveryStep|EveryRequest|TestAzureStore|TestFaults|Changing|Hostile|OddButRight|Certificate|Kill|OthersRead|Scarce|OutOfMemory|DiskFills|FullDisk|Unwritable|Secrets|AtOnce|Interrupt|Signals' \
@@ -70,32 +72,33 @@ faults: cc sbom ## the long form of the tests of faults, and every fuzz target f
 	$(MAKE) fuzz FUZZTIME=$(FUZZTIME) > bin/fuzz.txt 2>&1 || { tail -40 bin/fuzz.txt; exit 1; }
 	@awk '/^Fuzz/ { if (f) print "FIGURES: " f ": " n " inputs"; f = $$0 } /execs:/ { sub(/.*execs: /, ""); n = $$1 } END { print "FIGURES: " f ": " n " inputs" }' bin/fuzz.txt
 
-sbom: build ## what is inside of the programs, as bin/*.cdx.json (CycloneDX), and the licences, as bin/licences.txt
+sbom: build ## the modules inside the programs, as bin/*.cdx.json (CycloneDX), and their licences, as bin/licences.txt
 	@for program in cvexport cvreport; do \
 		$(CYCLONEDX) bin -json -licenses -noserial -version "$(VERSION)" -output bin/$$program.cdx.json bin/$$program 2> bin/sbom.log || { cat bin/sbom.log; exit 1; }; done
 	cd tools && go run ./licences ../bin/cvexport.cdx.json ../bin/cvreport.cdx.json > ../bin/licences.txt
 
 fuzz: cc ## every fuzz target for FUZZTIME each
-	@grep -roE '^func Fuzz[A-Za-z]+' --include='*_test.go' . | sort | while IFS=: read -r file f; do \
+	@grep -roE '^func Fuzz[A-Za-z]+' --include='*_test.go' --exclude-dir=check . | sort | while IFS=: read -r file f; do \
 		f=$${f#func }; dir=$$(dirname $$file); echo "$$f in $$dir"; \
 		go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s $$dir || exit 1; done
 
-bench: cc ## cvexport against DuckDB and Polars on the same pages (bench/results.md), and the parts by themselves; nothing else should run meanwhile
+bench: cc chromium ## cvexport against DuckDB and Polars on the same pages (bench/results.md), and the parts by themselves; run nothing else meanwhile
 	mkdir -p bin
 	go build -o bin/bench ./bench && bin/bench -runs $(BENCHCOUNT)
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./transform ./load ./jobs | tee bin/bench.txt
 	$(BENCHSTAT) bin/bench.txt
+	cd check && go test -run '^$$' -bench . -benchtime 1x -timeout 1h ./page # the report of a large project
 	go test -run '^$$' -bench Evaluation -benchtime 1x -timeout 3h ./cmd/cvreport # the views, once: 30 million predictions take half an hour
 
 demo: build ## the tour: simulate a service, export it to ./warehouse, query it, write report.html
 	bin/cvexport demo
 
-# The one file of the chart library, and its licence, as the package of npm has them
-# that package-lock.json pins. A test compares them.
-chartist: ## bring the chart library of the report from npm again
-	cd cmd/cvreport/check && npm ci --no-audit --no-fund --ignore-scripts
-	cp cmd/cvreport/check/node_modules/chartist/dist/index.umd.js internal/analysis/report/assets/chartist.umd.js
-	cp cmd/cvreport/check/node_modules/chartist/LICENSE-MIT internal/analysis/report/assets/chartist.LICENSE
+# The chart library is one file, which the report embeds, and its licence. make report
+# compares both with the package that check/package-lock.json pins.
+chartist: ## copy the chart library of the report from npm again
+	cd check && npm ci --no-audit --no-fund --ignore-scripts
+	cp check/node_modules/chartist/dist/index.umd.js internal/analysis/report/assets/chartist.umd.js
+	cp check/node_modules/chartist/LICENSE-MIT internal/analysis/report/assets/chartist.LICENSE
 
 clean: ## remove what was built, and the demo's warehouse and report
 	rm -rf bin warehouse report.html

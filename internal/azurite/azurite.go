@@ -11,13 +11,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/gofrs/flock"
+	"github.com/cvexport/cvexport/internal/npm"
 )
 
-// The one account of the emulator. Its key is no secret: it is the same
-// everywhere and stands in the documentation of Azure Storage.
+// The one account of the emulator. Its key is public: it is part of the
+// documentation of Azure Storage.
 const (
 	Account = "devstoreaccount1"
 	Key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -27,89 +26,42 @@ const (
 type Server struct {
 	Account          string
 	Key              string
-	BlobEndpoint     string // with the account, without a slash at its end
+	BlobEndpoint     string // with the account, without a trailing slash
 	QueueEndpoint    string
-	ConnectionString string // of both
+	ConnectionString string // for both
 }
 
-// ConnectionString is what an emulator with these endpoints is opened with.
+// ConnectionString returns the connection string of an emulator with these endpoints.
 func ConnectionString(blobEndpoint, queueEndpoint string) string {
 	return fmt.Sprintf("DefaultEndpointsProtocol=http;AccountName=%s;AccountKey=%s;BlobEndpoint=%s;QueueEndpoint=%s;", Account, Key, blobEndpoint, queueEndpoint)
 }
 
-// Start starts an emulator that ends with the test. What it needs is installed
-// from npm the first time. Without node and npm the test fails.
+// Start starts an emulator that ends with the test. The first call installs it from
+// npm, and the test fails without node and npm. With -short the test is skipped.
 func Start(t testing.TB) Server {
 	t.Helper()
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("this test runs against Azurite: install nodejs and npm (Debian: apt-get install nodejs npm): %v", err)
-		}
+	if testing.Short() {
+		t.Skip("with -short there is no Azurite, which needs Node.js: make check runs this test")
 	}
-	folder, err := home()
-	if err == nil {
-		err = install(folder)
-	}
+	folder, err := npm.Install()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("installing Azurite: %v", err)
 	}
 	blob, queue, err := run(t, folder)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("starting Azurite: %v", err)
 	}
 	s := Server{Account: Account, Key: Key, BlobEndpoint: blob + "/" + Account, QueueEndpoint: queue + "/" + Account}
 	s.ConnectionString = ConnectionString(s.BlobEndpoint, s.QueueEndpoint)
 	return s
 }
 
-// home is this package's folder. A test runs somewhere in the module.
-func home() (string, error) {
-	folder, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
-			return filepath.Join(folder, "internal", "azurite"), nil
-		}
-		parent := filepath.Dir(folder)
-		if parent == folder {
-			return "", errors.New("the test does not run inside the module, where internal/azurite is")
-		}
-		folder = parent
-	}
-}
-
-// install brings node_modules to what package-lock.json says. Tests of several
-// packages run at once, so one of them does it, and the others wait.
-func install(folder string) (err error) {
-	lock := flock.New(filepath.Join(folder, ".install.lock"))
-	if err := lock.Lock(); err != nil {
-		return fmt.Errorf("waiting for another test that installs Azurite: %w", err)
-	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	wanted, err := os.Stat(filepath.Join(folder, "package-lock.json"))
-	if err != nil {
-		return err
-	}
-	// npm writes this one last.
-	if have, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json")); err == nil && !have.ModTime().Before(wanted.ModTime()) {
-		return nil
-	}
-	npm := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	npm.Dir = folder
-	if output, err := npm.CombinedOutput(); err != nil {
-		return fmt.Errorf("installing Azurite with npm ci in %s: %w\n%s", folder, err, output)
-	}
-	return nil
-}
-
 // run starts the emulator on free ports of loopback and waits until it listens.
 func run(t testing.TB, folder string) (blob, queue string, err error) {
-	node := exec.Command("node", filepath.Join(folder, "start.js"), "--silent", "--disableTelemetry",
+	node := exec.Command("node", filepath.Join(folder, "azurite.js"), "--silent", "--disableTelemetry",
 		"--skipApiVersionCheck", "--inMemoryPersistence", "--blobPort", "0", "--queuePort", "0", "--tablePort", "0")
 	node.Dir = t.TempDir()
-	// It ends when its standard input does, and so also when this process dies.
+	// It exits when its standard input is closed, and so also when this process dies.
 	stdin, err := node.StdinPipe()
 	if err != nil {
 		return "", "", err
@@ -119,25 +71,22 @@ func run(t testing.TB, folder string) (blob, queue string, err error) {
 	if err := node.Start(); err != nil {
 		return "", "", err
 	}
-	ended := make(chan error, 1)
+	exited := make(chan error, 1)
 	go func() {
 		err := node.Wait()
 		into.Close()
-		ended <- err
+		exited <- err
 	}()
 	t.Cleanup(func() {
-		err := errors.Join(stdin.Close(), <-ended)
+		err := errors.Join(stdin.Close(), <-exited)
 		if err != nil && !errors.Is(err, os.ErrClosed) {
-			t.Errorf("ending Azurite: %v", err)
+			t.Errorf("stopping Azurite: %v", err)
 		}
 	})
-	const enough = 2 * time.Minute // for a busy machine
-	late := time.AfterFunc(enough, func() { output.CloseWithError(fmt.Errorf("not within %s", enough)) })
-	defer late.Stop()
-	var said strings.Builder
+	var printed strings.Builder
 	lines := bufio.NewScanner(output)
 	for (blob == "" || queue == "") && lines.Scan() {
-		fmt.Fprintln(&said, lines.Text())
+		fmt.Fprintln(&printed, lines.Text())
 		if _, at, ok := strings.Cut(lines.Text(), "Blob service is successfully listening at "); ok {
 			blob = at
 		}
@@ -145,9 +94,9 @@ func run(t testing.TB, folder string) (blob, queue string, err error) {
 			queue = at
 		}
 	}
-	go io.Copy(io.Discard, output) // so that it never waits for a reader
+	go io.Copy(io.Discard, output) // so that node never blocks on a full pipe
 	if blob == "" || queue == "" {
-		return "", "", fmt.Errorf("azurite does not start (%v); it said:\n%s", lines.Err(), said.String())
+		return "", "", fmt.Errorf("it exited or closed its output (%v) after printing:\n%s", lines.Err(), printed.String())
 	}
 	return blob, queue, nil
 }

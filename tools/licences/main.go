@@ -1,6 +1,6 @@
-// Command licences lists the modules of CycloneDX files with their licences. It fails if
-// a module has no licence, or one that is incompatible with distributing the program
-// under the Apache License.
+// Command licences lists the modules in CycloneDX files with their licences. It fails if
+// a module has no licence, or one that does not permit distribution under the Apache
+// License.
 //
 //	licences bin/cvexport.cdx.json bin/cvreport.cdx.json
 package main
@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// allowed has the SPDX names of licences that require no more than attribution.
+// allowed are the SPDX names of licences that require no more than attribution.
 var allowed = []string{"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "Unlicense", "Zlib"}
 
 type licence struct {
@@ -39,12 +39,12 @@ func main() {
 	}
 	fmt.Println(strings.Join(lines, "\n"))
 	if len(refused) > 0 {
-		fmt.Fprintf(os.Stderr, "licences: not allowed, or none was found:\n%s\nallowed are %s\n", strings.Join(refused, "\n"), strings.Join(allowed, ", "))
+		fmt.Fprintf(os.Stderr, "licences: missing or not allowed:\n%s\nallowed are %s\n", strings.Join(refused, "\n"), strings.Join(allowed, ", "))
 		os.Exit(1)
 	}
 }
 
-// list returns one line per module, and the lines of modules that are not allowed.
+// list returns one line for each module, and the lines of those that are not allowed.
 func list(files []string) (lines, refused []string, err error) {
 	for _, file := range files {
 		body, err := os.ReadFile(file)
@@ -56,7 +56,7 @@ func list(files []string) (lines, refused []string, err error) {
 			return nil, nil, fmt.Errorf("%s: %w", file, err)
 		}
 		if len(b.Components) == 0 {
-			return nil, nil, fmt.Errorf("%s names no module", file)
+			return nil, nil, fmt.Errorf("%s lists no modules", file)
 		}
 		for _, c := range b.Components {
 			var names []string

@@ -1,5 +1,5 @@
-// Systems type-checks a program and everything it imports for other operating systems,
-// in a tenth of the time that compiling would take.
+// Command systems type-checks a program and all that it imports for other operating
+// systems, in a tenth of the time that compiling takes.
 //
 //	go run ./systems ../cmd/cvexport darwin windows
 package main
@@ -25,7 +25,7 @@ func main() {
 	}
 }
 
-// check type-checks the program in a folder. system is a value of GOOS.
+// check type-checks the program in a folder for a system, a value of GOOS.
 func check(folder, system string) error {
 	root, err := filepath.Abs(folder)
 	if err != nil {
@@ -36,20 +36,20 @@ func check(folder, system string) error {
 	if err != nil {
 		return err
 	}
-	// Function bodies are checked only in packages that are loaded by name.
+	// Load checks function bodies only in the packages that it is given.
 	cfg.Mode = packages.NeedName | packages.NeedFiles | packages.NeedImports | packages.NeedDeps | packages.NeedTypes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedTypesSizes
 	all, err := packages.Load(cfg, own...)
 	if err != nil {
 		return err
 	}
 	if n := packages.PrintErrors(all); n > 0 {
-		return fmt.Errorf("%d errors", n)
+		return fmt.Errorf("%d type errors", n)
 	}
-	fmt.Printf("%s: %d packages are right\n", system, len(all))
+	fmt.Printf("%s: %d packages checked\n", system, len(all))
 	return nil
 }
 
-// ownPackages returns the program's packages that belong to its own module.
+// ownPackages returns the packages of the program that are in its own module.
 func ownPackages(cfg *packages.Config) (paths []string, err error) {
 	cfg.Mode = packages.NeedName | packages.NeedImports | packages.NeedDeps | packages.NeedModule
 	program, err := packages.Load(cfg, ".")
@@ -57,7 +57,7 @@ func ownPackages(cfg *packages.Config) (paths []string, err error) {
 		return nil, err
 	}
 	if packages.PrintErrors(program) > 0 || len(program) != 1 || program[0].Module == nil {
-		return nil, fmt.Errorf("%s is not one package of a module", cfg.Dir)
+		return nil, fmt.Errorf("%s is not a package in a module", cfg.Dir)
 	}
 	packages.Visit(program, nil, func(p *packages.Package) {
 		if p.Module != nil && p.Module.Path == program[0].Module.Path {

@@ -1,0 +1,241 @@
+package page
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// figures compares every figure on the page with the views at a threshold.
+func figures(b *tab, v *views, threshold float64) {
+	b.Helper()
+	v.threshold = threshold
+	for _, part := range []func(*tab, *views){tiles, tagsTable, trendTable, confusionTables, changesTable, changedTables, hardestTable, suspectsTable, flow, trendChart, curve, pictures} {
+		part(b, v)
+	}
+	if b.Failed() {
+		b.Fatalf("at threshold %v", threshold)
+	}
+}
+
+const counts = "true_positives + false_negatives, true_positives, false_positives, false_negatives, precision, recall, f1"
+
+func tiles(b *tab, v *views) {
+	b.Helper()
+	of := func(id string) []any {
+		return v.one(`SELECT m.precision, m.recall, m.f1, a.average_precision, e.images, e.precision, e.recall, e.average_precision, m.labels
+FROM tag_metrics{at} AS m JOIN average_precision{overlap} AS a USING (project_id, iteration_id, scope) JOIN exports AS e USING (project_id, iteration_id)
+WHERE scope = 'macro' AND iteration_id = ` + id)
+	}
+	now, before := of("{shown}"), of("{before}")
+	// The headline shows the micro averages.
+	micro := func(id string) []any {
+		return v.one("SELECT precision, recall, f1 FROM tag_metrics{at} WHERE scope = 'micro' AND iteration_id = " + id)
+	}
+	copy(now, micro("{shown}"))
+	copy(before, micro("{before}"))
+	shown := read[map[string]string](b, `Object.fromEntries([...document.querySelectorAll("#tiles > *")].map((t) => [t.querySelector("dt").textContent, t.textContent]))`)
+	for title, wants := range map[string][]string{
+		"Precision": {percent(now[0]), change(now[0], before[0], 100, 1), percent(now[5])},
+		"Recall":    {percent(now[1]), change(now[1], before[1], 100, 1), percent(now[6])},
+		"F1":        {percent(now[2]), change(now[2], before[2], 100, 1)},
+		"mAP":       {percent(now[3]), change(now[3], before[3], 100, 1), percent(now[7])},
+		"Images":    {whole(now[4]), change(now[4], before[4], 1, 0), whole(now[8])},
+	} {
+		for _, want := range wants {
+			if !strings.Contains(shown[title], want) {
+				b.Errorf("%s: the page says %q, without %s", title, shown[title], want)
+			}
+		}
+	}
+}
+
+func tagsTable(b *tab, v *views) {
+	b.Helper()
+	var want []line
+	for _, r := range v.ask(`
+WITH now AS (SELECT scope, tag_id, tag_name, ` + counts + `, service_precision, service_recall FROM tag_metrics{at} WHERE iteration_id = {shown}),
+before AS (SELECT tag_id, f1 FROM tag_metrics{at} WHERE iteration_id = {before} AND scope = 'tag')
+SELECT now.* EXCLUDE (scope, tag_id), before.f1, a.average_precision, b.probability_threshold, b.f1, a.service_average_precision
+FROM now LEFT JOIN before USING (tag_id) LEFT JOIN (FROM average_precision{overlap} WHERE iteration_id = {shown}) AS a USING (tag_id)
+LEFT JOIN (FROM best_threshold{overlap} WHERE iteration_id = {shown}) AS b USING (tag_id) WHERE now.scope = 'tag'`) {
+		want = append(want, line{
+			"Tag": r[0].(string), "Labels": whole(r[1]), "Right": whole(r[2]), "Wrong": whole(r[3]), "Missed": whole(r[4]),
+			"Precision": percent(r[5]), "Recall": percent(r[6]), "F1": percent(r[7]), "Service's precision": percent(r[8]), "Service's recall": percent(r[9]),
+			"F1 changed": change(r[7], r[10], 100, 1), "AP": percent(r[11]), "Best threshold": probability(r[12]), "F1 there": percent(r[13]), "Service's AP": percent(r[14]),
+		})
+	}
+	if len(want) == 0 {
+		b.Error("there is no tag")
+	}
+	isTag := func(l line) bool {
+		return slices.ContainsFunc(want, func(w line) bool { return w["Tag"] == l["Tag"] })
+	}
+	all := cells(b, "tags-table")
+	compare(b, "tags", slices.DeleteFunc(slices.Clone(all), func(l line) bool { return !isTag(l) }), want, false)
+
+	var sums, wantSums []line
+	for _, l := range all {
+		if !isTag(l) {
+			l["Tag"] = regexp.MustCompile("micro|macro").FindString(l["Tag"])
+			sums = append(sums, l)
+		}
+	}
+	for _, r := range v.ask(`SELECT scope, ` + counts + `, (SELECT f1 FROM tag_metrics{at} AS b WHERE b.scope = a.scope AND iteration_id = {before}) FROM tag_metrics{at} AS a WHERE scope <> 'tag' AND iteration_id = {shown}`) {
+		wantSums = append(wantSums, line{
+			"Tag": r[0].(string), "Labels": whole(r[1]), "Right": whole(r[2]), "Wrong": whole(r[3]), "Missed": whole(r[4]),
+			"Precision": percent(r[5]), "Recall": percent(r[6]), "F1": percent(r[7]), "F1 changed": change(r[7], r[8], 100, 1),
+		})
+	}
+	compare(b, "all tags", sums, wantSums, false)
+}
+
+func trendTable(b *tab, v *views) {
+	b.Helper()
+	var want []line
+	for _, r := range v.ask(`SELECT e.iteration_name, strftime(e.trained_at, '%Y-%m-%d'), e.images, m.precision, m.recall, m.f1, e.precision, e.recall, e.average_precision
+FROM exports AS e JOIN tag_metrics{at} AS m USING (project_id, iteration_id) WHERE m.scope = 'micro' ORDER BY e.trained_at DESC`) {
+		want = append(want, line{
+			"Iteration": r[0].(string), "Trained": r[1].(string), "Images": whole(r[2]), "Precision": percent(r[3]), "Recall": percent(r[4]), "F1": percent(r[5]),
+			"Service's precision": percent(r[6]), "Service's recall": percent(r[7]), "Service's mAP": percent(r[8]),
+		})
+	}
+	compare(b, "iterations", cells(b, "trend-table"), want, true)
+}
+
+// confusionTables checks every cell of the matrix, and the list of the most frequent pairs.
+func confusionTables(b *tab, v *views) {
+	b.Helper()
+	nothing := "nothing labelled"
+	if v.one("SELECT any_value(classification_type) IS NULL FROM exports")[0].(bool) {
+		nothing = "background"
+	}
+	cases := map[string]string{}
+	var right, wrong float64
+	var counts []string
+	pairs := map[string]bool{}
+	for _, r := range v.ask(`SELECT CASE WHEN true_tag_id IS NOT NULL THEN true_tag_name END, CASE WHEN predicted_tag_id IS NOT NULL THEN predicted_tag_name END, cases,
+true_tag_id IS NOT DISTINCT FROM predicted_tag_id FROM confusion{at} WHERE iteration_id = {shown} ORDER BY cases DESC`) {
+		labelled, predicted := named(r[0], nothing), named(r[1], "missed")
+		cases[labelled+" as "+predicted] = whole(r[2])
+		if r[3].(bool) {
+			right += r[2].(float64)
+			continue
+		}
+		wrong += r[2].(float64)
+		counts = append(counts, whole(r[2]))
+		pairs[fmt.Sprint(labelled, " as ", predicted, ": ", whole(r[2]))] = true
+	}
+	matrix := read[map[string]string](b, `(() => {
+  const name = (c) => c.textContent;
+  const t = document.querySelector("#confusion-matrix table");
+  return Object.fromEntries([...t.tBodies[0].rows].flatMap((r) => [...r.cells].slice(1).map((c, n) => [name(r.cells[0]) + " as " + name(t.tHead.rows[0].cells[n + 1]), c.textContent])));
+})()`)
+	if first := read[[]string](b, `["thead th:nth-child(2)", "tbody th"].map((s) => document.querySelector("#confusion-matrix " + s).textContent)`); !slices.Equal(first, []string{"missed", nothing}) {
+		b.Errorf("the matrix's first column and row are %q", first)
+	}
+	tags := len(v.ask("SELECT tag_id FROM tag_metrics{at} WHERE scope = 'tag' AND iteration_id IN ({shown}, {before}) GROUP BY tag_id"))
+	if len(matrix) != (tags+1)*(tags+1) {
+		b.Errorf("the matrix of %d tags has %d cells", tags, len(matrix))
+	}
+	for pair, got := range matrix {
+		if got != cases[pair] {
+			b.Errorf("labelled %s: the matrix says %q, confusion %q", pair, got, cases[pair])
+		}
+		delete(cases, pair)
+	}
+	if len(cases) > 0 {
+		b.Errorf("the matrix lacks %v", cases)
+	}
+	if got, want := numbers(b, "#confusion-lead", 2), []string{whole(right), whole(wrong)}; !slices.Equal(got, want) {
+		b.Errorf("the page counts %v right and wrong, the view confusion %v", got, want)
+	}
+	var listed []string
+	for _, l := range cells(b, "confusion-pairs") {
+		listed = append(listed, l["Cases"])
+		pair := l["Labelled"] + " as " + l["Predicted"] + ": " + l["Cases"]
+		if !pairs[pair] {
+			b.Errorf("%v is not in the view confusion, or listed twice", l)
+		}
+		delete(pairs, pair)
+	}
+	same(b, "the most frequent confusions", listed, counts[:min(30, len(counts))])
+}
+
+func changesTable(b *tab, v *views) {
+	b.Helper()
+	const kinds = "COUNT(*) FILTER (change = 'fixed'), COUNT(*) FILTER (change = 'broken'), COUNT(*) FILTER (change = 'still_right'), COUNT(*) FILTER (change = 'still_wrong')"
+	var want []line
+	for _, r := range v.ask("SELECT CASE WHEN GROUPING(tag_id) = 1 THEN 'All' ELSE MAX(tag_name) END, " + kinds + " FROM {changes} GROUP BY GROUPING SETS ((), (tag_id))") {
+		want = append(want, line{"Tag": r[0].(string), "Fixed": whole(r[1]), "Broken": whole(r[2]), "Still right": whole(r[3]), "Still wrong": whole(r[4]), "Fixed less broken": change(r[1], r[2], 1, 0)})
+	}
+	compare(b, "changes", cells(b, "changes-table"), want, false)
+	all := v.one("SELECT " + kinds + " FROM {changes}")
+	for n, id := range []string{"#fixed-count", "#broken-count"} {
+		if got, want := numbers(b, id, 1), whole(all[n]); got[0] != want {
+			b.Errorf("%s says %v, iteration_changes %s", id, got, want)
+		}
+	}
+}
+
+// changesOf selects the cases that a list shows: first those whose probability changed
+// most.
+const changesOf = `SELECT image_id, tag_name, before_true_positives, before_false_positives, before_false_negatives, before_probability,
+after_true_positives, after_false_positives, after_false_negatives, after_probability, tag_id FROM {changes} WHERE change = '%s'
+ORDER BY ABS(COALESCE(after_probability, 0) - COALESCE(before_probability, 0)) DESC, image_id, tag_id LIMIT 24`
+
+// changedTables checks the lists of broken and of fixed cases.
+func changedTables(b *tab, v *views) {
+	b.Helper()
+	for _, change := range []string{"broken", "fixed"} {
+		var want []line
+		for _, r := range v.ask(fmt.Sprintf(changesOf, change)) {
+			want = append(want, line{
+				"Image": r[0].(string), "Tag": r[1].(string),
+				"Right before": whole(r[2]), "Wrong before": whole(r[3]), "Missed before": whole(r[4]), "Surest before": probability(r[5]),
+				"Right now": whole(r[6]), "Wrong now": whole(r[7]), "Missed now": whole(r[8]), "Surest now": probability(r[9]),
+			})
+		}
+		compare(b, "what is "+change, cells(b, change+"-table"), want, true)
+	}
+}
+
+func hardestTable(b *tab, v *views) {
+	b.Helper()
+	var want []line
+	for _, r := range v.ask("SELECT image_id, error, true_positives, false_positives, false_negatives FROM hardest_images{at} WHERE iteration_id = {shown} AND place <= 24 ORDER BY place") {
+		want = append(want, line{"Image": r[0].(string), "Error": fixed(r[1].(float64), 3), "Right": whole(r[2]), "Wrong": whole(r[3]), "Missed": whole(r[4])})
+	}
+	compare(b, "hardest images", cells(b, "hardest-table"), want, true)
+	if got, want := numbers(b, "#hardest-lead", 1), whole(v.one("SELECT count(*) FROM hardest_images{at} WHERE iteration_id = {shown}")[0]); got[0] != want {
+		b.Errorf("the page counts %v images with mistakes, hardest_images %s", got, want)
+	}
+}
+
+func suspectsTable(b *tab, v *views) {
+	b.Helper()
+	var want []line
+	for _, r := range v.ask(`SELECT image_id, replace(suspicion, '_', ' '), CASE WHEN labelled_tag_id IS NOT NULL THEN labelled_tag_name END,
+CASE WHEN predicted_tag_id IS NOT NULL THEN predicted_tag_name END, confidence FROM label_suspects{at} WHERE iteration_id = {shown} AND place <= 24 ORDER BY place`) {
+		want = append(want, line{"Image": r[0].(string), "Suspicion": r[1].(string), "Labelled": named(r[2], none), "Looks like": named(r[3], none), "Sure": sureness(r[4])})
+	}
+	compare(b, "label suspects", cells(b, "suspects-table"), want, true)
+	all := whole(v.one("SELECT count(*) FROM label_suspects{at} WHERE iteration_id = {shown}")[0])
+	lead := []string{fmt.Sprint(v.threshold), all}
+	if got := numbers(b, "#suspects-lead", 2); all != "0" && !slices.Equal(got, lead) {
+		b.Errorf("the page counts %v suspect labels, label_suspects %s", got, all)
+	}
+}
+
+var number = regexp.MustCompile(`[\d,]*\d(\.\d+)?`)
+
+// numbers returns the first n numbers in the text of an element.
+func numbers(b *tab, selector string, n int) []string {
+	b.Helper()
+	all := number.FindAllString(read[string](b, `document.querySelector(`+quoted(selector)+`).textContent`), n)
+	for len(all) < n {
+		all = append(all, "nothing")
+	}
+	return all
+}

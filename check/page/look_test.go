@@ -1,0 +1,184 @@
+package page
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/cvexport/cvexport/internal/exported"
+	"github.com/cvexport/cvexport/internal/simulated"
+)
+
+// openEverything opens all details.
+func (b *tab) openEverything() {
+	b.Helper()
+	read[int](b, `(() => { const all = document.querySelectorAll("details"); all.forEach((d) => { d.open = true }); return all.length })()`)
+	b.wait(`document.querySelector("#confusion-matrix").checkVisibility() === false || document.querySelector("#confusion-matrix table") !== null`)
+}
+
+// wide lists the tables that are wider than their place, each with both widths.
+const wide = `[...document.querySelectorAll(".scroll")].filter((p) => p.checkVisibility() && p.scrollWidth > p.clientWidth).map((p) => p.id + " " + p.scrollWidth + " in " + p.clientWidth)`
+
+// TestSliderAndCurve moves the slider after the pointer has been on the curve: the curve's
+// readout follows the slider again.
+func TestSliderAndCurve(t *testing.T) {
+	url := "file://" + htmlReport(t, exported.Warehouse(t, simulated.Config{Seed: 5, Kind: simulated.Multilabel, Images: 200, Iterations: 2}))
+	b := newTab(t)
+	b.look(1280, "light")
+	b.open(url)
+	hover := func(kind, pointer string) string {
+		return read[string](b, fmt.Sprintf(`(() => { const c = document.querySelector("#curve-chart .cursor"), r = c.getBoundingClientRect();
+			c.dispatchEvent(new PointerEvent(%q, {clientX: r.left + r.width * 0.3, clientY: r.top + 20, pointerType: %q}));
+			return document.querySelector("#curve-readout").innerText })()`, kind, pointer))
+	}
+	agrees := func(threshold string) {
+		t.Helper()
+		said := b.text("#curve-readout")
+		_, figures, _ := strings.Cut(b.text("#curve-key"), "at threshold "+threshold+": ")
+		figures, _, _ = strings.Cut(figures, "\n")
+		if !strings.Contains(said, "with the slider's threshold "+threshold+",") || strings.ReplaceAll(figures, ", recall", " and recall") != said[strings.Index(said, "precision "):] {
+			t.Errorf("at threshold %s the curve says %q, its key %q", threshold, said, figures)
+		}
+	}
+	agrees("0.5")
+	for _, pointer := range []string{"touch", "mouse"} {
+		if said := hover("pointermove", pointer); strings.Contains(said, "slider") {
+			t.Fatalf("under the pointer the curve says %q", said)
+		}
+		b.press("#threshold", left)
+		b.drawn("0.45")
+		agrees("0.45")
+		b.press("#threshold", right)
+		b.drawn("0.5")
+		hover("pointermove", pointer)
+		b.press("#tags-table tbody tr:not(.marked) button", enter)
+		b.wait(`document.querySelector("#curve-readout").innerText.includes("slider")`)
+		agrees("0.5")
+	}
+	hover("pointermove", "mouse")
+	hover("pointerleave", "mouse")
+	agrees("0.5")
+	b.quiet(url)
+}
+
+// TestManyTags checks the layout with 20 iterations with wide names and 50 tags, some of
+// which have invisible names.
+func TestManyTags(t *testing.T) {
+	root := exported.Warehouse(t, simulated.Config{Seed: 6, Images: 150, Iterations: 20, Tags: 50})
+	for _, table := range []string{"predictions", "tags", "tag_performance"} {
+		exported.Rewrite(t, root, table, "CASE tag_name WHEN 'tag 20' THEN '' WHEN 'tag 21' THEN concat(' ', chr(8203)) WHEN 'tag 22' THEN repeat('W ', 100) ELSE tag_name END AS tag_name")
+	}
+	exported.Rewrite(t, root, "exports", "replace(iteration_name, 'Iteration', 'WWWWWWW') AS iteration_name")
+	url := "file://" + htmlReport(t, root)
+	b := newTab(t)
+	b.look(390, "dark")
+	b.open(url)
+	const overlap = `(() => { const r = [...document.querySelectorAll("#%s text.across")].map((e) => e.getBoundingClientRect());
+		return r.length < 2 || r.some((x, n) => x.left < 0 || x.right > innerWidth || (n > 0 && x.left < r[n - 1].right + 2)) })()`
+	for _, chart := range []string{"trend-chart", "curve-chart"} {
+		if read[bool](b, fmt.Sprintf(overlap, chart)) {
+			t.Errorf("labels of %s overlap, are cut or are missing", chart)
+		}
+	}
+	if n := read[int](b, `[...document.querySelectorAll("#tags-table tbody th button")].filter((e) => e.innerText === "(no name)" && e.getBoundingClientRect().width > 20).length`); n != 2 {
+		t.Errorf("%d tags are shown as (no name), want 2", n)
+	}
+	// The sticky bar covers no heading that is scrolled to.
+	if covered := read[[]string](b, `[...document.querySelectorAll("h2")].filter((h) => { h.scrollIntoView(); return h.getBoundingClientRect().top < document.querySelector("#bar").getBoundingClientRect().bottom }).map((h) => h.innerText)`); len(covered) > 0 {
+		t.Errorf("the bar covers %q", covered)
+	}
+	stays := read[bool](b, `(() => { const p = document.querySelector("#tags-table"); p.scrollLeft = 200; return Math.abs(p.querySelector("tbody th").getBoundingClientRect().left - p.getBoundingClientRect().left) < 2 })()`)
+	if !stays {
+		t.Error("on a phone the tags' names scroll out of view")
+	}
+	b.openEverything()
+	matrix := read[[]float64](b, `(() => { const p = document.querySelector("#confusion-matrix"), at = (s) => p.querySelector(s).getBoundingClientRect();
+		return [at("caption span").right, at("thead th:nth-child(2)").right, at("tbody td:nth-child(9)").width] })()`)
+	if matrix[0] > 390 || matrix[1] > 390 || matrix[2] > 30 {
+		t.Errorf("on a phone the matrix's caption ends at %v, its column missed at %v, and others are %v wide", matrix[0], matrix[1], matrix[2])
+	}
+	if head := b.text("#confusion-matrix thead th:nth-child(2)"); head != "missed" {
+		t.Errorf("the matrix begins with %q", head)
+	}
+	b.faultless()
+	if apart := read[bool](b, `(() => { const [a, b] = [...document.querySelectorAll("#changes-flow .ends span")].map((e) => e.getBoundingClientRect()); return a.right < b.left && b.right <= 390 })()`); !apart {
+		t.Error("the names of the flow's sides overlap")
+	}
+	b.look(1280, "light")
+	b.open(url)
+	if tables := read[[]string](b, wide); len(tables) > 0 {
+		t.Errorf("on a desktop these do not fit: %q", tables)
+	}
+	b.quiet(url)
+}
+
+// TestVerdict goes through all thresholds: the page says better or worse only of a
+// difference that chance does not explain.
+func TestVerdict(t *testing.T) {
+	said := map[string]bool{}
+	root := exported.Warehouse(t, simulated.Config{Seed: 9, Kind: simulated.Multilabel, Images: 150, Iterations: 16})
+	list := read[[]string](opened(t, htmlReport(t, root)), `JSON.parse(document.getElementById("data").textContent).iterations.map((i) => i.id)`)
+	for _, compare := range [][2]string{{list[15], list[14]}, {list[15], list[0]}, {list[0], list[15]}} {
+		b := opened(t, htmlReport(t, root, "--iteration", compare[0], "--compare", compare[1]))
+		const data = `JSON.parse(document.getElementById("data").textContent)`
+		changes := read[[][4]float64](b, data+`.changes.map((c) => c.counts)`)
+		f1 := read[[][2]float64](b, data+`.metrics.map((m, n) => [m.micro[5], `+data+`.before[n].micro[5]])`)
+		area := read[float64](b, `(() => { const d = `+data+`; return d.averagePrecision - d.averagePrecisionBefore })()`)
+		for n, threshold := range read[[]float64](b, data+`.thresholds`) {
+			read[bool](b, fmt.Sprintf(`(() => { const e = document.querySelector("#threshold"); e.value = %d; return e.dispatchEvent(new Event("input")) })()`, n))
+			b.drawn(fmt.Sprint(threshold))
+			lead := b.text("#headline-lead")
+			fixed, broken, d := changes[n][0], changes[n][1], math.Round((f1[n][0]-f1[n][1])*1000)
+			want := "Mixed"
+			switch {
+			case math.Abs(fixed-broken) < 2*math.Sqrt(fixed+broken) || fixed+broken == 0:
+				want = "Hardly differs"
+			case fixed > broken && d > 0:
+				want = "Better"
+			case fixed < broken && d < 0:
+				want = "Worse"
+			}
+			said[want] = true
+			if !strings.HasPrefix(lead, want+" ") {
+				t.Errorf("%v fixed, %v broken and F1 %+.1f points are reported as %q, want %q", fixed, broken, d/10, lead, want)
+			}
+			if across := math.Round(area*1000)*d < 0; across != strings.Contains(lead, "mAP went the other way") {
+				t.Errorf("F1 %+.1f and mAP %+.1f points are reported as %q", d/10, area*100, lead)
+			}
+		}
+		if note := b.text("#headline-note"); !strings.Contains(note, "twice the square root") {
+			t.Errorf("the note does not explain the rule: %q", note)
+		}
+	}
+	if !said["Better"] || !said["Worse"] || !said["Hardly differs"] {
+		t.Errorf("only these verdicts occurred: %v", said)
+	}
+}
+
+func opened(t *testing.T, path string) *tab {
+	t.Helper()
+	b := newTab(t)
+	b.open("file://" + path)
+	return b
+}
+
+// TestExtremes shows probabilities with too many digits to write out.
+func TestExtremes(t *testing.T) {
+	for _, kind := range []simulated.Kind{simulated.Multilabel, simulated.Detection} {
+		root := exported.Warehouse(t, simulated.Config{Seed: 7, Kind: kind, Images: 80, Iterations: 2})
+		exported.Rewrite(t, root, "predictions", "CASE WHEN probability > 0.5 THEN 1 - (1 - probability) * 1e-4 ELSE probability * 1e-9 END AS probability")
+		b := opened(t, htmlReport(t, root))
+		b.openEverything()
+		// Ids may contain any digits.
+		text := read[string](b, `document.querySelectorAll("code").forEach((e) => e.remove()), document.querySelector("main").innerText`)
+		for _, bad := range []string{"e-", "100.0" + narrow + "% sure", "probability 1\n", "threshold 1,", "\n1\t"} {
+			if at := strings.Index(text, bad); at >= 0 {
+				t.Errorf("%s: the page says %q", kind, text[max(0, at-40):min(len(text), at+40)])
+			}
+		}
+		if !strings.Contains(text, "> 0.999") || !strings.Contains(text, "> 99.9"+narrow+"% sure") {
+			t.Errorf("%s: a probability near 1 is not shown as > 0.999", kind)
+		}
+	}
+}

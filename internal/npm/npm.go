@@ -1,0 +1,65 @@
+// Package npm installs what tests need from npm: the packages that
+// check/package-lock.json pins.
+package npm
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+)
+
+// Install brings check/node_modules up to date with check/package-lock.json and
+// returns the path of check. It fails if node or npm is missing.
+func Install() (folder string, err error) {
+	for _, program := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return "", fmt.Errorf("this test needs nodejs and npm (Debian: apt-get install nodejs npm): %w", err)
+		}
+	}
+	if folder, err = find(); err != nil {
+		return "", err
+	}
+	// The tests of several packages run at once: one installs, the others wait.
+	lock := flock.New(filepath.Join(folder, ".install.lock"))
+	if err := lock.Lock(); err != nil {
+		return "", fmt.Errorf("waiting for another test that runs npm ci: %w", err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	wanted, err := os.Stat(filepath.Join(folder, "package-lock.json"))
+	if err != nil {
+		return "", err
+	}
+	// npm writes this file last.
+	if have, err := os.Stat(filepath.Join(folder, "node_modules", ".package-lock.json")); err == nil && !have.ModTime().Before(wanted.ModTime()) {
+		return folder, nil
+	}
+	npm := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	npm.Dir = folder
+	if output, err := npm.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("running npm ci in %s: %w\n%s", folder, err, output)
+	}
+	return folder, nil
+}
+
+// find looks for the folder check in the folders above the test's own.
+func find() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		check := filepath.Join(folder, "check")
+		if _, err := os.Stat(filepath.Join(check, "package-lock.json")); err == nil {
+			return check, nil
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return "", errors.New("no folder above the test has check/package-lock.json: run it inside the repository")
+		}
+		folder = parent
+	}
+}
