@@ -7,6 +7,7 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -21,7 +22,7 @@ const (
 // CommittedElsewhere returns what another run, whose meeting ended the export of a request,
 // has committed: the iteration as the service has it. Its second result is false if
 // that run did not, or the request asked for something else. It waits for the run.
-func CommittedElsewhere(ctx context.Context, client *extract.Client, s load.Store, r Request) (load.Export, bool) {
+func CommittedElsewhere(ctx context.Context, client *extract.Client, s store.Store, r Request) (load.Export, bool) {
 	r.setDefaults()
 	if len(r.Tags) > 0 || r.Force {
 		return load.Export{}, false
@@ -52,7 +53,7 @@ func find(ctx context.Context, client *extract.Client, r Request) (extract.Itera
 // committedElsewhere waits until another run, which an export has met, has committed; it may
 // have put no more than the images yet. It returns nil if that brings the iteration
 // not to where the service has it.
-func committedElsewhere(ctx context.Context, s load.Store, project schema.ID, it extract.Iteration, log *slog.Logger) *load.Export {
+func committedElsewhere(ctx context.Context, s store.Store, project schema.ID, it extract.Iteration, log *slog.Logger) *load.Export {
 	log = log.With("project", project, "iteration", it.ID)
 	log.Info("another run exports the iteration; waiting for it to end")
 	ctx, cancel := context.WithTimeout(ctx, elsewhereWait)

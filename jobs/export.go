@@ -19,6 +19,7 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/internal/recycle"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -77,7 +78,7 @@ var errFewer = fmt.Errorf("%w: it would lose images", ErrRefused)
 // Export copies one iteration into the warehouse: it asks what there is, reads
 // every image into one spool file a table, and publishes these. If it fails, or
 // ctx ends, before the publishing, the warehouse is as it was.
-func Export(ctx context.Context, client *extract.Client, store load.Store, r Request) (_ Result, err error) {
+func Export(ctx context.Context, client *extract.Client, store store.Store, r Request) (_ Result, err error) {
 	r.setDefaults()
 	ctx, end := telemetry.Span(ctx, "export", tracing.Attribute{Key: "project", Value: r.Project.String()}, tracing.Attribute{Key: "iteration", Value: r.Iteration})
 	defer func() { end(err) }()
@@ -167,7 +168,7 @@ type Plan struct {
 }
 
 // Prepare asks the service and the warehouse what there is. It changes nothing.
-func Prepare(ctx context.Context, client *extract.Client, store load.Store, r Request) (p Plan, err error) {
+func Prepare(ctx context.Context, client *extract.Client, store store.Store, r Request) (p Plan, err error) {
 	r.setDefaults()
 	if p, err = ask(ctx, client, store, r); err != nil {
 		return Plan{}, err
@@ -189,7 +190,7 @@ func Prepare(ctx context.Context, client *extract.Client, store load.Store, r Re
 // ask asks for what a plan needs all at once: with a service that takes its time,
 // one question after the other is most of a small export. Of what went wrong, it
 // tells what would have been asked for first.
-func ask(ctx context.Context, client *extract.Client, store load.Store, r Request) (p Plan, err error) {
+func ask(ctx context.Context, client *extract.Client, store store.Store, r Request) (p Plan, err error) {
 	var ofProject, ofIteration, ofTags, ofCount, ofPrior error
 	id, err := schema.ParseID(r.Iteration)
 	if r.Iteration == Latest {

@@ -10,6 +10,7 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/operation/notify"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -266,7 +267,7 @@ func (l *listener) export(ctx context.Context, n notify.Notification) (Iteration
 	switch {
 	case err == nil:
 		out.Outcome, out.Result = Exported, &result
-	case errors.Is(err, load.ErrConflict) && committedElsewhere(ctx, l.Store, n.Project, it, l.Log) != nil:
+	case errors.Is(err, store.ErrConflict) && committedElsewhere(ctx, l.Store, n.Project, it, l.Log) != nil:
 		out.Outcome = Elsewhere
 		return out, nil
 	case errors.Is(err, errFewer):

@@ -14,6 +14,7 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -21,7 +22,7 @@ import (
 type Resource struct {
 	Name   string // for people; unique among those of one run
 	Client *extract.Client
-	Store  load.Store
+	Store  store.Store
 	Choice Choice
 	Err    error // why it cannot be tried, such as a key that is not there; then it needs no more than a name
 
@@ -310,7 +311,7 @@ func (n *night) export(ctx context.Context, p *ProjectNight, listed []extract.It
 		case err == nil:
 			it.Outcome, it.Result = Exported, &result
 		case ctx.Err() != nil: // not tried to its end
-		case errors.Is(err, load.ErrConflict) && committedElsewhere(ctx, n.Store, p.ID, listed[i], n.Log) != nil:
+		case errors.Is(err, store.ErrConflict) && committedElsewhere(ctx, n.Store, p.ID, listed[i], n.Log) != nil:
 			it.Outcome = Elsewhere
 		case errors.Is(err, errFewer):
 			it.Outcome, it.Err = Kept, err

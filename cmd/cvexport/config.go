@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/open"
 )
 
 // configCommand looks at a configuration file.
@@ -68,7 +68,7 @@ func (c *configCommand) run(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
-		warehouse, err := load.CheckAddress(r.warehouse)
+		warehouse, err := open.CheckAddress(r.warehouse)
 		if err != nil {
 			return usage("resource %s: %w", r.name, err)
 		}

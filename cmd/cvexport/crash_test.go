@@ -24,6 +24,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/open"
 )
 
 // crashBench is a service and a warehouse for the command as a process.
@@ -95,7 +96,7 @@ func (b *crashBench) objects(t *testing.T) map[string]string {
 
 func (b *crashBench) verify(t *testing.T) load.Report {
 	t.Helper()
-	store, err := load.OpenStore(t.Context(), b.root)
+	store, err := open.Open(t.Context(), b.root)
 	if err != nil {
 		t.Fatal(err)
 	}

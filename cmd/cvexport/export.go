@@ -10,6 +10,7 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -78,35 +79,35 @@ func (c *exportCommand) run(cmd *cobra.Command) (err error) {
 	resource.name = firstText(resource.name, client.Host())
 	open := stores{}
 	defer open.close(&err)
-	store, err := open.open(cmd, resource.warehouse)
+	warehouse, err := open.open(cmd, resource.warehouse)
 	if err != nil {
 		return err
 	}
 	if c.dryRun {
-		plan, err := jobs.Prepare(cmd.Context(), client, store, request)
+		plan, err := jobs.Prepare(cmd.Context(), client, warehouse, request)
 		if err != nil {
 			return err
 		}
-		return c.printPlan(cmd.OutOrStdout(), plan, store)
+		return c.printPlan(cmd.OutOrStdout(), plan, warehouse)
 	}
 	record := newRecord("export", &c.common)
 	request.Progress, request.Log = display.export(resource.name), display.logOf(resource.name)
-	result, err := c.export(cmd, client, store, &request)
+	result, err := c.export(cmd, client, warehouse, &request)
 	outcome := jobs.Exported
-	if errors.Is(err, load.ErrConflict) {
-		if e, ok := jobs.CommittedElsewhere(cmd.Context(), client, store, request); ok {
+	if errors.Is(err, store.ErrConflict) {
+		if e, ok := jobs.CommittedElsewhere(cmd.Context(), client, warehouse, request); ok {
 			result, outcome, err = jobs.Result{Export: e}, jobs.Elsewhere, nil
 		}
 	}
 	display.close()
 	if err == nil {
-		err = printResult(cmd.OutOrStdout(), c.output, outcome, result, store)
+		err = printResult(cmd.OutOrStdout(), c.output, outcome, result, warehouse)
 	}
 	record.add(c.night(resource, client, request, outcome, result, err, record.started))
 	return errors.Join(err, record.write(cmd.Context(), err))
 }
 
-func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store load.Store, r *jobs.Request) (jobs.Result, error) {
+func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store store.Store, r *jobs.Request) (jobs.Result, error) {
 	var iteration schema.ID
 	if c.wait {
 		c.waiting.Log = r.Log

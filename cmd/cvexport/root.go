@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 )
 
 const defaultWarehouse = "./warehouse"
@@ -160,12 +160,12 @@ func (c *common) validate() error {
 }
 
 // store opens the warehouse of a command that needs no resource.
-func (c *common) store(cmd *cobra.Command) (load.Store, error) {
+func (c *common) store(cmd *cobra.Command) (store.Store, error) {
 	return stores{}.open(cmd, firstText(c.warehouse, defaultWarehouse))
 }
 
 // closeStore joins a failure to close to what happened before.
-func closeStore(store load.Store, err *error) { *err = errors.Join(*err, store.Close()) }
+func closeStore(store store.Store, err *error) { *err = errors.Join(*err, store.Close()) }
 
 func (c *common) logger(stderr io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{}

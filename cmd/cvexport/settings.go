@@ -13,7 +13,8 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/jobs"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -226,21 +227,21 @@ func (c *common) newClient(r resource, log *slog.Logger) (*extract.Client, error
 }
 
 // stores opens each warehouse once.
-type stores map[string]load.Store
+type stores map[string]store.Store
 
-func (s stores) open(cmd *cobra.Command, warehouse string) (load.Store, error) {
-	if store, ok := s[warehouse]; ok {
-		return store, nil
+func (s stores) open(cmd *cobra.Command, warehouse string) (store.Store, error) {
+	if opened, ok := s[warehouse]; ok {
+		return opened, nil
 	}
-	store, err := load.OpenStore(cmd.Context(), warehouse)
-	if errors.Is(err, load.ErrLogin) { // which may be better in a minute
+	opened, err := open.Open(cmd.Context(), warehouse)
+	if errors.Is(err, store.ErrLogin) { // which may be better in a minute
 		return nil, err
 	}
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
-	s[warehouse] = store
-	return store, nil
+	s[warehouse] = opened
+	return opened, nil
 }
 
 // close joins failures to close to what happened before.

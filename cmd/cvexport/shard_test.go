@@ -18,6 +18,7 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -175,7 +176,7 @@ type exportKey struct{ project, iteration schema.ID }
 // exports are the committed records of the warehouse.
 func (b *crashBench) exports(t *testing.T) map[exportKey]load.Export {
 	t.Helper()
-	store, err := load.OpenStore(t.Context(), b.root)
+	store, err := open.Open(t.Context(), b.root)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/local"
+	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -83,7 +84,7 @@ func (c *sqlCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	warehouse, err := load.CheckAddress(r.warehouse)
+	warehouse, err := open.CheckAddress(r.warehouse)
 	if err != nil {
 		return &usageError{err: err}
 	}
@@ -114,7 +115,7 @@ func emptyTables(warehouse string) (empty []string, err error) {
 		return nil, nil
 	}
 	for _, t := range schema.Tables() {
-		found, err := load.FolderHas(warehouse, t)
+		found, err := local.HasFile(filepath.Join(warehouse, t.Name), ".parquet")
 		if err != nil {
 			return nil, fmt.Errorf("looking for the files of table %s: %w", t.Name, err)
 		}

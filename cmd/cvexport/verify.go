@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -81,19 +82,19 @@ func (c *verifyCommand) run(cmd *cobra.Command) (err error) {
 
 // warehouses are the one of flags and environment, or those of the configuration,
 // each once.
-func (c *verifyCommand) warehouses(cmd *cobra.Command, open stores) ([]load.Store, error) {
+func (c *verifyCommand) warehouses(cmd *cobra.Command, open stores) ([]store.Store, error) {
 	resources, err := c.resources(cmd)
 	if err != nil {
 		return nil, err
 	}
-	var warehouses []load.Store
+	var warehouses []store.Store
 	for _, r := range resources {
-		store, err := open.open(cmd, r.warehouse)
+		opened, err := open.open(cmd, r.warehouse)
 		if err != nil {
 			return nil, err
 		}
-		if !slices.ContainsFunc(warehouses, func(have load.Store) bool { return have.URL("") == store.URL("") }) {
-			warehouses = append(warehouses, store)
+		if !slices.ContainsFunc(warehouses, func(have store.Store) bool { return have.URL("") == opened.URL("") }) {
+			warehouses = append(warehouses, opened)
 		}
 	}
 	return warehouses, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/load"
+	storeopen "github.com/cvexport/cvexport/load/store/open"
 )
 
 // source is the warehouse of a command, and how it comes to a folder of this
@@ -56,7 +57,7 @@ func (s *source) localFolder(ctx context.Context, stderr io.Writer, want func(ta
 	if s.offline {
 		return s.useCache(ctx, stderr, folder, of, want)
 	}
-	from, err := load.OpenStore(ctx, s.warehouse)
+	from, err := storeopen.Open(ctx, s.warehouse)
 	if err != nil {
 		return "", &usageError{err}
 	}

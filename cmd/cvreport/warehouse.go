@@ -12,7 +12,7 @@ import (
 
 	_ "github.com/duckdb/duckdb-go/v2" // registers the driver
 
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -55,7 +55,7 @@ func openFor(ctx context.Context, root string, there, wanted func(name string) b
 	for _, t := range schema.Tables() {
 		found := false
 		if there(t.Name) {
-			found, err = load.FolderHas(root, t)
+			found, err = local.HasFile(filepath.Join(root, t.Name), ".parquet")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("looking for the files of table %s: %w", t.Name, err)

@@ -15,7 +15,7 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -34,7 +34,7 @@ func Warehouse(t testing.TB, c simulated.Config) (root string) {
 		t.Fatal(err)
 	}
 	root = t.TempDir()
-	store, err := load.OpenStore(t.Context(), root)
+	store, err := open.Open(t.Context(), root)
 	if err != nil {
 		t.Fatal(err)
 	}
