@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"iter"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -19,7 +20,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
+	"github.com/cvexport/cvexport/internal/operation/azurelogin"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/internal/cloud"
 )
@@ -47,7 +50,7 @@ var Kind = store.Kind{
 		}
 		account := ""
 		if l.host == "" {
-			account = accountName()
+			account = azurelogin.EnvironmentName()
 		}
 		return cloud.Identity(store.Address{Scheme: "azblob", Rest: at.Rest}, account)
 	},
@@ -112,7 +115,7 @@ func New(ctx context.Context, at store.Address, options azcore.ClientOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	account, host, err := openAccount(ctx, l.host, options)
+	account, host, err := newClient(ctx, l.host, options)
 	if err != nil {
 		return nil, fmt.Errorf("warehouse %s: %w", strings.Replace(place.URL(""), "az://", "azblob://", 1), err)
 	}
@@ -241,6 +244,53 @@ type body struct{ *io.SectionReader }
 func newBody(src store.Source) body { return body{io.NewSectionReader(src, 0, src.Size())} }
 
 func (body) Close() error { return nil }
+
+// newClient opens the storage account at host, or the one that the environment names if
+// that is empty, and returns its host.
+func newClient(ctx context.Context, host string, options azcore.ClientOptions) (client *service.Client, _ string, err error) {
+	a, err := azurelogin.Open(ctx, host, "blob", "azblob://ACCOUNT.blob.core.windows.net/container", options)
+	if err == nil {
+		err = a.Outage // better known now than after the export
+	}
+	if errors.Is(err, azurelogin.ErrLogin) {
+		err = fmt.Errorf("%w: %w", store.ErrLogin, err)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	options.PerRetryPolicies = append(options.PerRetryPolicies, freshBody{}, hideQuery{})
+	o := &service.ClientOptions{ClientOptions: options}
+	switch {
+	case a.Connection != "":
+		client, err = service.NewClientFromConnectionString(a.Connection, o)
+	case a.Key != "":
+		var key *service.SharedKeyCredential
+		if key, err = service.NewSharedKeyCredential(a.Name, a.Key); err == nil {
+			client, err = service.NewClientWithSharedKeyCredential(a.URL(""), key, o)
+		}
+	case a.Token != "":
+		client, err = service.NewClientWithNoCredential(a.URL(""), o)
+	default:
+		client, err = service.NewClient(a.URL(""), a.Identity, o)
+	}
+	address := ""
+	if err == nil {
+		address = client.URL()
+	}
+	host, err = a.Check(address, err)
+	return client, host, err
+}
+
+// hideQuery keeps the query out of the error of a connection: it may have a SAS token.
+type hideQuery struct{}
+
+func (hideQuery) Do(req *policy.Request) (*http.Response, error) {
+	answer, err := req.Next()
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		failed.URL, _, _ = strings.Cut(failed.URL, "?")
+	}
+	return answer, err
+}
 
 // freshBody gives each attempt of an upload its own reader. net/http may still be
 // reading the last attempt's while the SDK rewinds it, and would take its bytes.

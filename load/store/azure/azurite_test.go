@@ -15,17 +15,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
 	"github.com/cvexport/cvexport/internal/azurite"
+	"github.com/cvexport/cvexport/internal/operation/azurelogin"
+	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/azure"
 	"github.com/cvexport/cvexport/load/store/storetest"
 	"github.com/cvexport/cvexport/load/store/storetest/fakes"
-)
-
-const (
-	azureConnection = "AZURE_STORAGE_CONNECTION_STRING"
-	azureAccount    = "AZURE_STORAGE_ACCOUNT"
-	azureKey        = "AZURE_STORAGE_KEY"
-	azureSAS        = "AZURE_STORAGE_SAS_TOKEN"
 )
 
 const azureHost = azurite.Account + ".blob.core.windows.net"
@@ -72,7 +67,7 @@ func TestStore(t *testing.T) {
 	})
 	t.Run("list beyond a page", func(t *testing.T) {
 		gate := fakes.AzureGate(t, server)
-		fakes.AzureMachine(t, map[string]string{azureSAS: accountToken(t, server)}) // which signs no query
+		logintest.Machine(t, map[string]string{azurelogin.TokenVariable: accountToken(t, server)}) // which signs no query
 		s := openReal(t, azureHost+"/"+fakes.NewContainer(t, server), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if query := r.URL.Query(); query.Get("comp") == "list" {
 				query.Set("maxresults", "2")
@@ -101,7 +96,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	})
 	t.Run("refused", func(t *testing.T) {
 		container := fakes.NewContainer(t, server)
-		fakes.AzureMachine(t, map[string]string{azureConnection: strings.Replace(server.ConnectionString, "AccountKey=Eby8", "AccountKey=AAAA", 1)})
+		logintest.Machine(t, map[string]string{azurelogin.ConnectionVariable: strings.Replace(server.ConnectionString, "AccountKey=Eby8", "AccountKey=AAAA", 1)})
 		s, err := openText(t, container, fakes.QuickAzure())
 		if err != nil {
 			t.Fatal(err)
@@ -123,15 +118,15 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}{
 		"no account":             {"c/x", nil, []string{"azblob://c/x", "set AZURE_STORAGE_ACCOUNT"}},
 		"not logged in":          {azureHost + "/c", nil, []string{azureHost + "/c", "log in with: az login"}},
-		"another account's key":  {azureHost + "/c", map[string]string{azureAccount: "other", azureKey: azurite.Key}, []string{"account other", "unset AZURE_STORAGE_KEY"}},
-		"another connection":     {"other.blob.core.windows.net/c", map[string]string{azureConnection: "AccountName=some;AccountKey=AAAA"}, []string{"AZURE_STORAGE_CONNECTION_STRING is of some.blob.core.windows.net"}},
-		"a broken key":           {azureHost + "/c", map[string]string{azureKey: "secret!"}, []string{"AZURE_STORAGE_KEY cannot be used"}},
-		"a broken connection":    {"c", map[string]string{azureConnection: "secret"}, []string{"AZURE_STORAGE_CONNECTION_STRING cannot be used"}},
-		"a token with a newline": {azureHost + "/c", map[string]string{azureSAS: "sig=a\nsecret"}, []string{"check", "AZURE_STORAGE_SAS_TOKEN"}},
+		"another account's key":  {azureHost + "/c", map[string]string{azurelogin.AccountVariable: "other", azurelogin.KeyVariable: azurite.Key}, []string{"account other", "unset AZURE_STORAGE_KEY"}},
+		"another connection":     {"other.blob.core.windows.net/c", map[string]string{azurelogin.ConnectionVariable: "AccountName=some;AccountKey=AAAA"}, []string{"AZURE_STORAGE_CONNECTION_STRING is for some.blob.core.windows.net"}},
+		"a broken key":           {azureHost + "/c", map[string]string{azurelogin.KeyVariable: "secret!"}, []string{"AZURE_STORAGE_KEY cannot be used"}},
+		"a broken connection":    {"c", map[string]string{azurelogin.ConnectionVariable: "secret"}, []string{"AZURE_STORAGE_CONNECTION_STRING cannot be used"}},
+		"a token with a newline": {azureHost + "/c", map[string]string{azurelogin.TokenVariable: "sig=a\nsecret"}, []string{"check", "AZURE_STORAGE_SAS_TOKEN"}},
 		"a token in the url":     {azureHost + "/c?sig=secret", nil, []string{azureHost + "/c:", "AZURE_STORAGE_SAS_TOKEN"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			fakes.AzureMachine(t, tc.variables)
+			logintest.Machine(t, tc.variables)
 			_, err := openText(t, tc.address, fakes.QuickAzure())
 			storetest.CheckError(t, err, tc.want...)
 			if err != nil && strings.Contains(err.Error(), "secret") {
@@ -139,20 +134,6 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			}
 		})
 	}
-}
-
-// toGate sends what goes to the real service to a gate.
-type toGate struct{ address string }
-
-func (g toGate) Do(r *http.Request) (*http.Response, error) {
-	at, err := url.Parse(g.address)
-	if err != nil {
-		return nil, err
-	}
-	host := r.URL.Host
-	r = r.Clone(r.Context())
-	r.URL.Scheme, r.URL.Host, r.Host = at.Scheme, at.Host, host
-	return http.DefaultClient.Do(r)
 }
 
 // accountToken signs a SAS token of the emulator's account.
@@ -174,11 +155,11 @@ func accountToken(t *testing.T, server azurite.Server) string {
 	return query.Encode()
 }
 
-// openReal opens a warehouse as at the real service, with a gate on the way there.
+// openReal opens a warehouse as at the real service, with a server in its place.
 func openReal(t *testing.T, address string, server http.Handler) *azure.Store {
 	t.Helper()
 	options := fakes.QuickAzure()
-	options.Transport = toGate{(&storetest.Gate{Server: server}).Listen(t)}
+	options.Transport = logintest.Hosts{azureHost: logintest.Serve(t, server.ServeHTTP)}
 	s, err := openText(t, address, options)
 	if err != nil {
 		t.Fatal(err)
@@ -199,16 +180,18 @@ func TestCredentials(t *testing.T) {
 		host      string
 		variables map[string]string
 	}{
-		"key, account from the url":         {azureHost + "/", map[string]string{azureKey: server.Key}},
-		"key, account from the environment": {"", map[string]string{azureAccount: server.Account, azureKey: server.Key}},
-		"token":                             {azureHost + "/", map[string]string{azureSAS: token}},
-		"token, as the portal shows it":     {"", map[string]string{azureAccount: server.Account, azureSAS: "?" + token + "\n"}},
-		"token in a connection string":      {"", map[string]string{azureConnection: "BlobEndpoint=https://" + azureHost + ";SharedAccessSignature=" + token}},
-		"key in a connection string":        {"", map[string]string{azureConnection: "AccountName=" + server.Account + ";AccountKey=" + server.Key}},
+		"key, account from the url":         {azureHost + "/", map[string]string{azurelogin.KeyVariable: server.Key}},
+		"key, account from the environment": {"", map[string]string{azurelogin.AccountVariable: server.Account, azurelogin.KeyVariable: server.Key}},
+		"token":                             {azureHost + "/", map[string]string{azurelogin.TokenVariable: token}},
+		"token, as the portal shows it":     {"", map[string]string{azurelogin.AccountVariable: server.Account, azurelogin.TokenVariable: "?" + token + "\n"}},
+		"token in a connection string":      {"", map[string]string{azurelogin.ConnectionVariable: "BlobEndpoint=https://" + azureHost + ";SharedAccessSignature=" + token}},
+		"a connection with a newline":       {"", map[string]string{azurelogin.ConnectionVariable: "AccountName=" + server.Account + ";AccountKey=" + server.Key + "\n"}},
+		"a key with a newline":              {azureHost + "/", map[string]string{azurelogin.KeyVariable: server.Key + "\n"}},
+		"key in a connection string":        {"", map[string]string{azurelogin.ConnectionVariable: "AccountName=" + server.Account + ";AccountKey=" + server.Key}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gate := fakes.AzureGate(t, server)
-			fakes.AzureMachine(t, tc.variables)
+			logintest.Machine(t, tc.variables)
 			container := fakes.NewContainer(t, server)
 			address, src := tc.host+container+"/a", storetest.RandomSource(100, 1)
 			s := openReal(t, address, gate.Server)

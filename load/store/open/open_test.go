@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store/storetest/fakes"
 )
 
@@ -17,7 +18,7 @@ func TestOpen(t *testing.T) {
 	}
 	t.Setenv("STORAGE_EMULATOR_HOST", "127.0.0.1:1")
 	fakes.S3Machine(t)
-	fakes.AzureMachine(t, map[string]string{"AZURE_STORAGE_ACCOUNT": "account", "AZURE_STORAGE_KEY": "AAAA"})
+	logintest.Machine(t, map[string]string{"AZURE_STORAGE_ACCOUNT": "account", "AZURE_STORAGE_KEY": "AAAA"})
 	for address, want := range map[string]string{
 		folder:                      folder + "/images",
 		"file://" + folder:          folder + "/images",
@@ -73,7 +74,7 @@ func TestOpen(t *testing.T) {
 // An address is checked on a machine that could open none.
 func TestCheckAddress(t *testing.T) {
 	fakes.S3Machine(t)
-	fakes.AzureMachine(t, nil)
+	logintest.Machine(t, nil)
 	for _, name := range []string{"STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS", "AWS_ACCESS_KEY_ID", "AWS_REGION"} {
 		t.Setenv(name, "")
 	}

@@ -14,20 +14,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
 	"github.com/cvexport/cvexport/internal/azurite"
+	"github.com/cvexport/cvexport/internal/operation/azurelogin"
+	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/azure"
 	"github.com/cvexport/cvexport/load/store/storetest"
 )
-
-// AzureMachine makes the environment that of a machine with only these credentials.
-func AzureMachine(t *testing.T, variables map[string]string) {
-	t.Helper()
-	for _, name := range []string{"AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"} {
-		t.Setenv(name, variables[name])
-	}
-	t.Setenv("AZURE_TOKEN_CREDENTIALS", "AzureCLICredential") // the others ask the network
-	t.Setenv("PATH", "")                                      // where there is no az
-}
 
 // QuickAzure retries at once.
 func QuickAzure() azcore.ClientOptions {
@@ -76,7 +68,7 @@ func NewContainer(t *testing.T, server azurite.Server) string {
 func OpenAzure(t *testing.T, server azurite.Server, container string) (*azure.Store, *storetest.Gate) {
 	t.Helper()
 	gate := AzureGate(t, server)
-	AzureMachine(t, map[string]string{"AZURE_STORAGE_CONNECTION_STRING": azurite.ConnectionString(gate.Listen(t)+"/"+server.Account, server.QueueEndpoint)})
+	logintest.Machine(t, map[string]string{azurelogin.ConnectionVariable: azurite.ConnectionString(gate.Listen(t)+"/"+server.Account, server.QueueEndpoint)})
 	s, err := azure.New(t.Context(), store.ParseAddress("azblob://"+container+"/a/warehouse"), QuickAzure())
 	if err != nil {
 		t.Fatal(err)
