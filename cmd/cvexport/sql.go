@@ -99,6 +99,9 @@ func (c *sqlCommand) run(cmd *cobra.Command) error {
 	case script.Dialect == schema.BigQuery && !datasetName.MatchString(c.dataset):
 		return usage("--dataset %q is neither NAME nor PROJECT.NAME", c.dataset)
 	}
+	if script.Access, err = open.DuckDB(r.warehouse); err != nil {
+		return &usageError{err: err}
+	}
 	if script.Empty, err = emptyTables(warehouse); err != nil {
 		return err
 	}
