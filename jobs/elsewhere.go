@@ -7,6 +7,7 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -16,9 +17,9 @@ const (
 	elsewhereMaxPause = 5 * time.Second
 )
 
-// CommittedElsewhere is for an export that failed with [load.ErrConflict]: it waits
+// CommittedElsewhere is for an export that failed with [store.ErrConflict]: it waits
 // for the other run, and returns its export if that is what the request asked for.
-func CommittedElsewhere(ctx context.Context, client *extract.Client, s load.Store, r Request) (load.Export, bool) {
+func CommittedElsewhere(ctx context.Context, client *extract.Client, s store.Store, r Request) (load.Export, bool) {
 	r.setDefaults()
 	if len(r.Tags) > 0 || r.Force {
 		return load.Export{}, false
@@ -49,7 +50,7 @@ func find(ctx context.Context, client *extract.Client, r Request) (extract.Itera
 // committedElsewhere waits until another run has committed an iteration, of which it
 // may have put only the images so far. It returns nil if the result differs from
 // what the service has.
-func committedElsewhere(ctx context.Context, s load.Store, project schema.ID, it extract.Iteration, log *slog.Logger) *load.Export {
+func committedElsewhere(ctx context.Context, s store.Store, project schema.ID, it extract.Iteration, log *slog.Logger) *load.Export {
 	log = log.With("project", project, "iteration", it.ID)
 	log.Info("another run exports the iteration; waiting for it")
 	ctx, cancel := context.WithTimeout(ctx, elsewhereTimeout)

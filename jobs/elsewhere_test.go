@@ -12,34 +12,35 @@ import (
 
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
 // overtaken is a store in which another run gets ahead of the first put.
 type overtaken struct {
-	load.Store
+	store.Store
 	once  sync.Once
 	other func()
 }
 
-func (s *overtaken) Put(ctx context.Context, key string, src load.Source, old string) (load.Object, error) {
+func (s *overtaken) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
 	s.once.Do(s.other)
 	return s.Store.Put(ctx, key, src, old)
 }
 
 // held is a store whose commit waits.
 type held struct {
-	load.Store
+	store.Store
 	reached, release chan struct{}
 }
 
-func (s *held) Put(ctx context.Context, key string, src load.Source, old string) (load.Object, error) {
+func (s *held) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
 	if strings.HasPrefix(key, schema.Exports.Name+"/") {
 		close(s.reached)
 		select {
 		case <-s.release:
 		case <-ctx.Done():
-			return load.Object{}, ctx.Err()
+			return store.Object{}, ctx.Err()
 		}
 	}
 	return s.Store.Put(ctx, key, src, old)
@@ -82,7 +83,7 @@ func TestAnotherRunIsWaitedFor(t *testing.T) {
 		"single export": func(t *testing.T, b *bench, log *slog.Logger) map[Outcome]int {
 			r := b.request()
 			r.Log = log
-			if _, err := b.export(t, r); !errors.Is(err, load.ErrConflict) {
+			if _, err := b.export(t, r); !errors.Is(err, store.ErrConflict) {
 				t.Errorf("error = %v", err)
 			}
 			insists := r
@@ -125,12 +126,12 @@ func TestAnotherRunIsWaitedFor(t *testing.T) {
 
 // afterStat is a store that calls a hook after its n-th Stat.
 type afterStat struct {
-	load.Store
+	store.Store
 	n    int
 	hook func()
 }
 
-func (s *afterStat) Stat(ctx context.Context, key string) (load.Object, error) {
+func (s *afterStat) Stat(ctx context.Context, key string) (store.Object, error) {
 	obj, err := s.Store.Stat(ctx, key)
 	if s.n--; s.n == 0 {
 		s.hook()

@@ -19,6 +19,7 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/internal/recycle"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -77,22 +78,22 @@ var errFewer = fmt.Errorf("%w: it would lose images", ErrRefused)
 // Export copies one iteration into the warehouse: it reads every image into one
 // spool file per table, and publishes the files. An export that fails or is
 // cancelled before publishing leaves the warehouse unchanged.
-func Export(ctx context.Context, client *extract.Client, store load.Store, r Request) (Result, error) {
-	_, result, err := export(ctx, client, store, r, false)
+func Export(ctx context.Context, client *extract.Client, warehouse store.Store, r Request) (Result, error) {
+	_, result, err := export(ctx, client, warehouse, r, false)
 	return result, err
 }
 
 // exportUnlessCurrent exports an iteration unless the warehouse already has it as
 // the service does; the outcome is then Present.
-func exportUnlessCurrent(ctx context.Context, client *extract.Client, store load.Store, r Request) (out IterationResult) {
-	plan, result, err := export(ctx, client, store, r, true)
+func exportUnlessCurrent(ctx context.Context, client *extract.Client, warehouse store.Store, r Request) (out IterationResult) {
+	plan, result, err := export(ctx, client, warehouse, r, true)
 	out = IterationResult{Name: plan.Iteration.Name, Status: plan.Iteration.Status}
 	switch {
 	case plan.current:
 		out.Outcome = Present
 	case err == nil:
 		out.Outcome, out.Result = Exported, &result
-	case errors.Is(err, load.ErrConflict) && committedElsewhere(ctx, store, r.Project, plan.Iteration, r.Log) != nil:
+	case errors.Is(err, store.ErrConflict) && committedElsewhere(ctx, warehouse, r.Project, plan.Iteration, r.Log) != nil:
 		out.Outcome = Elsewhere
 	case errors.Is(err, errFewer):
 		out.Outcome, out.Err = Kept, err
@@ -102,18 +103,18 @@ func exportUnlessCurrent(ctx context.Context, client *extract.Client, store load
 	return out
 }
 
-func export(ctx context.Context, client *extract.Client, store load.Store, r Request, unlessCurrent bool) (plan Plan, _ Result, err error) {
+func export(ctx context.Context, client *extract.Client, warehouse store.Store, r Request, unlessCurrent bool) (plan Plan, _ Result, err error) {
 	r.setDefaults()
 	ctx, end := telemetry.Span(ctx, "export", tracing.Attribute{Key: "project", Value: r.Project.String()}, tracing.Attribute{Key: "iteration", Value: r.Iteration})
 	defer func() { end(err) }()
 	started, before := time.Now(), client.Stats()
-	if plan, err = Prepare(ctx, client, store, r); err != nil {
+	if plan, err = Prepare(ctx, client, warehouse, r); err != nil {
 		return plan, Result{}, err
 	}
 	if unlessCurrent {
 		// Compare after Prepare has read what Publish will expect to replace: a run that
 		// commits before this comparison is seen here, one that commits later is a conflict.
-		committed, found, err := load.ReadIteration(ctx, store, r.Project, plan.Iteration.ID)
+		committed, found, err := load.ReadIteration(ctx, warehouse, r.Project, plan.Iteration.ID)
 		if plan.current = found && current(plan.Iteration, committed); err != nil || plan.current {
 			return plan, Result{}, err
 		}
@@ -155,7 +156,7 @@ func export(ctx context.Context, client *extract.Client, store load.Store, r Req
 	}
 
 	r.Progress.Publishing()
-	committed, err := load.Publish(ctx, store, plan.record(exportID, client, performance, r, started), tables, plan.Prior)
+	committed, err := load.Publish(ctx, warehouse, plan.record(exportID, client, performance, r, started), tables, plan.Prior)
 	if err != nil {
 		return plan, Result{}, err
 	}
@@ -201,9 +202,9 @@ type Plan struct {
 
 // Prepare plans an export. It changes nothing. With an error, the plan holds what
 // could be read.
-func Prepare(ctx context.Context, client *extract.Client, store load.Store, r Request) (p Plan, err error) {
+func Prepare(ctx context.Context, client *extract.Client, warehouse store.Store, r Request) (p Plan, err error) {
 	r.setDefaults()
-	if p, err = readPlan(ctx, client, store, r); err != nil {
+	if p, err = readPlan(ctx, client, warehouse, r); err != nil {
 		return p, err
 	}
 	if prior := p.Prior.Export(); prior != nil && len(prior.TagFilter) == 0 && len(p.Filter) > 0 {
@@ -223,7 +224,7 @@ func Prepare(ctx context.Context, client *extract.Client, store load.Store, r Re
 // readPlan makes the requests of a plan concurrently: one after another they would
 // take most of the time of a small export. If several fail, the error is that of
 // the first in a fixed order.
-func readPlan(ctx context.Context, client *extract.Client, store load.Store, r Request) (p Plan, err error) {
+func readPlan(ctx context.Context, client *extract.Client, warehouse store.Store, r Request) (p Plan, err error) {
 	var projectErr, iterationErr, tagsErr, countErr, priorErr error
 	id, err := schema.ParseID(r.Iteration)
 	if r.Iteration == Latest {
@@ -241,7 +242,7 @@ func readPlan(ctx context.Context, client *extract.Client, store load.Store, r R
 		requests.Go(func() { p.Iteration, iterationErr = client.Iteration(ctx, r.Project, id) })
 	}
 	requests.Go(func() { p.IterationTags, tagsErr = client.Tags(ctx, r.Project, id) })
-	requests.Go(func() { p.Prior, priorErr = load.ReadPrior(ctx, store, r.Project, id) })
+	requests.Go(func() { p.Prior, priorErr = load.ReadPrior(ctx, warehouse, r.Project, id) })
 	if len(r.Tags) == 0 { // else counted below, once the tags are known
 		requests.Go(func() { p.Images, p.Pages, countErr = client.Count(ctx, r.Project, id, nil) })
 	}

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 )
 
 // failure is a way in which an operation of a store fails.
@@ -32,7 +32,7 @@ var failures = []failure{withError, withTimeout, hanging, short, cutOff, doneFai
 // an Open, the reading of what it opened and the closing of that are an
 // operation each.
 type failingStore struct {
-	load.Store
+	store.Store
 	at     int // from 1; 0: none
 	how    failure
 	cancel context.CancelFunc // of the run, once it hangs
@@ -41,7 +41,7 @@ type failingStore struct {
 	done int // operations so far
 }
 
-var _ load.Store = (*failingStore)(nil)
+var _ store.Store = (*failingStore)(nil)
 
 var errFault = errors.New("the store is on fire")
 
@@ -74,22 +74,22 @@ func (s *failingStore) before(ctx context.Context, how failure) error {
 	return nil
 }
 
-func (s *failingStore) Stat(ctx context.Context, key string) (load.Object, error) {
+func (s *failingStore) Stat(ctx context.Context, key string) (store.Object, error) {
 	how := s.next()
 	if err := s.before(ctx, how); err != nil {
-		return load.Object{}, fmt.Errorf("looking at %s: %w", key, err)
+		return store.Object{}, fmt.Errorf("looking at %s: %w", key, err)
 	}
 	obj, err := s.Store.Stat(ctx, key)
 	if err == nil && (how == doneFailed || how == cutOff) {
-		return load.Object{}, fmt.Errorf("looking at %s: %w", key, syscall.ECONNRESET)
+		return store.Object{}, fmt.Errorf("looking at %s: %w", key, syscall.ECONNRESET)
 	}
 	return obj, err
 }
 
-func (s *failingStore) Put(ctx context.Context, key string, src load.Source, old string) (load.Object, error) {
+func (s *failingStore) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
 	how := s.next()
 	if err := s.before(ctx, how); err != nil {
-		return load.Object{}, fmt.Errorf("writing %s: %w", key, err)
+		return store.Object{}, fmt.Errorf("writing %s: %w", key, err)
 	}
 	switch how {
 	case short:
@@ -99,14 +99,14 @@ func (s *failingStore) Put(ctx context.Context, key string, src load.Source, old
 	}
 	obj, err := s.Store.Put(ctx, key, src, old)
 	if err == nil && how == doneFailed {
-		return load.Object{}, fmt.Errorf("writing %s: %w", key, syscall.ECONNRESET)
+		return store.Object{}, fmt.Errorf("writing %s: %w", key, syscall.ECONNRESET)
 	}
 	return obj, err
 }
 
 // halfSource can be read up to its middle.
 type halfSource struct {
-	load.Source
+	store.Source
 	end error
 }
 
@@ -214,17 +214,17 @@ func (f *failingFile) ReadAt(p []byte, off int64) (int, error) {
 	return f.at.ReadAt(p, off)
 }
 
-func (s *failingStore) List(ctx context.Context, prefix string) iter.Seq2[load.Object, error] {
+func (s *failingStore) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
 	how := s.next()
-	return func(yield func(load.Object, error) bool) {
+	return func(yield func(store.Object, error) bool) {
 		if err := s.before(ctx, how); err != nil {
-			yield(load.Object{}, fmt.Errorf("listing %s: %w", prefix, err))
+			yield(store.Object{}, fmt.Errorf("listing %s: %w", prefix, err))
 			return
 		}
 		n := 0
 		for obj, err := range s.Store.List(ctx, prefix) {
 			if n++; how == cutOff && n == 2 {
-				yield(load.Object{}, fmt.Errorf("listing %s: %w", prefix, syscall.ECONNRESET))
+				yield(store.Object{}, fmt.Errorf("listing %s: %w", prefix, syscall.ECONNRESET))
 				return
 			}
 			if !yield(obj, err) {
@@ -232,7 +232,7 @@ func (s *failingStore) List(ctx context.Context, prefix string) iter.Seq2[load.O
 			}
 		}
 		if how == doneFailed {
-			yield(load.Object{}, fmt.Errorf("listing %s: %w", prefix, syscall.ECONNRESET))
+			yield(store.Object{}, fmt.Errorf("listing %s: %w", prefix, syscall.ECONNRESET))
 		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/open"
 )
 
 // useGCS puts the warehouse on a server that speaks Google Cloud Storage.
@@ -20,7 +22,7 @@ func (b *bench) useGCS(t *testing.T) {
 	t.Helper()
 	folder := startGCS(t)
 	var err error
-	if b.store, err = load.OpenStore(t.Context(), "gs://bucket/vision"); err != nil {
+	if b.store, err = open.Open(t.Context(), "gs://bucket/vision"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -103,7 +105,7 @@ func TestTwoRunsAtOnce(t *testing.T) {
 					t.Fatal(err)
 				}
 			}}
-			if _, err := b.export(t, r); !errors.Is(err, load.ErrConflict) {
+			if _, err := b.export(t, r); !errors.Is(err, store.ErrConflict) {
 				t.Errorf("the second to publish: %v", err)
 			}
 			b.verify(t)

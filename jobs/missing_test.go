@@ -15,7 +15,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/azurite"
 	"github.com/cvexport/cvexport/internal/simulated"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/open"
 )
 
 // A warehouse that cannot be is told before the first page is read.
@@ -51,7 +51,7 @@ func TestMissingWarehouse(t *testing.T) {
 			b := newBench(t, simulated.Config{Images: 300})
 			address := tc.open(t, b)
 			var err error
-			if b.store, err = load.OpenStore(t.Context(), address); err != nil {
+			if b.store, err = open.Open(t.Context(), address); err != nil {
 				t.Fatal(err)
 			}
 			_, exportErr := b.export(t, b.request())

@@ -14,6 +14,7 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -21,7 +22,7 @@ import (
 type Resource struct {
 	Name   string // unique among those of one run
 	Client *extract.Client
-	Store  load.Store
+	Store  store.Store
 	Choice Choice
 	Err    error // why it cannot be used, such as a missing key; all but Name may then be zero
 

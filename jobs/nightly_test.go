@@ -13,7 +13,7 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/simulated"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -235,7 +235,7 @@ func TestRunsAtOnce(t *testing.T) {
 		wait.Go(func() {
 			r := b.request()
 			r.Iteration = b.service.Projects()[0].Iterations[k].ID.String()
-			if _, err := b.export(t, r); err != nil && !errors.Is(err, load.ErrConflict) {
+			if _, err := b.export(t, r); err != nil && !errors.Is(err, store.ErrConflict) {
 				t.Error(err)
 			}
 		})

@@ -11,7 +11,7 @@ import (
 
 	_ "github.com/duckdb/duckdb-go/v2"
 
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -115,7 +115,7 @@ func (r *reader) count(query string) (n int64, err error) {
 }
 
 // mirror copies a warehouse into a folder.
-func mirror(t testing.TB, s load.Store) string {
+func mirror(t testing.TB, s store.Store) string {
 	t.Helper()
 	root := t.TempDir()
 	for obj, err := range s.List(t.Context(), "") {

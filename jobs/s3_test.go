@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/cvexport/cvexport/internal/simulated"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/open"
 )
 
 // A night into a bucket that S3's protocol reaches: the next has nothing to do,
@@ -13,7 +13,7 @@ func TestNightlyToS3(t *testing.T) {
 	useS3(t)
 	b := newBench(t, simulated.Config{Seed: 2, Kind: simulated.Detection, Iterations: 3, Images: 300})
 	var err error
-	if b.store, err = load.OpenStore(t.Context(), "s3://bucket/vision"); err != nil {
+	if b.store, err = open.Open(t.Context(), "s3://bucket/vision"); err != nil {
 		t.Fatal(err)
 	}
 	wantOutcomes(t, b.nightly(t, Choice{}, NightlyOptions{}), map[Outcome]int{Exported: 3})

@@ -16,6 +16,8 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/open"
 )
 
 // bench is a simulated service, a client of it, and an empty warehouse.
@@ -23,7 +25,7 @@ type bench struct {
 	service *simulated.Service
 	server  *httptest.Server
 	client  *extract.Client
-	store   load.Store
+	store   store.Store
 	root    string
 }
 
@@ -32,7 +34,7 @@ func newBench(t testing.TB, config simulated.Config) *bench {
 	b := &bench{root: t.TempDir()}
 	b.useService(t, config)
 	var err error
-	if b.store, err = load.OpenStore(t.Context(), b.root); err != nil {
+	if b.store, err = open.Open(t.Context(), b.root); err != nil {
 		t.Fatal(err)
 	}
 	return b

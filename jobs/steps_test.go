@@ -19,6 +19,8 @@ import (
 	"github.com/cvexport/cvexport/internal/azurite"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -42,7 +44,7 @@ type steps struct {
 	contents [2]*extract.Client
 	request  Request
 
-	store  load.Store
+	store  store.Store
 	reader *reader // of the store's folder; nil: of a copy
 	want   [2]map[string]seen
 	held   int // the content it holds; -1: none
@@ -112,9 +114,9 @@ func contentClientOf(t *testing.T, images int, front func(http.Handler) http.Han
 	}
 }
 
-func localStore(t *testing.T) load.Store {
+func localStore(t *testing.T) store.Store {
 	t.Helper()
-	s, err := load.OpenStore(t.Context(), t.TempDir())
+	s, err := open.Open(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,11 +125,11 @@ func localStore(t *testing.T) load.Store {
 
 // run exports a content into a store, and checks that it gives all memory and
 // all temporary files back.
-func (s *steps) run(t *testing.T, ctx context.Context, store load.Store, content int) error {
+func (s *steps) run(t *testing.T, ctx context.Context, store store.Store, content int) error {
 	return s.export(t, ctx, s.contents[content], store)
 }
 
-func (s *steps) export(t *testing.T, ctx context.Context, client *extract.Client, store load.Store) error {
+func (s *steps) export(t *testing.T, ctx context.Context, client *extract.Client, store store.Store) error {
 	t.Helper()
 	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 	r := s.request
@@ -141,7 +143,7 @@ func (s *steps) export(t *testing.T, ctx context.Context, client *extract.Client
 }
 
 // use goes on with an empty warehouse.
-func (s *steps) use(t *testing.T, store load.Store, folder string) {
+func (s *steps) use(t *testing.T, store store.Store, folder string) {
 	s.store, s.held, s.reader = store, -1, nil
 	if folder != "" {
 		s.reader = newReader(t, folder)
@@ -243,14 +245,14 @@ func (s *steps) repair(t *testing.T, content int) {
 
 // place opens new, empty warehouses of one kind, and says in which folder they
 // lie, if they do.
-type place func(t *testing.T) (store load.Store, folder string)
+type place func(t *testing.T) (store store.Store, folder string)
 
 func places() map[string]func(t *testing.T) place {
 	numbered := func(address string) place {
 		n := 0
-		return func(t *testing.T) (load.Store, string) {
+		return func(t *testing.T) (store.Store, string) {
 			n++
-			s, err := load.OpenStore(t.Context(), fmt.Sprintf("%s/%d", address, n))
+			s, err := open.Open(t.Context(), fmt.Sprintf("%s/%d", address, n))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -260,7 +262,7 @@ func places() map[string]func(t *testing.T) place {
 	}
 	return map[string]func(t *testing.T) place{
 		"local": func(*testing.T) place {
-			return func(t *testing.T) (load.Store, string) {
+			return func(t *testing.T) (store.Store, string) {
 				s := localStore(t)
 				return s, s.URL("")
 			}
@@ -268,7 +270,7 @@ func places() map[string]func(t *testing.T) place {
 		"gcs": func(t *testing.T) place {
 			folder := startGCS(t)
 			open := numbered("gs://bucket")
-			return func(t *testing.T) (load.Store, string) {
+			return func(t *testing.T) (store.Store, string) {
 				s, _ := open(t)
 				return s, filepath.Join(folder, strings.TrimPrefix(s.URL(""), "gs://"))
 			}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 )
 
 // Whatever operation of whatever store fails in whatever way, each table is the
@@ -97,10 +98,10 @@ func TestNightAndVerifyFailAtEveryStep(t *testing.T) {
 	stride := strideOf(13)
 	failed := 0
 	s := newSteps(t)
-	store := localStore(t)
-	s.use(t, store, store.URL(""))
+	folder := localStore(t)
+	s.use(t, folder, folder.URL(""))
 	s.repair(t, 0)
-	night := func(ctx context.Context, store load.Store, content int) error {
+	night := func(ctx context.Context, store store.Store, content int) error {
 		r := s.request
 		r.SpoolDir = t.TempDir()
 		nights, err := Nightly(ctx, []Resource{{Name: "test", Client: s.contents[content], Store: store, Request: r}}, NightlyOptions{})

@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -118,7 +119,7 @@ func BenchmarkScan(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if err := errors.Join(copySource(b.Context(), f, table), f.Close()); err != nil {
+			if err := errors.Join(store.Copy(b.Context(), f, table), f.Close()); err != nil {
 				b.Fatal(err)
 			}
 			query := fmt.Sprintf("SELECT count(DISTINCT tag_name) FROM (SELECT tag_name, avg(probability) FROM read_parquet('%s') WHERE box_width > 0.1 GROUP BY ALL)", path)

@@ -9,13 +9,15 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/schema"
 )
 
 // Cache is a folder that holds a copy of what another warehouse has committed.
 // It is a warehouse of its own, whose objects may be removed: it can be had again.
 type Cache struct {
-	store *local
+	store *local.Store
 }
 
 // cacheMark is a file that makes a folder a cache. Its last line says of what.
@@ -29,11 +31,11 @@ func OpenCache(folder, of string) (*Cache, error) {
 	if err := openCache(folder, of); err != nil {
 		return nil, fmt.Errorf("the cache in %s: %w", folder, err)
 	}
-	store, err := newLocal(folder)
+	s, err := local.New(folder)
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{store: store}, nil
+	return &Cache{store: s}, nil
 }
 
 func openCache(folder, of string) error {
@@ -49,7 +51,7 @@ func openCache(folder, of string) error {
 		switch name := entry.Name(); {
 		case name == cacheMark:
 			marked = true
-		case !strings.HasPrefix(name, tempStart): // of somebody who is making the same cache
+		case !strings.HasPrefix(name, local.TempPrefix): // of somebody who is making the same cache
 			strange = name
 		}
 	}
@@ -68,7 +70,7 @@ func openCache(folder, of string) error {
 	if strange != "" {
 		return fmt.Errorf("the folder is no cache, and is not empty (%s): use another folder", strange)
 	}
-	temp, err := os.CreateTemp(folder, tempStart+"*")
+	temp, err := os.CreateTemp(folder, local.TempPrefix+"*")
 	if err != nil {
 		return err
 	}
@@ -80,7 +82,7 @@ func openCache(folder, of string) error {
 }
 
 // Folder is where the cache's tables are.
-func (c *Cache) Folder() string { return c.store.root }
+func (c *Cache) Folder() string { return c.store.Root() }
 
 // Missing counts the iterations that the cache holds, and the objects of the
 // wanted tables that it does not hold as their exports records say.
@@ -161,28 +163,12 @@ func (c *Cache) objects(ctx context.Context) ([]cachedObject, error) {
 }
 
 type cachedObject struct {
-	Object
+	store.Object
 	project, iteration schema.ID
 }
 
 // remove removes an object that is still the version it was: what another
 // process has put since then stays.
-func (c *Cache) remove(ctx context.Context, key, version string) (err error) {
-	path, err := c.store.path(key)
-	if err != nil {
-		return err
-	}
-	lock, err := c.store.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	info, err := os.Stat(path)
-	if err == nil && objectOf(key, info).Version == version {
-		err = os.Remove(path)
-	}
-	if err := ignoreMissing(err); err != nil {
-		return fmt.Errorf("removing %s: %w", path, err)
-	}
-	return nil
+func (c *Cache) remove(ctx context.Context, key, version string) error {
+	return c.store.Remove(ctx, key, version)
 }

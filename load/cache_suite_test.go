@@ -7,10 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/storetest"
 )
 
 // testCache is what a cache must do, whatever the warehouse is on.
-func testCache(t *testing.T, open func(t *testing.T) Store) {
+func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 	keysA, keysB := keysOf(projectA, iterationA), keysOf(projectA, iterationB)
 	both := slices.Concat(keysA, keysB)
 	start := func(t *testing.T) (*watched, *Cache) {
@@ -118,7 +121,7 @@ func testCache(t *testing.T, open func(t *testing.T) Store) {
 		w.hidden = iterationB.String()
 		w.cut = keysA[3]
 		_, err := c.Update(t.Context(), w, every, nil)
-		says(t, err, errBroken.Error(), "table regions of project "+projectA.String()+" iteration "+iterationA.String(), w.URL(keysA[3]))
+		storetest.CheckError(t, err, storetest.ErrBroken.Error(), "table regions of project "+projectA.String()+" iteration "+iterationA.String(), w.URL(keysA[3]))
 		c.holds(t, w, keysA[:3]...) // the record is not there, which would show them
 		if opened := w.openedSince(); strings.Count(strings.Join(opened, " "), keysA[3]) != 3 {
 			t.Errorf("read %v", opened)
@@ -183,7 +186,7 @@ func testCache(t *testing.T, open func(t *testing.T) Store) {
 			if err != nil || len(updated.Findings) != 1 {
 				t.Fatalf("%+v, %v", updated, err)
 			}
-			says(t, errors.New(updated.Findings[0].String()), "table images", "is not what the exports record of export "+exportA.String(), "export the iteration again")
+			storetest.CheckError(t, errors.New(updated.Findings[0].String()), "table images", "is not what the exports record of export "+exportA.String(), "export the iteration again")
 			c.holds(t, w, both...)
 			if opened := w.openedSince(); len(opened) != want && (n == 0 || obj.Summed) {
 				t.Errorf("read %v", opened)
@@ -237,7 +240,7 @@ func testCache(t *testing.T, open func(t *testing.T) Store) {
 		w.onOpen = func(key string) error {
 			if key == keysA[1] {
 				w.hidden = iterationA.String()
-				return missing("open", key)
+				return storetest.Missing("open", key)
 			}
 			return nil
 		}

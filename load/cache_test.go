@@ -10,14 +10,17 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/cvexport/cvexport/internal/azurite"
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/local"
+	"github.com/cvexport/cvexport/load/store/storetest"
+	"github.com/cvexport/cvexport/load/store/storetest/fakes"
 	"github.com/cvexport/cvexport/schema"
 )
 
 func TestCache(t *testing.T) {
 	t.Run("folder", func(t *testing.T) {
-		testCache(t, func(t *testing.T) Store {
-			s, err := newLocal(t.TempDir())
+		testCache(t, func(t *testing.T) store.Store {
+			s, err := local.New(t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -25,21 +28,16 @@ func TestCache(t *testing.T) {
 		})
 	})
 	t.Run("gcs", func(t *testing.T) {
-		testCache(t, func(t *testing.T) Store { s, _ := newTestGCS(t, "bucket"); return s })
+		testCache(t, func(t *testing.T) store.Store { s, _ := fakes.OpenGCS(t, fakes.Bucket); return s })
 	})
 	t.Run("s3", func(t *testing.T) {
-		testCache(t, func(t *testing.T) Store { s, _ := newTestS3(t, "bucket"); return s })
+		testCache(t, func(t *testing.T) store.Store { s, _ := fakes.OpenS3(t, fakes.Bucket); return s })
 	})
-}
-
-func TestCacheOfAzure(t *testing.T) {
-	server := azurite.Start(t)
-	testCache(t, func(t *testing.T) Store { s, _ := newTestAzure(t, server, newContainer(t, server)); return s })
 }
 
 // Several at once, with a warehouse that changes, each end with what is there.
 func TestCachesAtOnce(t *testing.T) {
-	s, err := newLocal(t.TempDir())
+	s, err := local.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +77,7 @@ func TestCachesAtOnce(t *testing.T) {
 
 // What another process put into the cache since it was looked at is left alone.
 func TestCacheRemovesOnlyWhatItSaw(t *testing.T) {
-	s, err := newLocal(t.TempDir())
+	s, err := local.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,19 +93,19 @@ func TestCacheRemovesOnlyWhatItSaw(t *testing.T) {
 // A damaged record is told, and hides its iteration.
 func TestCacheOfDamagedRecord(t *testing.T) {
 	for _, unsummed := range []bool{false, true} {
-		s := newMemStore()
-		s.unsummed = unsummed
+		s := storetest.NewMemory()
+		s.Unsummed = unsummed
 		publish(t, s, exportA, projectA, iterationA, 1)
 		publish(t, s, exportA, projectA, iterationB, 1)
 		c := newCache(t)
 		c.mustUpdate(t, s, every)
-		s.set(keysOf(projectA, iterationA)[5], []byte("nonsense"))
+		s.Set(keysOf(projectA, iterationA)[5], []byte("nonsense"))
 		for range 2 {
 			updated := c.mustUpdate(t, s, every)
 			if updated.Iterations != 1 || len(updated.Findings) != 1 {
 				t.Fatalf("%+v", updated)
 			}
-			says(t, errors.New(updated.Findings[0].String()), iterationA.String(), "damaged", "export it again with --force")
+			storetest.CheckError(t, errors.New(updated.Findings[0].String()), iterationA.String(), "damaged", "export it again with --force")
 			c.holds(t, s, keysOf(projectA, iterationB)...)
 		}
 	}
@@ -115,36 +113,36 @@ func TestCacheOfDamagedRecord(t *testing.T) {
 
 // What arrives broken each time differently is not believed.
 func TestCacheOfBrokenConnection(t *testing.T) {
-	s := newMemStore()
+	s := storetest.NewMemory()
 	publish(t, s, exportA, projectA, iterationA, 1)
 	keys := keysOf(projectA, iterationA)
-	body := s.objects[keys[0]].body
+	body := s.Objects[keys[0]].Body
 	opened := 0
-	broken := &damaging{memStore: s, key: keys[0], at: func() int { opened++; return opened }}
+	broken := &damaging{Memory: s, key: keys[0], at: func() int { opened++; return opened }}
 	c := newCache(t)
 	_, err := c.Update(t.Context(), broken, every, nil)
-	says(t, err, "table images", "arrives broken", "3 times")
+	storetest.CheckError(t, err, "table images", "arrives broken", "3 times")
 	c.holds(t, s)
 	opened = -2 // twice broken, then as it is
 	c.mustUpdate(t, broken, every)
 	c.holds(t, s, keys...)
-	if !bytes.Equal(body, s.objects[keys[0]].body) {
+	if !bytes.Equal(body, s.Objects[keys[0]].Body) {
 		t.Error("the test changed the object")
 	}
 }
 
 // A record cannot lead out of its tables.
 func TestCacheStaysInside(t *testing.T) {
-	s := newMemStore()
+	s := storetest.NewMemory()
 	e := publish(t, s, exportA, projectA, iterationA, 1)
 	for n, key := range []string{"../../outside", "images/elsewhere/data.parquet", keysOf(projectA, iterationB)[0]} {
 		e.Objects[0].Key = key
-		s.set(key, []byte("outside"))
+		s.Set(key, []byte("outside"))
 		body, err := encodeExport(e)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.set(keysOf(projectA, iterationA)[5], body)
+		s.Set(keysOf(projectA, iterationA)[5], body)
 		c := newCache(t)
 		updated := c.mustUpdate(t, s, every)
 		if len(updated.Findings) != 1 || !strings.Contains(updated.Findings[0].String(), "not the table's") {
@@ -159,14 +157,14 @@ func TestOpenCacheRefuses(t *testing.T) {
 	if _, err := OpenCache(c.Folder(), "another"); err == nil {
 		t.Error("the cache of another warehouse was opened")
 	} else {
-		says(t, err, c.Folder(), "it is of the warehouse, not of another")
+		storetest.CheckError(t, err, c.Folder(), "it is of the warehouse, not of another")
 	}
-	s, err := newLocal(t.TempDir())
+	s, err := local.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	publish(t, s, exportA, projectA, iterationA, 1)
-	if _, err := OpenCache(s.root, "the warehouse"); err == nil {
+	if _, err := OpenCache(s.Root(), "the warehouse"); err == nil {
 		t.Error("a warehouse was opened as a cache")
 	}
 	file := filepath.Join(t.TempDir(), "file")

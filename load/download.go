@@ -7,16 +7,18 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+
+	"github.com/cvexport/cvexport/load/store"
 )
 
 // copied is an object copied to a local file.
 type copied struct {
-	*tempFile
+	*store.TempFile
 	size int64
 	crc  uint32
 }
 
-var _ Source = (*copied)(nil)
+var _ store.Source = (*copied)(nil)
 
 func (f *copied) Size() int64    { return f.size }
 func (f *copied) CRC32C() uint32 { return f.crc }
@@ -31,7 +33,7 @@ func (e *unreadable) Unwrap() error { return e.err }
 // download copies an object to a file in the folder dir and sums it. The error
 // is an [*unreadable] if that is the object's fault. arrived, if it is not nil,
 // is called with each count of bytes.
-func download(ctx context.Context, s Store, dir, table, key string, arrived func(int)) (*copied, error) {
+func download(ctx context.Context, s store.Store, dir, table, key string, arrived func(int)) (*copied, error) {
 	body, err := s.Open(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &unreadable{err}
@@ -39,12 +41,12 @@ func download(ctx context.Context, s Store, dir, table, key string, arrived func
 	if err != nil {
 		return nil, err
 	}
-	file, err := newTempFile(dir, "cvexport-"+table+"-*.spool")
+	file, err := store.NewTempFile(dir, "cvexport-"+table+"-*.spool")
 	if err != nil {
 		return nil, errors.Join(err, body.Close())
 	}
 	from := &objectReader{ctx: ctx, r: body, arrived: arrived}
-	sum := crc32.New(castagnoli)
+	sum := crc32.New(store.Castagnoli)
 	size, err := io.Copy(io.MultiWriter(file, sum), from)
 	closeErr := body.Close()
 	switch {
@@ -53,7 +55,7 @@ func download(ctx context.Context, s Store, dir, table, key string, arrived func
 	case from.err != nil || err == nil && closeErr != nil:
 		return nil, errors.Join(&unreadable{errors.Join(from.err, closeErr)}, file.Close())
 	case err != nil:
-		return nil, errors.Join(fmt.Errorf("copy it to %s: %w%s", dir, err, hintFor(err, "temporary files, or give another folder for them with --spool")), file.Close())
+		return nil, errors.Join(fmt.Errorf("copy it to %s: %w%s", dir, err, spoolHint(err)), file.Close())
 	}
 	return &copied{file, size, sum.Sum32()}, nil
 }

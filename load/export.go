@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -111,14 +112,14 @@ func (e *Export) rowsOf(table string) *int64 {
 // the object it stands in. The error wraps fs.ErrNotExist when the iteration
 // was never exported. Columns this version does not know are passed over;
 // those a record does not have are zero.
-func ReadExport(ctx context.Context, s Store, project, iteration schema.ID) (Export, Object, error) {
+func ReadExport(ctx context.Context, s store.Store, project, iteration schema.ID) (Export, store.Object, error) {
 	body, obj, err := fetchExport(ctx, s, schema.Exports.Path(project, iteration))
 	if err != nil {
-		return Export{}, Object{}, exportFailed(project, iteration, err)
+		return Export{}, store.Object{}, exportFailed(project, iteration, err)
 	}
 	e, err := decodeExport(body)
 	if err != nil {
-		return Export{}, Object{}, exportFailed(project, iteration, fmt.Errorf("%w: %s: %w", errDamaged, s.URL(obj.Key), err))
+		return Export{}, store.Object{}, exportFailed(project, iteration, fmt.Errorf("%w: %s: %w", errDamaged, s.URL(obj.Key), err))
 	}
 	e.Project, e.Iteration = project, iteration
 	return e, obj, nil
@@ -132,40 +133,40 @@ func exportFailed(project, iteration schema.ID, err error) error {
 const mostRecord = 64 << 20
 
 // fetchExport reads a whole exports object, and which version of it that was.
-func fetchExport(ctx context.Context, s Store, key string) ([]byte, Object, error) {
+func fetchExport(ctx context.Context, s store.Store, key string) ([]byte, store.Object, error) {
 	const tries = 3
 	for range tries {
 		obj, err := s.Stat(ctx, key)
 		if err != nil {
-			return nil, Object{}, err
+			return nil, store.Object{}, err
 		}
 		if obj.Size > mostRecord {
-			return nil, Object{}, fmt.Errorf("%w: %s has %d bytes", errDamaged, key, obj.Size)
+			return nil, store.Object{}, fmt.Errorf("%w: %s has %d bytes", errDamaged, key, obj.Size)
 		}
 		body, err := fetch(ctx, s, key, mostRecord)
 		if err != nil {
-			return nil, Object{}, err
+			return nil, store.Object{}, err
 		}
-		crc := crc32.Checksum(body, castagnoli)
+		crc := crc32.Checksum(body, store.Castagnoli)
 		again, err := obj, error(nil)
 		if !obj.Summed { // then only its version tells that it stayed the same
 			again, err = s.Stat(ctx, key)
 			obj.CRC32C, obj.Summed = crc, true
 		}
 		if err != nil {
-			return nil, Object{}, err
+			return nil, store.Object{}, err
 		}
 		if int64(len(body)) == obj.Size && crc == obj.CRC32C && again.Version == obj.Version {
 			return body, obj, nil
 		}
 		// It was replaced between the two calls; or it is damaged.
 	}
-	return nil, Object{}, fmt.Errorf("%w: the size or the crc32c of %s is not the one its store keeps", errDamaged, key)
+	return nil, store.Object{}, fmt.Errorf("%w: the size or the crc32c of %s is not the one its store keeps", errDamaged, key)
 }
 
 var errDamaged = errors.New("the exports record is damaged")
 
-func fetch(ctx context.Context, s Store, key string, most int64) ([]byte, error) {
+func fetch(ctx context.Context, s store.Store, key string, most int64) ([]byte, error) {
 	r, err := s.Open(ctx, key)
 	if err != nil {
 		return nil, err

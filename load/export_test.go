@@ -15,6 +15,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/storetest"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -193,7 +195,7 @@ func TestExportRecordGivesMemoryBack(t *testing.T) {
 
 func TestReadExport(t *testing.T) {
 	ctx := context.Background()
-	s := newMemStore()
+	s := storetest.NewMemory()
 	if _, _, err := ReadExport(ctx, s, projectA, iterationA); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("never exported: %v, want %v", err, fs.ErrNotExist)
 	}
@@ -203,7 +205,7 @@ func TestReadExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := schema.Exports.Path(projectA, iterationA)
-	put, err := s.Put(ctx, key, newBytesSource(body), "")
+	put, err := s.Put(ctx, key, store.NewBytesSource(body), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,16 +221,16 @@ func TestReadExport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.beforeOpen = func(string) {
-		s.beforeOpen = nil
-		s.set(key, replacement)
+	s.BeforeOpen = func(string) {
+		s.BeforeOpen = nil
+		s.Set(key, replacement)
 	}
 	got, obj, err = ReadExport(ctx, s, projectA, iterationA)
 	if err != nil || got.Status != "Other" || obj.Version == put.Version {
 		t.Errorf("got %+v, %v, %v, want the record it was replaced with", got, obj, err)
 	}
 
-	s.set(key, []byte("damaged"))
+	s.Set(key, []byte("damaged"))
 	for _, p := range []string{projectA.String(), iterationA.String(), s.URL(key)} {
 		if _, _, err := ReadExport(ctx, s, projectA, iterationA); !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), p) {
 			t.Errorf("damaged: %v, want %v naming %s", err, errDamaged, p)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -28,7 +28,7 @@ type Held struct {
 
 // HeldProjects lists the projects with a committed export, in the order of
 // their ids.
-func HeldProjects(ctx context.Context, s Store) ([]schema.ID, error) {
+func HeldProjects(ctx context.Context, s store.Store) ([]schema.ID, error) {
 	var projects []schema.ID
 	for obj, err := range s.List(ctx, schema.Exports.Name+"/") {
 		if err != nil {
@@ -44,8 +44,8 @@ func HeldProjects(ctx context.Context, s Store) ([]schema.ID, error) {
 
 // ReadHeld reads which iterations of a project the warehouse holds, in the order
 // of their ids. It lists the objects, and reads the exports records.
-func ReadHeld(ctx context.Context, s Store, project schema.ID) ([]Held, error) {
-	objects := map[string]Object{}
+func ReadHeld(ctx context.Context, s store.Store, project schema.ID) ([]Held, error) {
+	objects := map[string]store.Object{}
 	var held []Held
 	for _, t := range schema.Tables() {
 		for obj, err := range s.List(ctx, t.Name+"/project_id="+project.String()+"/") {
@@ -76,7 +76,7 @@ func ReadHeld(ctx context.Context, s Store, project schema.ID) ([]Held, error) {
 
 // ReadIteration is [ReadHeld] for one iteration; held is false if it has no
 // exports record.
-func ReadIteration(ctx context.Context, s Store, project, iteration schema.ID) (h Held, held bool, err error) {
+func ReadIteration(ctx context.Context, s store.Store, project, iteration schema.ID) (h Held, held bool, err error) {
 	h = Held{Project: project, Iteration: iteration}
 	err = h.read(ctx, s, nil)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -85,7 +85,7 @@ func ReadIteration(ctx context.Context, s Store, project, iteration schema.ID) (
 	return h, err == nil, err
 }
 
-func (h *Held) read(ctx context.Context, s Store, objects map[string]Object) error {
+func (h *Held) read(ctx context.Context, s store.Store, objects map[string]store.Object) error {
 	e, _, err := ReadExport(ctx, s, h.Project, h.Iteration)
 	if errors.Is(err, errDamaged) {
 		h.Damaged = err
@@ -115,7 +115,7 @@ func (h *Held) read(ctx context.Context, s Store, objects map[string]Object) err
 }
 
 // isRecorded reports whether an object is the one that an exports record lists.
-func isRecorded(ctx context.Context, s Store, obj Object, o ObjectRecord, exportID schema.ID) (bool, error) {
+func isRecorded(ctx context.Context, s store.Store, obj store.Object, o ObjectRecord, exportID schema.ID) (bool, error) {
 	if obj.Size != o.Bytes {
 		return false, nil
 	}
@@ -126,18 +126,15 @@ func isRecorded(ctx context.Context, s Store, obj Object, o ObjectRecord, export
 		}
 	}
 	if !obj.Summed {
-		r, err := s.Open(ctx, o.Key)
-		if err != nil {
+		file, err := s.OpenAt(ctx, o.Key)
+		if err == nil { // its end has the export's id, so the rest need not be read
+			id := exportIDOf(file, obj.Size)
+			return id == exportID.String(), file.Close()
+		}
+		if !errors.Is(err, errors.ErrUnsupported) {
 			return false, ignoreMissing(err)
 		}
-		if file, ok := r.(io.ReaderAt); ok { // its end says whose it is, which spares reading it all
-			id := exportIDOf(file, obj.Size)
-			return id == exportID.String(), r.Close()
-		}
-		if err := r.Close(); err != nil {
-			return false, err
-		}
-		if obj, err = sum(ctx, s, obj); err != nil {
+		if obj, err = store.Sum(ctx, s, obj); err != nil {
 			return false, ignoreMissing(err)
 		}
 	}

@@ -6,11 +6,14 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/local"
+	"github.com/cvexport/cvexport/load/store/storetest"
 	"github.com/cvexport/cvexport/schema"
 )
 
 // whole reports whether iteration A of project A counts as exported.
-func whole(t *testing.T, s Store) bool {
+func whole(t *testing.T, s store.Store) bool {
 	t.Helper()
 	held, err := ReadHeld(context.Background(), s, projectA)
 	if err != nil {
@@ -26,21 +29,21 @@ func whole(t *testing.T, s Store) bool {
 
 // An iteration counts only if every object its record lists is there as listed.
 func TestHeldWhole(t *testing.T) {
-	damage := map[string]func(s *memStore, key string){
-		"gone":   func(s *memStore, key string) { delete(s.objects, key) },
-		"longer": func(s *memStore, key string) { s.set(key, append(slices.Clone(s.objects[key].body), 0)) },
-		"changed": func(s *memStore, key string) {
-			body := slices.Clone(s.objects[key].body)
+	damage := map[string]func(s *storetest.Memory, key string){
+		"gone":   func(s *storetest.Memory, key string) { delete(s.Objects, key) },
+		"longer": func(s *storetest.Memory, key string) { s.Set(key, append(slices.Clone(s.Objects[key].Body), 0)) },
+		"changed": func(s *storetest.Memory, key string) {
+			body := slices.Clone(s.Objects[key].Body)
 			body[20] ^= 1
-			s.set(key, body)
+			s.Set(key, body)
 		},
 	}
 	for name, do := range damage {
 		for _, unsummed := range []bool{false, true} {
 			for _, table := range schema.DataTables() {
 				t.Run(name+"/"+table.Name, func(t *testing.T) {
-					s := newMemStore()
-					s.unsummed = unsummed
+					s := storetest.NewMemory()
+					s.Unsummed = unsummed
 					publish(t, s, exportA, projectA, iterationA, 1)
 					if !whole(t, s) {
 						t.Fatal("not whole to begin with")
@@ -57,7 +60,7 @@ func TestHeldWhole(t *testing.T) {
 
 // A folder keeps no checksums: there, whose an object is stands in the object.
 func TestHeldLocal(t *testing.T) {
-	s, err := OpenStore(t.Context(), t.TempDir())
+	s, err := local.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,10 +86,10 @@ func TestHeldLocal(t *testing.T) {
 }
 
 func TestHeldDamagedRecord(t *testing.T) {
-	s := newMemStore()
+	s := storetest.NewMemory()
 	publish(t, s, exportA, projectA, iterationA, 1)
 	publish(t, s, exportB, projectA, projectA, 1)
-	s.set(schema.Exports.Path(projectA, iterationA), []byte("not parquet"))
+	s.Set(schema.Exports.Path(projectA, iterationA), []byte("not parquet"))
 	held, err := ReadHeld(t.Context(), s, projectA)
 	if err != nil || len(held) != 2 {
 		t.Fatalf("%+v, %v", held, err)

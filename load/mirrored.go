@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -14,7 +15,7 @@ import (
 type mirrored struct {
 	*update
 	project, iteration schema.ID
-	listed             Object // its exports record
+	listed             store.Object // its exports record
 
 	gone     bool // there is no record that can be read
 	export   Export
@@ -85,7 +86,7 @@ func (m *mirrored) read(ctx context.Context) error {
 		now, err = m.from.Stat(ctx, key)
 	}
 	m.held, m.record, m.current = held, body, true
-	if err == nil && (held == "" || !sameContent(now, newBytesSource(body))) {
+	if err == nil && (held == "" || !now.Matches(store.NewBytesSource(body))) {
 		m.record, now, err = fetchExport(ctx, m.from, key)
 		m.current = held != "" && bytes.Equal(m.record, body)
 	}
@@ -168,7 +169,7 @@ func (m *mirrored) fetch(ctx context.Context) error {
 	const tries = 10
 	for try := 1; !m.gone; try++ {
 		changed, err := m.copy(ctx)
-		if errors.Is(err, ErrConflict) && try < tries { // another process puts the same into the cache
+		if errors.Is(err, store.ErrConflict) && try < tries { // another process puts the same into the cache
 			changed, err = true, nil
 		}
 		switch {
@@ -203,7 +204,7 @@ func (m *mirrored) copy(ctx context.Context) (changed bool, err error) {
 	if m.current {
 		return false, nil
 	}
-	if _, err := m.store.Put(ctx, schema.Exports.Path(m.project, m.iteration), newBytesSource(m.record), m.held); err != nil {
+	if _, err := m.store.Put(ctx, schema.Exports.Path(m.project, m.iteration), store.NewBytesSource(m.record), m.held); err != nil {
 		return false, m.failed(schema.Exports.Name, err)
 	}
 	m.progress(Fetching{Objects: 1, Bytes: int64(len(m.record))})
@@ -256,7 +257,7 @@ func (m *mirrored) isUnlike(ctx context.Context, o lack) (bool, error) {
 	if !now.Summed || now.Size == o.Bytes && now.CRC32C == o.CRC32C {
 		return false, nil
 	}
-	held, err := sum(ctx, m.store, Object{Key: o.Key})
+	held, err := store.Sum(ctx, m.store, store.Object{Key: o.Key})
 	return err == nil && held.Size == now.Size && held.CRC32C == now.CRC32C, ignoreMissing(err)
 }
 
@@ -264,7 +265,7 @@ func (m *mirrored) isUnlike(ctx context.Context, o lack) (bool, error) {
 func (m *mirrored) changed(ctx context.Context) (bool, error) {
 	body, now, err := fetchExport(ctx, m.from, schema.Exports.Path(m.project, m.iteration))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDamaged) {
-		m.listed = Object{}
+		m.listed = store.Object{}
 		return true, nil // planning finds out
 	}
 	if err != nil {
@@ -281,7 +282,7 @@ func (m *mirrored) download(ctx context.Context, o lack) (*copied, error) {
 	var before *copied // not open any more
 	for try := 1; ; try++ {
 		arrived := int64(0)
-		file, err := download(ctx, m.from, m.store.root, o.Table, o.Key, func(n int) {
+		file, err := download(ctx, m.from, m.store.Root(), o.Table, o.Key, func(n int) {
 			arrived += int64(n)
 			m.progress(Fetching{Bytes: int64(n)})
 		})

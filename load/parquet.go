@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -71,7 +72,7 @@ func (s *sink) Write(p []byte) (int, error) {
 		s.err = io.ErrShortWrite
 	}
 	s.size += int64(n)
-	s.crc = crc32.Update(s.crc, castagnoli, p[:n])
+	s.crc = crc32.Update(s.crc, store.Castagnoli, p[:n])
 	return n, s.err
 }
 

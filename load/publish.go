@@ -1,14 +1,13 @@
 package load
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"time"
 
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -25,12 +24,10 @@ type Prior struct {
 // ReadPrior looks at all objects of an iteration. That it has none is no error;
 // that the warehouse could not take any, as far as that can be told without
 // writing, is one.
-func ReadPrior(ctx context.Context, s Store, project, iteration schema.ID) (Prior, error) {
+func ReadPrior(ctx context.Context, s store.Store, project, iteration schema.ID) (Prior, error) {
 	p := Prior{project: project, iteration: iteration, versions: map[string]string{}}
-	if l, ok := s.(*local); ok { // of a cloud's, Stat tells
-		if err := l.writable(); err != nil {
-			return Prior{}, err
-		}
+	if err := s.CheckWrite(ctx, 0); err != nil {
+		return Prior{}, err
 	}
 	for _, t := range schema.Tables() {
 		key := t.Path(project, iteration)
@@ -70,11 +67,11 @@ func (p Prior) Damaged() error { return p.damaged }
 // Of several exports of one iteration at once, one commits. Who put the images
 // last owns the iteration: they are put first, over what prior saw, and only
 // while they are still its own does an export put anything else. The error of
-// the others wraps [ErrConflict]. All objects are looked at before the first is
+// the others wraps [store.ErrConflict]. All objects are looked at before the first is
 // written. A failure or a cancelled ctx leaves each object whole, old or new,
 // and the iteration not whole ([Held]): it is to be exported again. The tables
 // stay open.
-func Publish(ctx context.Context, s Store, e Export, tables []*Table, prior Prior) (Export, error) {
+func Publish(ctx context.Context, s store.Store, e Export, tables []*Table, prior Prior) (Export, error) {
 	p := publication{store: s, export: e, prior: prior}
 	if err := p.run(ctx, tables); err != nil {
 		return Export{}, fmt.Errorf("publish project %s iteration %s: %w", e.Project, e.Iteration, err)
@@ -83,7 +80,7 @@ func Publish(ctx context.Context, s Store, e Export, tables []*Table, prior Prio
 }
 
 type publication struct {
-	store  Store
+	store  store.Store
 	export Export
 	prior  Prior
 	claim  string // the version of our images, once they are put
@@ -97,7 +94,7 @@ func (p *publication) run(ctx context.Context, tables []*Table) error {
 	if err := p.unchanged(ctx); err != nil {
 		return err
 	}
-	if err := p.fits(ordered); err != nil {
+	if err := p.checkSpace(ctx, ordered); err != nil {
 		return err
 	}
 	p.export.Objects = nil
@@ -117,7 +114,7 @@ func (p *publication) run(ctx context.Context, tables []*Table) error {
 	if err != nil {
 		return fmt.Errorf("table %s: %w", schema.Exports.Name, err)
 	}
-	return p.put(ctx, schema.Exports, newBytesSource(body))
+	return p.put(ctx, schema.Exports, store.NewBytesSource(body))
 }
 
 // order returns the tables as they are published. There must be one of each,
@@ -160,25 +157,21 @@ func (p *publication) unchanged(ctx context.Context) error {
 			return fmt.Errorf("table %s: %w", t.Name, err)
 		}
 		if obj.Version != p.prior.versions[key] {
-			return conflict(t, fmt.Errorf("%s has changed: %w", key, ErrConflict))
+			return conflict(t, fmt.Errorf("%s has changed: %w", key, store.ErrConflict))
 		}
 	}
 	return nil
 }
 
-// fits is nil if a folder's disk has room for all tables: one that fills up after
+// checkSpace makes sure that there is space for all tables: a disk that fills up after
 // the first would leave old tables beside new ones.
-func (p *publication) fits(tables []*Table) error {
-	l, ok := p.store.(*local)
-	if !ok {
-		return nil
-	}
+func (p *publication) checkSpace(ctx context.Context, tables []*Table) error {
 	bytes := int64(1 << 20) // of the exports record, and for what the file system adds
 	for _, t := range tables {
 		bytes += t.size
 	}
-	if err := room(l.root, bytes); err != nil {
-		return fmt.Errorf("not written: %w%s", err, hintFor(err, "the warehouse"))
+	if err := p.store.CheckWrite(ctx, bytes); err != nil {
+		return fmt.Errorf("not written: %w", err)
 	}
 	return nil
 }
@@ -186,7 +179,7 @@ func (p *publication) fits(tables []*Table) error {
 // put writes one object. The images must be what they were before; any other
 // object is written over whatever is there, for as long as the images are ours:
 // who began later and put them meanwhile comes by here as well.
-func (p *publication) put(ctx context.Context, t schema.Table, src Source) error {
+func (p *publication) put(ctx context.Context, t schema.Table, src store.Source) error {
 	key := t.Path(p.export.Project, p.export.Iteration)
 	const tries = 10 // each one lost is another export that wrote the object and then stopped
 	for try := 1; ; try++ {
@@ -204,9 +197,9 @@ func (p *publication) put(ctx context.Context, t schema.Table, src Source) error
 		}
 		obj, err := p.store.Put(ctx, key, src, old)
 		switch {
-		case errors.Is(err, ErrConflict) && p.claim != "" && try < tries:
+		case errors.Is(err, store.ErrConflict) && p.claim != "" && try < tries:
 			continue
-		case errors.Is(err, ErrConflict):
+		case errors.Is(err, store.ErrConflict):
 			return conflict(t, err)
 		case err != nil:
 			return fmt.Errorf("table %s: %w", t.Name, err)
@@ -234,7 +227,7 @@ func (p *publication) version(ctx context.Context, key string) (string, error) {
 func (p *publication) owned(ctx context.Context) error {
 	now, err := p.version(ctx, schema.Images.Path(p.export.Project, p.export.Iteration))
 	if err == nil && now != p.claim {
-		err = conflict(schema.Images, fmt.Errorf("they were written again: %w", ErrConflict))
+		err = conflict(schema.Images, fmt.Errorf("they were written again: %w", store.ErrConflict))
 	}
 	return err
 }
@@ -242,15 +235,3 @@ func (p *publication) owned(ctx context.Context) error {
 func conflict(t schema.Table, err error) error {
 	return fmt.Errorf("table %s: %w; another export of this iteration runs or has just ended, and this one stops for it: export it again if that one fails", t.Name, err)
 }
-
-// bytesSource is a [Source] in memory.
-type bytesSource struct {
-	*bytes.Reader
-	crc uint32
-}
-
-func newBytesSource(body []byte) bytesSource {
-	return bytesSource{bytes.NewReader(body), crc32.Checksum(body, castagnoli)}
-}
-
-func (s bytesSource) CRC32C() uint32 { return s.crc }

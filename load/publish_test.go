@@ -15,6 +15,9 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/local"
+	"github.com/cvexport/cvexport/load/store/storetest"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -79,7 +82,7 @@ func newExport(exportID, project, iteration schema.ID) Export {
 }
 
 // publish exports a dataset into the store.
-func publish(t *testing.T, s Store, exportID, project, iteration schema.ID, images int) Export {
+func publish(t *testing.T, s store.Store, exportID, project, iteration schema.ID, images int) Export {
 	t.Helper()
 	prior, err := ReadPrior(context.Background(), s, project, iteration)
 	if err != nil {
@@ -101,10 +104,10 @@ func keysOf(project, iteration schema.ID) []string {
 }
 
 // stores are what publishing and verifying are tested on.
-func stores(t *testing.T, test func(t *testing.T, s Store)) {
-	t.Run("memory", func(t *testing.T) { test(t, newMemStore()) })
+func stores(t *testing.T, test func(t *testing.T, s store.Store)) {
+	t.Run("memory", func(t *testing.T) { test(t, storetest.NewMemory()) })
 	t.Run("folder", func(t *testing.T) {
-		s, err := OpenStore(context.Background(), t.TempDir())
+		s, err := local.New(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +121,7 @@ func stores(t *testing.T, test func(t *testing.T, s Store)) {
 }
 
 func TestPublish(t *testing.T) {
-	stores(t, func(t *testing.T, s Store) {
+	stores(t, func(t *testing.T, s store.Store) {
 		ctx := context.Background()
 		before, err := ReadPrior(ctx, s, projectA, iterationA)
 		if err != nil || before.Export() != nil {
@@ -147,7 +150,7 @@ func TestPublish(t *testing.T) {
 				table := schema.DataTables()[i]
 				obj, err := s.Stat(ctx, o.Key)
 				if err == nil {
-					obj, err = sum(ctx, s, obj)
+					obj, err = store.Sum(ctx, s, obj)
 				}
 				if err != nil || o.Table != table.Name || o.Key != table.Path(projectA, iterationA) || o.Bytes != obj.Size || o.CRC32C != obj.CRC32C {
 					t.Errorf("object %d is %+v, in the store %+v, %v", i, o, obj, err)
@@ -161,10 +164,10 @@ func TestPublish(t *testing.T) {
 				t.Errorf("the record is %+v\nwant %+v", *got, e)
 			}
 		}
-		if m, ok := s.(*memStore); ok {
+		if m, ok := s.(*storetest.Memory); ok {
 			want := slices.Repeat(keysOf(projectA, iterationA), 2)
-			if !slices.Equal(m.puts, want) {
-				t.Errorf("put %q\nwant %q", m.puts, want)
+			if !slices.Equal(m.Puts, want) {
+				t.Errorf("put %q\nwant %q", m.Puts, want)
 			}
 		}
 	})
@@ -177,7 +180,7 @@ func TestPublishConflict(t *testing.T) {
 		for _, table := range schema.Tables() {
 			t.Run(fmt.Sprintf("%s/existing=%v", table.Name, existing), func(t *testing.T) {
 				ctx := context.Background()
-				s := newMemStore()
+				s := storetest.NewMemory()
 				if existing {
 					publish(t, s, exportA, projectA, iterationA, 1)
 				}
@@ -185,11 +188,11 @@ func TestPublishConflict(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.set(table.Path(projectA, iterationA), []byte("another export's"))
-				before := s.contents()
+				s.Set(table.Path(projectA, iterationA), []byte("another export's"))
+				before := s.Contents()
 				_, err = Publish(ctx, s, newExport(exportB, projectA, iterationA), tables(t, exportB, 2), prior)
-				wantError(t, err, ErrConflict, projectA.String(), iterationA.String(), "table "+table.Name)
-				if !maps.Equal(s.contents(), before) {
+				wantError(t, err, store.ErrConflict, projectA.String(), iterationA.String(), "table "+table.Name)
+				if !maps.Equal(s.Contents(), before) {
 					t.Error("something was written before the conflict was found")
 				}
 			})
@@ -203,16 +206,16 @@ func TestPublishLateConflict(t *testing.T) {
 	for _, table := range schema.Tables() {
 		t.Run(table.Name, func(t *testing.T) {
 			ctx := context.Background()
-			s := newMemStore()
+			s := storetest.NewMemory()
 			publish(t, s, exportA, projectA, iterationA, 1)
 			prior, err := ReadPrior(ctx, s, projectA, iterationA)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.puts = nil
+			s.Puts = nil
 			key := table.Path(projectA, iterationA)
-			once := sync.OnceFunc(func() { s.set(key, []byte("another export's")) })
-			s.afterStat = func(k string) {
+			once := sync.OnceFunc(func() { s.Set(key, []byte("another export's")) })
+			s.AfterStat = func(k string) {
 				if k == schema.Exports.Path(projectA, iterationA) { // the last one looked at
 					once()
 				}
@@ -224,9 +227,9 @@ func TestPublishLateConflict(t *testing.T) {
 				}
 				return
 			}
-			wantError(t, err, ErrConflict, projectA.String(), iterationA.String(), "table "+table.Name)
-			if len(s.puts) != 0 || string(s.objects[key].body) != "another export's" {
-				t.Errorf("put %q, and the other export's object is %q", s.puts, s.objects[key].body)
+			wantError(t, err, store.ErrConflict, projectA.String(), iterationA.String(), "table "+table.Name)
+			if len(s.Puts) != 0 || string(s.Objects[key].Body) != "another export's" {
+				t.Errorf("put %q, and the other export's object is %q", s.Puts, s.Objects[key].Body)
 			}
 		})
 	}
@@ -238,20 +241,20 @@ func TestPublishOvertaken(t *testing.T) {
 	for i, table := range schema.Tables()[1:] {
 		t.Run(table.Name, func(t *testing.T) {
 			ctx := context.Background()
-			s := newMemStore()
+			s := storetest.NewMemory()
 			prior, err := ReadPrior(ctx, s, projectA, iterationA)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.afterPut = func() {
-				if len(s.puts) == i+1 {
-					s.set(schema.Images.Path(projectA, iterationA), []byte("another export's"))
+			s.AfterPut = func() {
+				if len(s.Puts) == i+1 {
+					s.Set(schema.Images.Path(projectA, iterationA), []byte("another export's"))
 				}
 			}
 			_, err = Publish(ctx, s, newExport(exportA, projectA, iterationA), tables(t, exportA, 1), prior)
-			wantError(t, err, ErrConflict, projectA.String(), iterationA.String(), "table "+table.Name, "written again")
-			if len(s.puts) != i+1 {
-				t.Errorf("put %q after it was overtaken", s.puts)
+			wantError(t, err, store.ErrConflict, projectA.String(), iterationA.String(), "table "+table.Name, "written again")
+			if len(s.Puts) != i+1 {
+				t.Errorf("put %q after it was overtaken", s.Puts)
 			}
 		})
 	}
@@ -267,33 +270,33 @@ func TestPublishBreaksOff(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/existing=%v/interrupt=%v", table.Name, existing, interrupt), func(t *testing.T) {
 					ctx, cancel := context.WithCancel(context.Background())
 					defer cancel()
-					s := newMemStore()
+					s := storetest.NewMemory()
 					if existing {
 						publish(t, s, exportA, projectA, iterationA, 1)
 					}
-					before := s.contents()
+					before := s.Contents()
 					prior, err := ReadPrior(ctx, s, projectA, iterationA)
 					if err != nil {
 						t.Fatal(err)
 					}
-					s.puts = nil
-					want := errBroken
-					s.beforePut = func(string) error {
-						if len(s.puts) < n {
+					s.Puts = nil
+					want := storetest.ErrBroken
+					s.BeforePut = func(string) error {
+						if len(s.Puts) < n {
 							return nil
 						}
-						return errBroken
+						return storetest.ErrBroken
 					}
 					if interrupt {
 						want = context.Canceled
-						s.beforePut = nil
-						s.afterPut = func() {
-							if len(s.puts) == n {
+						s.BeforePut = nil
+						s.AfterPut = func() {
+							if len(s.Puts) == n {
 								cancel()
 							}
 						}
 						if n == 0 {
-							s.afterStat = func(key string) {
+							s.AfterStat = func(key string) {
 								if key == schema.Exports.Path(projectA, iterationA) { // the last one looked at
 									cancel()
 								}
@@ -304,14 +307,14 @@ func TestPublishBreaksOff(t *testing.T) {
 					files := tables(t, exportB, 2)
 					_, err = Publish(ctx, s, e, files, prior)
 					wantError(t, err, want, projectA.String(), iterationA.String(), "table "+table.Name)
-					if want := keysOf(projectA, iterationA)[:n]; !slices.Equal(s.puts, want) {
-						t.Errorf("put %q, want %q", s.puts, want)
+					if want := keysOf(projectA, iterationA)[:n]; !slices.Equal(s.Puts, want) {
+						t.Errorf("put %q, want %q", s.Puts, want)
 					}
-					if n == 0 && !maps.Equal(s.contents(), before) {
+					if n == 0 && !maps.Equal(s.Contents(), before) {
 						t.Error("the warehouse is not as it was")
 					}
 
-					s.beforePut, s.afterPut, s.afterStat = nil, nil, nil
+					s.BeforePut, s.AfterPut, s.AfterStat = nil, nil, nil
 					prior, err = ReadPrior(context.Background(), s, projectA, iterationA)
 					if err != nil {
 						t.Fatal(err)
@@ -333,7 +336,7 @@ func TestPublishBreaksOff(t *testing.T) {
 
 func TestPublishInterruptedBefore(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := newMemStore()
+	s := storetest.NewMemory()
 	prior, err := ReadPrior(ctx, s, projectA, iterationA)
 	if err != nil {
 		t.Fatal(err)
@@ -341,8 +344,8 @@ func TestPublishInterruptedBefore(t *testing.T) {
 	cancel()
 	_, err = Publish(ctx, s, newExport(exportA, projectA, iterationA), tables(t, exportA, 1), prior)
 	wantError(t, err, context.Canceled, projectA.String(), iterationA.String())
-	if len(s.objects) != 0 {
-		t.Errorf("%d objects were written", len(s.objects))
+	if len(s.Objects) != 0 {
+		t.Errorf("%d objects were written", len(s.Objects))
 	}
 }
 
@@ -350,7 +353,7 @@ func TestPublishRefuses(t *testing.T) {
 	ctx := context.Background()
 	files := tables(t, exportA, 1)
 	others := tables(t, exportB, 1)
-	s := newMemStore()
+	s := storetest.NewMemory()
 	prior, err := ReadPrior(ctx, s, projectA, iterationA)
 	if err != nil {
 		t.Fatal(err)
@@ -376,8 +379,8 @@ func TestPublishRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
-			if len(s.objects) != 0 {
-				t.Errorf("%d objects were written", len(s.objects))
+			if len(s.Objects) != 0 {
+				t.Errorf("%d objects were written", len(s.Objects))
 			}
 		})
 	}

@@ -9,13 +9,15 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/storetest"
 	"github.com/cvexport/cvexport/schema"
 )
 
 // turns lets several exports work on one store, one step at a time, in an order
 // that somebody else decides.
 type turns struct {
-	Store
+	store.Store
 	ask     chan<- *turns
 	proceed chan struct{}
 }
@@ -25,12 +27,12 @@ func (s *turns) turn() {
 	<-s.proceed
 }
 
-func (s *turns) Stat(ctx context.Context, key string) (Object, error) {
+func (s *turns) Stat(ctx context.Context, key string) (store.Object, error) {
 	s.turn()
 	return s.Store.Stat(ctx, key)
 }
 
-func (s *turns) Put(ctx context.Context, key string, src Source, old string) (Object, error) {
+func (s *turns) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
 	s.turn()
 	return s.Store.Put(ctx, key, src, old)
 }
@@ -40,7 +42,7 @@ func (s *turns) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	return s.Store.Open(ctx, key)
 }
 
-func (s *turns) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+func (s *turns) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
 	s.turn()
 	return s.Store.List(ctx, prefix)
 }
@@ -57,7 +59,7 @@ func TestExportsAtOnce(t *testing.T) {
 	conflicts, committed := 0, 0
 	for seed := range seeds {
 		random := rand.New(rand.NewPCG(seed, 1))
-		s := newMemStore()
+		s := storetest.NewMemory()
 		ask, ended := make(chan *turns), make(chan int, len(ids))
 		errs := make([]error, len(ids))
 		var wait sync.WaitGroup
@@ -113,7 +115,7 @@ func TestExportsAtOnce(t *testing.T) {
 			switch {
 			case err == nil:
 				won++
-			case errors.Is(err, ErrConflict):
+			case errors.Is(err, store.ErrConflict):
 				conflicts++
 			default:
 				t.Fatalf("seed %d: %v", seed, err)

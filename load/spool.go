@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -16,7 +17,7 @@ type spool struct {
 	table    schema.Table
 	exportID schema.ID
 	dir      string
-	file     *tempFile // nil once the spool was finished or aborted
+	file     *store.TempFile // nil once the spool was finished or aborted
 	writer   *tableWriter
 }
 
@@ -29,7 +30,7 @@ func newSpool(dir string, t schema.Table, exportID schema.ID, rowGroupRows int64
 		dir = os.TempDir()
 	}
 	s := &spool{table: t, exportID: exportID, dir: dir}
-	file, err := newTempFile(dir, "cvexport-"+t.Name+"-*.spool")
+	file, err := store.NewTempFile(dir, "cvexport-"+t.Name+"-*.spool")
 	if err != nil {
 		return nil, s.failed("begin", err)
 	}
@@ -93,28 +94,36 @@ func (s *spool) flush() error {
 	return nil
 }
 
+// spoolHint says what the user can do about a temporary file that cannot be written.
+func spoolHint(err error) string {
+	hint := store.FileHint(err)
+	if hint == "" && errors.Is(err, os.ErrNotExist) {
+		hint = "make the folder"
+	}
+	if hint == "" {
+		return ""
+	}
+	return "; " + hint + ", or use another folder for temporary files"
+}
+
 var errClosed = errors.New("the spool was finished or aborted")
 
 func (s *spool) failed(what string, err error) error {
-	hint := hintFor(err, "temporary files, or give another folder for them with --spool")
-	if hint == "" && errors.Is(err, os.ErrNotExist) {
-		hint = "; make the folder, or give another one with --spool"
-	}
-	return fmt.Errorf("%s the spool file of table %s in %s: %w%s", what, s.table.Name, s.dir, err, hint)
+	return fmt.Errorf("%s the spool file of table %s in %s: %w%s", what, s.table.Name, s.dir, err, spoolHint(err))
 }
 
 // Table is the finished Parquet file of one table, not yet published. It is
-// the [Source] of its object.
+// the [store.Source] of its object.
 type Table struct {
 	table    schema.Table
 	exportID schema.ID
-	file     *tempFile
+	file     *store.TempFile
 	rows     int64
 	size     int64
 	crc      uint32
 }
 
-var _ Source = (*Table)(nil)
+var _ store.Source = (*Table)(nil)
 
 // Schema returns the table it is the file of.
 func (t *Table) Schema() schema.Table { return t.table }

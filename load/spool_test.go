@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -62,7 +63,7 @@ func spooledAs(t *testing.T, mem memory.Allocator, table schema.Table, as *arrow
 	return tbl
 }
 
-func bodyOf(t *testing.T, src Source) []byte {
+func bodyOf(t *testing.T, src store.Source) []byte {
 	t.Helper()
 	body, err := io.ReadAll(io.NewSectionReader(src, 0, src.Size()))
 	if err != nil {
@@ -99,7 +100,7 @@ func TestRoundTrip(t *testing.T) {
 					}
 					checkGroups(t, tbl, shape.rowGroupRows, shape.groups)
 					body := bodyOf(t, tbl)
-					if got := crc32.Checksum(body, castagnoli); got != tbl.CRC32C() {
+					if got := crc32.Checksum(body, store.Castagnoli); got != tbl.CRC32C() {
 						t.Errorf("crc32c %08x, want %08x", tbl.CRC32C(), got)
 					}
 					for _, r := range readers {

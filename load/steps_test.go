@@ -12,6 +12,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/storetest"
+	"github.com/cvexport/cvexport/load/store/storetest/fakes"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -25,25 +28,25 @@ var requestFailures = []struct {
 	forGood bool
 	fail    func(w http.ResponseWriter, r *http.Request, server http.Handler)
 }{
-	{"busy", false, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { busy(w) }},
-	{"busy for good", true, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { busy(w) }},
+	{"busy", false, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { storetest.Busy(w) }},
+	{"busy for good", true, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { storetest.Busy(w) }},
 	{"refused for good", true, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(http.StatusForbidden) }},
-	{"cut", false, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { cut(w) }},
-	{"cut for good", true, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { cut(w) }},
+	{"cut", false, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { storetest.Cut(w) }},
+	{"cut for good", true, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { storetest.Cut(w) }},
 	{"half sent", false, func(w http.ResponseWriter, r *http.Request, server http.Handler) {
 		if r.ContentLength < 2 {
-			cut(w)
+			storetest.Cut(w)
 			return
 		}
-		halfway(1, w, r, server)
+		storetest.Halfway(1, w, r, server)
 	}},
 	{"done, then cut", false, func(w http.ResponseWriter, r *http.Request, server http.Handler) {
 		server.ServeHTTP(httptest.NewRecorder(), r)
-		cut(w)
+		storetest.Cut(w)
 	}},
 	{"done, told as failure", false, func(w http.ResponseWriter, r *http.Request, server http.Handler) {
 		server.ServeHTTP(httptest.NewRecorder(), r)
-		busy(w)
+		storetest.Busy(w)
 	}},
 	{"half an answer", false, func(w http.ResponseWriter, r *http.Request, server http.Handler) {
 		whole := httptest.NewRecorder()
@@ -66,14 +69,14 @@ var requestFailures = []struct {
 // fails in every way: each object is the old one or the new one, whole; Publish
 // has not failed if all are new; Verify says what is mixed; and an undisturbed
 // run makes everything right.
-func testSteps(t *testing.T, open opener, stride int) {
+func testSteps(t *testing.T, open storetest.Opener, stride int) {
 	if longForm {
 		stride = 1
 	}
 	s, gate := open(t)
-	gate.isUpload = func(*http.Request) bool { return true }
-	var meddle atomic.Pointer[meddler] // a request that was given up may still be on its way
-	gate.meddle = func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
+	gate.IsUpload = func(*http.Request) bool { return true }
+	var meddle atomic.Pointer[storetest.Interference] // a request that was given up may still be on its way
+	gate.Interfere = func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
 		if now := meddle.Load(); now != nil {
 			(*now)(n, w, r, server)
 			return
@@ -96,15 +99,15 @@ func testSteps(t *testing.T, open opener, stride int) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			var reached atomic.Bool
-			gate.uploads.Store(0)
-			now := meddler(func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
+			gate.Uploads.Store(0)
+			now := storetest.Interference(func(n int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
 				switch {
 				case n != at && !(n > at && failure.forGood):
 					server.ServeHTTP(w, r)
 				case failure.fail == nil:
 					reached.Store(true)
 					cancel()
-					cut(w)
+					storetest.Cut(w)
 				default:
 					reached.Store(true)
 					failure.fail(w, r, server)
@@ -144,6 +147,14 @@ func testSteps(t *testing.T, open opener, stride int) {
 	}
 }
 
+func TestGCSFailsAtEveryRequest(t *testing.T) {
+	testSteps(t, func(t *testing.T) (store.Store, *storetest.Gate) { return fakes.OpenGCS(t, fakes.Bucket) }, 7)
+}
+
+func TestS3FailsAtEveryRequest(t *testing.T) {
+	testSteps(t, func(t *testing.T) (store.Store, *storetest.Gate) { return fakes.OpenS3(t, fakes.Bucket) }, 7)
+}
+
 func other(id schema.ID) schema.ID {
 	if id == exportA {
 		return exportB
@@ -160,7 +171,7 @@ func images(id schema.ID) int {
 
 // checkStep reads every object, and checks that it is of the old export, if there
 // was one, or of the new one, and that Verify says so.
-func checkStep(t *testing.T, s Store, old, new schema.ID, runErr error) {
+func checkStep(t *testing.T, s store.Store, old, new schema.ID, runErr error) {
 	t.Helper()
 	ids := map[string]string{} // by table
 	for _, table := range schema.Tables() {
@@ -173,14 +184,14 @@ func checkStep(t *testing.T, s Store, old, new schema.ID, runErr error) {
 			t.Errorf("table %s: %v", table.Name, err)
 			continue
 		}
-		id := exportIDOf(newBytesSource(body), int64(len(body)))
+		id := exportIDOf(store.NewBytesSource(body), int64(len(body)))
 		ids[table.Name] = id
 		if id != new.String() && (runErr == nil || id != old.String()) {
 			t.Errorf("table %s is of export %q; was %s, to be %s", table.Name, id, old, new)
 		}
 		for _, whole := range []schema.ID{old, new} {
 			if id == whole.String() && table.Name != schema.Exports.Name && !slices.ContainsFunc(tables(t, whole, images(whole)), func(f *Table) bool {
-				return f.table.Name == table.Name && f.size == int64(len(body)) && f.crc == newBytesSource(body).crc
+				return f.table.Name == table.Name && f.size == int64(len(body)) && f.crc == store.NewBytesSource(body).CRC32C()
 			}) {
 				t.Errorf("table %s is not the file that was sent", table.Name)
 			}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -36,7 +37,7 @@ type Updated struct {
 // object whole, and the next Update goes on from there. fetching, if it is not
 // nil, is called as bytes arrive, by one goroutine at a time, and not at all if
 // there is nothing to fetch.
-func (c *Cache) Update(ctx context.Context, from Store, want func(table string) bool, fetching func(Fetching)) (Updated, error) {
+func (c *Cache) Update(ctx context.Context, from store.Store, want func(table string) bool, fetching func(Fetching)) (Updated, error) {
 	u := update{Cache: c, from: from, want: want, fetching: fetching}
 	if err := u.run(ctx); err != nil {
 		return Updated{}, fmt.Errorf("fetch %s: %w", from.URL(""), err)
@@ -46,7 +47,7 @@ func (c *Cache) Update(ctx context.Context, from Store, want func(table string) 
 
 type update struct {
 	*Cache
-	from     Store
+	from     store.Store
 	want     func(table string) bool
 	fetching func(Fetching)
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -56,7 +57,7 @@ type Report struct {
 // The error is about the store or dir and ends the verification; what is wrong
 // with the warehouse is in the report, which holds what was seen so far.
 // An export that runs meanwhile may show as a finding.
-func Verify(ctx context.Context, s Store, dir string, checked func(Export, []Finding)) (Report, error) {
+func Verify(ctx context.Context, s store.Store, dir string, checked func(Export, []Finding)) (Report, error) {
 	if dir == "" {
 		dir = os.TempDir()
 	}
@@ -80,7 +81,7 @@ func Verify(ctx context.Context, s Store, dir string, checked func(Export, []Fin
 }
 
 type verifier struct {
-	store  Store
+	store  store.Store
 	dir    string
 	report Report
 }
@@ -176,7 +177,7 @@ func (c *exportCheck) run(ctx context.Context) error {
 		return nil
 	}
 	c.export.Project, c.export.Iteration = c.iteration.project, c.iteration.iteration
-	if err := c.rows(ctx, t, key, newBytesSource(body), 1); err != nil {
+	if err := c.rows(ctx, t, key, store.NewBytesSource(body), 1); err != nil {
 		return err
 	}
 

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -28,7 +29,7 @@ func exportIDOf(file io.ReaderAt, size int64) (id string) {
 
 // rows checks what a file holds: its metadata, its columns, and every row's
 // export, key and image. Only a cancelled ctx is an error.
-func (c *exportCheck) rows(ctx context.Context, t schema.Table, key string, file Source, want int64) error {
+func (c *exportCheck) rows(ctx context.Context, t schema.Table, key string, file store.Source, want int64) error {
 	r := rowCheck{exportCheck: c, table: t, key: key}
 	err := guard(func() error {
 		fr, err := openParquet(file, file.Size())

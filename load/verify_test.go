@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/storetest"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -15,7 +17,7 @@ var (
 	iterationB = id("2a2a2a2a-0000-4000-8000-000000000002")
 )
 
-func verify(t *testing.T, s Store) Report {
+func verify(t *testing.T, s store.Store) Report {
 	t.Helper()
 	dir := t.TempDir()
 	var told []Finding
@@ -40,7 +42,7 @@ func verify(t *testing.T, s Store) Report {
 }
 
 func TestVerifyFindsNothing(t *testing.T) {
-	stores(t, func(t *testing.T, s Store) {
+	stores(t, func(t *testing.T, s store.Store) {
 		if r := verify(t, s); r.Iterations != 0 || r.Objects != 0 || len(r.Findings) != 0 || len(r.Uncommitted) != 0 {
 			t.Errorf("an empty warehouse: %+v", r)
 		}
@@ -67,7 +69,7 @@ func TestVerifyFindsNothing(t *testing.T) {
 
 // committed writes objects and an exports record that agrees with their sizes
 // and checksums, whatever is in them: what a program with a mistake would write.
-func committed(t *testing.T, s *memStore, change func(e *Export, bodies map[string][]byte)) {
+func committed(t *testing.T, s *storetest.Memory, change func(e *Export, bodies map[string][]byte)) {
 	t.Helper()
 	publish(t, s, exportA, projectA, iterationA, 3)
 	e, obj, err := ReadExport(context.Background(), s, projectA, iterationA)
@@ -76,19 +78,19 @@ func committed(t *testing.T, s *memStore, change func(e *Export, bodies map[stri
 	}
 	bodies := map[string][]byte{}
 	for _, o := range e.Objects {
-		bodies[o.Table] = s.objects[o.Key].body
+		bodies[o.Table] = s.Objects[o.Key].Body
 	}
 	change(&e, bodies)
 	for i, o := range e.Objects {
-		src := newBytesSource(bodies[o.Table])
+		src := store.NewBytesSource(bodies[o.Table])
 		e.Objects[i].Bytes, e.Objects[i].CRC32C = src.Size(), src.CRC32C()
-		s.set(o.Key, bodies[o.Table])
+		s.Set(o.Key, bodies[o.Table])
 	}
 	body, err := encodeExport(e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.set(obj.Key, body)
+	s.Set(obj.Key, body)
 }
 
 // parquetFile is a Parquet file of rows.
@@ -102,55 +104,55 @@ func parquetFile(t *testing.T, table schema.Table, exportID schema.ID, rows []ro
 // TestVerifyFinds does each kind of damage to one of two exports.
 func TestVerifyFinds(t *testing.T) {
 	path := func(table schema.Table) string { return table.Path(projectA, iterationA) }
-	flip := func(table schema.Table, at func(size int) int) func(t *testing.T, s *memStore) {
-		return func(t *testing.T, s *memStore) {
+	flip := func(table schema.Table, at func(size int) int) func(t *testing.T, s *storetest.Memory) {
+		return func(t *testing.T, s *storetest.Memory) {
 			publish(t, s, exportA, projectA, iterationA, 3)
-			body := slices.Clone(s.objects[path(table)].body)
+			body := slices.Clone(s.Objects[path(table)].Body)
 			body[at(len(body))] ^= 0x10
-			s.set(path(table), body)
+			s.Set(path(table), body)
 		}
 	}
-	rewrite := func(table schema.Table, change func(rows []row) []row) func(t *testing.T, s *memStore) {
-		return func(t *testing.T, s *memStore) {
+	rewrite := func(table schema.Table, change func(rows []row) []row) func(t *testing.T, s *storetest.Memory) {
+		return func(t *testing.T, s *storetest.Memory) {
 			committed(t, s, func(_ *Export, bodies map[string][]byte) {
 				bodies[table.Name] = parquetFile(t, table, exportA, change(newDataset(exportA, 3)[table.Name]))
 			})
 		}
 	}
-	record := func(change func(e *Export)) func(t *testing.T, s *memStore) {
-		return func(t *testing.T, s *memStore) {
+	record := func(change func(e *Export)) func(t *testing.T, s *storetest.Memory) {
+		return func(t *testing.T, s *storetest.Memory) {
 			committed(t, s, func(e *Export, _ map[string][]byte) { change(e) })
 		}
 	}
 	tests := map[string]struct {
-		do   func(t *testing.T, s *memStore)
+		do   func(t *testing.T, s *storetest.Memory)
 		want []string // a finding each: its table and a part of what it says
 	}{
 		"object missing": {
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				publish(t, s, exportA, projectA, iterationA, 3)
-				delete(s.objects, path(schema.Tags))
+				delete(s.Objects, path(schema.Tags))
 			},
 			[]string{"tags: it is missing"},
 		},
 		"byte flipped in the data":   {flip(schema.Predictions, func(int) int { return 100 }), []string{"predictions: it is damaged"}},
 		"byte flipped in the footer": {flip(schema.Images, func(n int) int { return n - 40 }), []string{"images: it is damaged"}},
 		"cut short": {
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				publish(t, s, exportA, projectA, iterationA, 3)
-				body := s.objects[path(schema.Regions)].body
-				s.set(path(schema.Regions), body[:len(body)/2])
+				body := s.Objects[path(schema.Regions)].Body
+				s.Set(path(schema.Regions), body[:len(body)/2])
 			},
 			[]string{"regions: it is damaged"},
 		},
 		"no Parquet file, though listed so": {
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				committed(t, s, func(_ *Export, bodies map[string][]byte) { bodies["tags"] = []byte("not a Parquet file") })
 			},
 			[]string{"tags: it cannot be read"},
 		},
 		"images unreadable, though listed so": { // which images there are is not known then
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				committed(t, s, func(_ *Export, bodies map[string][]byte) {
 					body := slices.Clone(bodies["images"])
 					clear(body[4:100]) // from the first column on
@@ -160,11 +162,11 @@ func TestVerifyFinds(t *testing.T) {
 			[]string{"images: it cannot be read"},
 		},
 		"breaks off": {
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				publish(t, s, exportA, projectA, iterationA, 3)
-				s.readError = func(key string) error {
+				s.ReadError = func(key string) error {
 					if key == path(schema.Tags) {
-						return errBroken
+						return storetest.ErrBroken
 					}
 					return nil
 				}
@@ -225,7 +227,7 @@ func TestVerifyFinds(t *testing.T) {
 			[]string{"regions: 1 rows are of another export; the first is row 0"},
 		},
 		"another export's file, listed": {
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				committed(t, s, func(_ *Export, bodies map[string][]byte) {
 					bodies["tags"] = parquetFile(t, schema.Tags, exportB, newDataset(exportB, 3)["tags"])
 				})
@@ -233,20 +235,20 @@ func TestVerifyFinds(t *testing.T) {
 			[]string{`tags: its metadata says cvexport.export_id is "` + exportB.String(), "tags: 3 rows are of another export"},
 		},
 		"another export's file, of an interrupted replacement": {
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				publish(t, s, exportA, projectA, iterationA, 3)
-				s.set(path(schema.Images), parquetFile(t, schema.Images, exportB, newDataset(exportB, 3)["images"]))
+				s.Set(path(schema.Images), parquetFile(t, schema.Images, exportB, newDataset(exportB, 3)["images"]))
 			},
 			[]string{"images: it is of export " + exportB.String()},
 		},
 		"another table's file": {
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				committed(t, s, func(_ *Export, bodies map[string][]byte) { bodies["tags"] = bodies["regions"] })
 			},
 			[]string{`tags: its metadata says cvexport.table is "regions"`, "tags: its columns are not the table's"},
 		},
 		"column retyped": {
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				table := schema.Tags
 				table.Columns = slices.Clone(table.Columns)
 				table.Columns[2].Type = schema.Int64
@@ -263,13 +265,13 @@ func TestVerifyFinds(t *testing.T) {
 			[]string{"tag_performance: the exports record does not list it"},
 		},
 		"later version's table": {
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				later := schema.Table{Name: "later"}
 				committed(t, s, func(e *Export, bodies map[string][]byte) {
 					e.Objects = append(e.Objects, ObjectRecord{Table: later.Name, Key: path(later)})
 					bodies[later.Name] = []byte("what a later version knows")
 				})
-				s.set(path(later), []byte("changed"))
+				s.Set(path(later), []byte("changed"))
 			},
 			[]string{"later: it is damaged"},
 		},
@@ -278,9 +280,9 @@ func TestVerifyFinds(t *testing.T) {
 			[]string{"images: the exports record lists it twice"},
 		},
 		"object under another key": {
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				committed(t, s, func(e *Export, _ map[string][]byte) { e.Objects[2].Key = schema.Tags.Path(projectB, iterationA) })
-				delete(s.objects, schema.Tags.Path(projectB, iterationA))
+				delete(s.Objects, schema.Tags.Path(projectB, iterationA))
 			},
 			[]string{"tags: the exports record lists it under a key that is not the table's"},
 		},
@@ -288,9 +290,9 @@ func TestVerifyFinds(t *testing.T) {
 			flip(schema.Exports, func(n int) int { return n - 1 }), []string{"exports: it cannot be read as an exports record"},
 		},
 		"exports record of another iteration's export": {
-			func(t *testing.T, s *memStore) {
+			func(t *testing.T, s *storetest.Memory) {
 				publish(t, s, exportA, projectA, iterationA, 1)
-				s.set(path(schema.Exports), s.objects[schema.Exports.Path(projectB, iterationB)].body)
+				s.Set(path(schema.Exports), s.Objects[schema.Exports.Path(projectB, iterationB)].Body)
 			},
 			[]string{
 				"images: the exports record lists it under", "predictions: the exports record lists it under", "tags: the exports record lists it under",
@@ -298,17 +300,17 @@ func TestVerifyFinds(t *testing.T) {
 			},
 		},
 		"stray file": {
-			func(t *testing.T, s *memStore) {
-				s.set("tags/copy.parquet", nil)
-				s.set("tags/project_id=x/iteration_id=y/data.parquet", nil)
-				s.set("tags/readme.txt", nil)
+			func(t *testing.T, s *storetest.Memory) {
+				s.Set("tags/copy.parquet", nil)
+				s.Set("tags/project_id=x/iteration_id=y/data.parquet", nil)
+				s.Set("tags/readme.txt", nil)
 			},
 			[]string{"tags: not an object of an export", "tags: not an object of an export"},
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := newMemStore()
+			s := storetest.NewMemory()
 			publish(t, s, exportB, projectB, iterationB, 2) // stays whole
 			test.do(t, s)
 			r := verify(t, s)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cvexport/cvexport/load/store/storetest"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -34,7 +35,7 @@ func TestVerifyOtherVersions(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := newMemStore()
+			s := storetest.NewMemory()
 			committed(t, s, func(e *Export, bodies map[string][]byte) {
 				changed := make([]row, len(rows))
 				for i, r := range rows {
@@ -58,10 +59,10 @@ func TestVerifyOtherVersions(t *testing.T) {
 
 // TestVerifyUncommitted: a first export that is running is told, and is no finding.
 func TestVerifyUncommitted(t *testing.T) {
-	s := newMemStore()
+	s := storetest.NewMemory()
 	publish(t, s, exportB, projectB, iterationB, 1)
 	publish(t, s, exportA, projectA, iterationA, 1)
-	delete(s.objects, schema.Exports.Path(projectA, iterationA))
+	delete(s.Objects, schema.Exports.Path(projectA, iterationA))
 	r := verify(t, s)
 	want := keysOf(projectA, iterationA)[:5]
 	slices.Sort(want)
@@ -71,11 +72,11 @@ func TestVerifyUncommitted(t *testing.T) {
 }
 
 func TestVerifyFails(t *testing.T) {
-	s := newMemStore()
+	s := storetest.NewMemory()
 	publish(t, s, exportA, projectA, iterationA, 1)
 	t.Run("interrupted", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
-		s.openError = func(key string) error {
+		s.OpenError = func(key string) error {
 			if strings.HasPrefix(key, "tags/") {
 				cancel()
 			}
@@ -85,17 +86,17 @@ func TestVerifyFails(t *testing.T) {
 		wantError(t, err, context.Canceled, projectA.String(), iterationA.String())
 	})
 	t.Run("the store fails", func(t *testing.T) {
-		s.openError = func(key string) error {
+		s.OpenError = func(key string) error {
 			if strings.HasPrefix(key, "tags/") {
-				return fmt.Errorf("reading %s: %w", key, errBroken)
+				return fmt.Errorf("reading %s: %w", key, storetest.ErrBroken)
 			}
 			return nil
 		}
 		_, err := Verify(context.Background(), s, t.TempDir(), nil)
-		wantError(t, err, errBroken, projectA.String(), iterationA.String(), "table tags")
+		wantError(t, err, storetest.ErrBroken, projectA.String(), iterationA.String(), "table tags")
 	})
 	t.Run("no folder for the copies", func(t *testing.T) {
-		s.openError = nil
+		s.OpenError = nil
 		dir := filepath.Join(t.TempDir(), "missing")
 		_, err := Verify(context.Background(), s, dir, nil)
 		if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), dir) {

@@ -11,11 +11,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/storetest"
 )
 
 // watched is a warehouse whose reads are counted, and can be meddled with.
 type watched struct {
-	Store
+	store.Store
 
 	mu     sync.Mutex
 	opened []string
@@ -30,7 +33,7 @@ func (w *watched) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	onOpen, cut := w.onOpen, w.cut
 	w.mu.Unlock()
 	if w.isHidden(key) {
-		return nil, missing("open", key)
+		return nil, storetest.Missing("open", key)
 	}
 	if onOpen != nil {
 		if err := onOpen(key); err != nil {
@@ -42,22 +45,22 @@ func (w *watched) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 		return struct {
 			io.Reader
 			io.Closer
-		}{io.MultiReader(io.LimitReader(body, 500), failingReader{errBroken}), body}, nil
+		}{io.MultiReader(io.LimitReader(body, 500), storetest.FailingReader{Err: storetest.ErrBroken}), body}, nil
 	}
 	return body, err
 }
 
 func (w *watched) isHidden(key string) bool { return w.hidden != "" && strings.Contains(key, w.hidden) }
 
-func (w *watched) Stat(ctx context.Context, key string) (Object, error) {
+func (w *watched) Stat(ctx context.Context, key string) (store.Object, error) {
 	if w.isHidden(key) {
-		return Object{}, missing("stat", key)
+		return store.Object{}, storetest.Missing("stat", key)
 	}
 	return w.Store.Stat(ctx, key)
 }
 
-func (w *watched) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
+func (w *watched) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
+	return func(yield func(store.Object, error) bool) {
 		for obj, err := range w.Store.List(ctx, prefix) {
 			if err == nil && w.isHidden(obj.Key) {
 				continue
@@ -96,7 +99,7 @@ func newCache(t *testing.T) *Cache {
 	return c
 }
 
-func (c *Cache) mustUpdate(t *testing.T, from Store, want func(string) bool) Updated {
+func (c *Cache) mustUpdate(t *testing.T, from store.Store, want func(string) bool) Updated {
 	t.Helper()
 	updated, err := c.Update(t.Context(), from, want, nil)
 	if err != nil {
@@ -110,7 +113,7 @@ func (c *Cache) files(t *testing.T) []string {
 	t.Helper()
 	var keys []string
 	err := filepath.WalkDir(c.Folder(), func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && entry.Name() != cacheMark && entry.Name() != lockName {
+		if err == nil && !entry.IsDir() && entry.Name() != cacheMark && entry.Name() != ".cvexport.lock" {
 			key, relErr := filepath.Rel(c.Folder(), path)
 			keys, err = append(keys, filepath.ToSlash(key)), relErr
 		}
@@ -125,7 +128,7 @@ func (c *Cache) files(t *testing.T) []string {
 
 // holds fails the test unless the cache holds exactly these objects, as they are in
 // the warehouse.
-func (c *Cache) holds(t *testing.T, from Store, keys ...string) {
+func (c *Cache) holds(t *testing.T, from store.Store, keys ...string) {
 	t.Helper()
 	if w, ok := from.(*watched); ok {
 		from = w.Store
@@ -136,7 +139,7 @@ func (c *Cache) holds(t *testing.T, from Store, keys ...string) {
 	}
 	for _, key := range keys {
 		var bodies [2][]byte
-		for i, s := range []Store{from, c.store} {
+		for i, s := range []store.Store{from, c.store} {
 			body, err := fetch(t.Context(), s, key, mostRecord)
 			if err != nil {
 				t.Fatal(err)
@@ -151,12 +154,12 @@ func (c *Cache) holds(t *testing.T, from Store, keys ...string) {
 
 // watchedOne is a warehouse with one iteration.
 type watchedOne struct {
-	Store
+	store.Store
 	iteration string
 }
 
-func (w *watchedOne) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
+func (w *watchedOne) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
+	return func(yield func(store.Object, error) bool) {
 		for obj, err := range w.Store.List(ctx, prefix) {
 			if (err != nil || strings.Contains(obj.Key, w.iteration)) && !yield(obj, err) {
 				return
@@ -167,28 +170,28 @@ func (w *watchedOne) List(ctx context.Context, prefix string) iter.Seq2[Object, 
 
 // failingPut fails to put one object.
 type failingPut struct {
-	Store
+	store.Store
 	key string
 	err error
 }
 
-func (s *failingPut) Put(ctx context.Context, key string, src Source, old string) (Object, error) {
+func (s *failingPut) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
 	if key == s.key {
-		return Object{}, s.err
+		return store.Object{}, s.err
 	}
 	return s.Store.Put(ctx, key, src, old)
 }
 
 // listing is a list of objects that is old when it arrives.
 type listing struct {
-	Store
+	store.Store
 	hide  string
 	after func()
 }
 
-func (s *listing) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
-		var all []Object
+func (s *listing) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
+	return func(yield func(store.Object, error) bool) {
+		var all []store.Object
 		for obj, err := range s.Store.List(ctx, prefix) {
 			if err != nil {
 				yield(obj, err)
@@ -209,16 +212,16 @@ func (s *listing) List(ctx context.Context, prefix string) iter.Seq2[Object, err
 
 // damaging changes a byte of an object on its way, unless its place is 0.
 type damaging struct {
-	*memStore
+	*storetest.Memory
 	key string
 	at  func() int
 }
 
 func (s *damaging) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if key != s.key {
-		return s.memStore.Open(ctx, key)
+		return s.Memory.Open(ctx, key)
 	}
-	body := bytes.Clone(s.objects[key].body)
+	body := bytes.Clone(s.Objects[key].Body)
 	if at := s.at(); at != 0 {
 		body[max(at, -at)] ^= 1
 	}

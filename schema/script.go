@@ -14,6 +14,10 @@ type Script struct {
 	// az://, without a trailing slash. Wildcards in it are quoted.
 	Warehouse string
 
+	// Access are the statements that let DuckDB read the warehouse. BigQuery ignores
+	// them.
+	Access []string
+
 	// Dataset is BigQuery's, as dataset or project.dataset.
 	Dataset string
 
@@ -46,18 +50,8 @@ func (s Script) Statements() []string {
 // String returns the script as text.
 func (s Script) String() string { return strings.Join(s.Statements(), ";\n\n") + ";\n" }
 
-// duckDBAccess lets DuckDB read from a cloud's storage, by scheme, with the credentials
-// of the machine if DuckDB can use them.
-var duckDBAccess = map[string][]string{
-	"gs": {"-- DuckDB needs an HMAC key for Google Cloud Storage:\n--   CREATE SECRET (TYPE gcs, KEY_ID '...', SECRET '...');\nINSTALL httpfs", "LOAD httpfs"},
-	"s3": {"INSTALL httpfs", "LOAD httpfs", "INSTALL aws", "LOAD aws", "CREATE OR REPLACE SECRET cvexport (TYPE s3, PROVIDER credential_chain)"},
-	"az": {"INSTALL azure", "LOAD azure", "-- With ACCOUNT_NAME '...' if the address below names no account.\nCREATE OR REPLACE SECRET cvexport (TYPE azure, PROVIDER credential_chain)"},
-}
-
 func (s Script) duckDB(d dialect) (statements []string) {
-	if scheme, _, ok := strings.Cut(s.Warehouse, "://"); ok {
-		statements = slices.Clone(duckDBAccess[scheme])
-	}
+	statements = slices.Clone(s.Access)
 	add := func(format string, args ...any) { statements = append(statements, fmt.Sprintf(format, args...)) }
 	describe := func(kind, name, doc string, columns []Column) {
 		add("COMMENT ON %s %s IS %s", kind, name, d.quote(doc))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/recycle"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 	"github.com/cvexport/cvexport/transform"
 )
@@ -74,7 +75,7 @@ func run(ctx context.Context, folder, warehouse string) (err error) {
 	if err != nil {
 		return err
 	}
-	store, err := load.OpenStore(ctx, warehouse)
+	store, err := open.Open(ctx, warehouse)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/cvexport/cvexport/load"
 	gs "github.com/goccy/go-googlesql"
 )
 

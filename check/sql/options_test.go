@@ -3,6 +3,7 @@ package sql
 import (
 	"strings"
 
+	"github.com/cvexport/cvexport/load"
 	gs "github.com/goccy/go-googlesql"
 )
 

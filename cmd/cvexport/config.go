@@ -9,7 +9,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/open"
 )
 
 // configCommand checks a configuration file.
@@ -66,7 +66,7 @@ func (c *configCommand) run(cmd *cobra.Command, resolved *config.Config) error {
 		if err != nil {
 			return err
 		}
-		warehouse, err := load.CheckAddress(r.Warehouse)
+		warehouse, err := open.CheckAddress(r.Warehouse)
 		if err != nil {
 			return usage("resource %s: %w", r.Name, err)
 		}

@@ -26,6 +26,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/open"
 )
 
 // harness runs the command as a process, with a service and a warehouse.
@@ -111,7 +112,7 @@ func (h *harness) objects(t *testing.T) map[string]string {
 
 func (h *harness) verify(t *testing.T) load.Report {
 	t.Helper()
-	store, err := load.OpenStore(t.Context(), h.root)
+	store, err := open.Open(t.Context(), h.root)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -105,30 +106,30 @@ func (c *exportCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 	}
 	opened := stores{}
 	defer opened.close(&err)
-	store, err := opened.open(ctx, r.Warehouse)
+	warehouse, err := opened.open(ctx, r.Warehouse)
 	if err != nil {
 		return err
 	}
 	if c.dryRun {
-		plan, err := jobs.Prepare(ctx, client, store, request)
+		plan, err := jobs.Prepare(ctx, client, warehouse, request)
 		if err != nil {
 			return err
 		}
-		return printPlan(cmd.OutOrStdout(), c.output, plan, store, c.force)
+		return printPlan(cmd.OutOrStdout(), c.output, plan, warehouse, c.force)
 	}
 	run := c.newRun("export")
 	run.Begin(r.Name, client.Host())
 	request.Progress, request.Log = display.export(r.Name), display.logOf(r.Name)
-	result, err := c.export(ctx, client, store, &request)
+	result, err := c.export(ctx, client, warehouse, &request)
 	outcome := jobs.Exported
-	if errors.Is(err, load.ErrConflict) {
-		if e, ok := jobs.CommittedElsewhere(ctx, client, store, request); ok {
+	if errors.Is(err, store.ErrConflict) {
+		if e, ok := jobs.CommittedElsewhere(ctx, client, warehouse, request); ok {
 			result, outcome, err = jobs.Result{Export: e}, jobs.Elsewhere, nil
 		}
 	}
 	display.close()
 	if err == nil {
-		err = printResult(cmd.OutOrStdout(), c.output, outcome, result, store)
+		err = printResult(cmd.OutOrStdout(), c.output, outcome, result, warehouse)
 	}
 	it := jobs.IterationResult{ID: result.Export.Iteration, Name: text(result.Export.IterationName), Status: result.Export.Status, Outcome: outcome}
 	switch {
@@ -145,11 +146,11 @@ func (c *exportCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 }
 
 // export waits for the training if it is asked to, and exports the iteration.
-func (c *exportCommand) export(ctx context.Context, client *extract.Client, store load.Store, r *jobs.Request) (jobs.Result, error) {
+func (c *exportCommand) export(ctx context.Context, client *extract.Client, warehouse store.Store, r *jobs.Request) (jobs.Result, error) {
 	if c.wait {
 		c.waiting.Log = r.Log
 		// A wrong warehouse should fail now, not in some hours.
-		if _, err := load.ReadPrior(ctx, store, r.Project, schema.ID{}); err != nil {
+		if _, err := load.ReadPrior(ctx, warehouse, r.Project, schema.ID{}); err != nil {
 			return jobs.Result{}, err
 		}
 		iteration, err := jobs.Wait(ctx, client, r.Project, r.Iteration, c.waiting)
@@ -158,7 +159,7 @@ func (c *exportCommand) export(ctx context.Context, client *extract.Client, stor
 		}
 		r.Iteration = iteration.String()
 	}
-	return jobs.Export(ctx, client, store, *r)
+	return jobs.Export(ctx, client, warehouse, *r)
 }
 
 func (c *exportCommand) newRequest(cmd *cobra.Command, resource *config.Resource) (r jobs.Request, err error) {

@@ -79,7 +79,7 @@ func (c *listenCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 	}
 	opened := stores{}
 	defer opened.close(&err)
-	store, err := opened.open(ctx, r.Warehouse)
+	warehouse, err := opened.open(ctx, r.Warehouse)
 	if err != nil {
 		return err
 	}
@@ -95,8 +95,8 @@ func (c *listenCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 			display.log.Error("reporting an iteration", "error", err)
 		}
 	}
-	resource := jobs.Resource{Name: r.Name, Client: client, Store: store, Choice: r.Projects, Request: c.request(r, c.spoolDir)}
-	display.log.Info("listening", "queue", c.queue, "warehouse", store.URL(""))
+	resource := jobs.Resource{Name: r.Name, Client: client, Store: warehouse, Choice: r.Projects, Request: c.request(r, c.spoolDir)}
+	display.log.Info("listening", "queue", c.queue, "warehouse", warehouse.URL(""))
 	err = jobs.Listen(ctx, resource, queue, c.options)
 	display.close()
 	run.Finish(client.Stats())

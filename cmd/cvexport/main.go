@@ -21,7 +21,7 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/internal/recycle"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 )
 
 // The exit codes, which the README documents.
@@ -97,7 +97,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &partial):
 		return exitPartial
-	case errors.Is(err, load.ErrLogin), errors.Is(err, notify.ErrLogin):
+	case errors.Is(err, store.ErrLogin), errors.Is(err, notify.ErrLogin):
 		return exitFailed
 	case errors.As(err, &usage):
 		return exitUsage

@@ -10,7 +10,7 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/notify"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/jobs"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 )
 
 func TestExitCode(t *testing.T) {
@@ -28,10 +28,10 @@ func TestExitCode(t *testing.T) {
 		{usage("warehouse: %w", wrong), exitUsage},
 		{errors.Join(wrong, usage("wrong")), exitUsage},
 		{fmt.Errorf("listing: %w", refused), exitAuth},
-		{usage("warehouse: %w", load.ErrLogin), exitFailed},
+		{usage("warehouse: %w", store.ErrLogin), exitFailed},
 		{usage("queue: %w", notify.ErrLogin), exitFailed},
 		{partial(usage("wrong")), exitPartial},
-		{partial(load.ErrLogin), exitPartial},
+		{partial(store.ErrLogin), exitPartial},
 		{partial(refused), exitPartial},
 	} {
 		if got := exitCode(t.Context(), tc.err); got != tc.want {

@@ -15,7 +15,8 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/open"
 )
 
 // version is set by the linker for a release.
@@ -179,24 +180,24 @@ func newClient(r *config.Resource, log *slog.Logger) (*extract.Client, error) {
 }
 
 // stores has the warehouses that a command has opened, by address.
-type stores map[string]load.Store
+type stores map[string]store.Store
 
-func (s stores) open(ctx context.Context, warehouse string) (load.Store, error) {
-	if store, ok := s[warehouse]; ok {
-		return store, nil
+func (s stores) open(ctx context.Context, address string) (store.Store, error) {
+	if warehouse, ok := s[address]; ok {
+		return warehouse, nil
 	}
-	store, err := load.OpenStore(ctx, warehouse)
+	warehouse, err := open.Open(ctx, address)
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
-	s[warehouse] = store
-	return store, nil
+	s[address] = warehouse
+	return warehouse, nil
 }
 
 // close adds failures to close to an error.
 func (s stores) close(err *error) {
-	for _, store := range s {
-		*err = errors.Join(*err, store.Close())
+	for _, warehouse := range s {
+		*err = errors.Join(*err, warehouse.Close())
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -190,7 +191,7 @@ type exportKey struct{ project, iteration schema.ID }
 // exports returns the committed records of the warehouse.
 func (h *harness) exports(t *testing.T) map[exportKey]load.Export {
 	t.Helper()
-	store, err := load.OpenStore(t.Context(), h.root)
+	store, err := open.Open(t.Context(), h.root)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/internal/operation/config"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/local"
+	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -78,7 +79,7 @@ func viewList() string {
 var datasetName = regexp.MustCompile(`^([a-z][a-z0-9-]*\.)?[A-Za-z0-9_]+$`)
 
 func (c *sqlCommand) run(cmd *cobra.Command, r *config.Resource) error {
-	warehouse, err := load.CheckAddress(r.Warehouse)
+	warehouse, err := open.CheckAddress(r.Warehouse)
 	if err != nil {
 		return &usageError{err: err}
 	}
@@ -92,6 +93,9 @@ func (c *sqlCommand) run(cmd *cobra.Command, r *config.Resource) error {
 		return usage("warehouse %s: BigQuery reads only gs://: copy the warehouse to a Google Cloud Storage bucket first", warehouse)
 	case script.Dialect == schema.BigQuery && !datasetName.MatchString(c.dataset):
 		return usage("--dataset %q is neither NAME nor PROJECT.NAME", c.dataset)
+	}
+	if script.Access, err = open.DuckDB(r.Warehouse); err != nil {
+		return &usageError{err: err}
 	}
 	if script.Empty, err = emptyTables(warehouse); err != nil {
 		return err
@@ -109,7 +113,7 @@ func emptyTables(warehouse string) (empty []string, err error) {
 		return nil, nil
 	}
 	for _, t := range schema.Tables() {
-		found, err := load.FolderHas(warehouse, t)
+		found, err := local.HasFile(filepath.Join(warehouse, t.Name), ".parquet")
 		if err != nil {
 			return nil, fmt.Errorf("looking for the files of table %s: %w", t.Name, err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -54,8 +55,8 @@ func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err er
 	}
 	var errs []error
 	done, findings := []verification{}, 0
-	for _, store := range warehouses {
-		report, err := load.Verify(ctx, store, c.spoolDir, nil)
+	for _, warehouse := range warehouses {
+		report, err := load.Verify(ctx, warehouse, c.spoolDir, nil)
 		if err != nil {
 			errs = append(errs, err)
 			if ctx.Err() != nil {
@@ -64,9 +65,9 @@ func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err er
 			continue
 		}
 		findings += len(report.Findings)
-		done = append(done, newVerification(report, store))
+		done = append(done, newVerification(report, warehouse))
 		if c.output == "text" {
-			if err := printReport(cmd.OutOrStdout(), report, store); err != nil {
+			if err := printReport(cmd.OutOrStdout(), report, warehouse); err != nil {
 				return err
 			}
 		}
@@ -84,21 +85,21 @@ func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err er
 }
 
 // openAll opens each warehouse of the resources once, however it is written.
-func (s stores) openAll(ctx context.Context, resources []config.Resource) ([]load.Store, error) {
-	var warehouses []load.Store
+func (s stores) openAll(ctx context.Context, resources []config.Resource) ([]store.Store, error) {
+	var warehouses []store.Store
 	for _, r := range resources {
-		store, err := s.open(ctx, r.Warehouse)
+		warehouse, err := s.open(ctx, r.Warehouse)
 		if err != nil {
 			return nil, err
 		}
-		if !slices.ContainsFunc(warehouses, func(other load.Store) bool { return other.URL("") == store.URL("") }) {
-			warehouses = append(warehouses, store)
+		if !slices.ContainsFunc(warehouses, func(other store.Store) bool { return other.URL("") == warehouse.URL("") }) {
+			warehouses = append(warehouses, warehouse)
 		}
 	}
 	return warehouses, nil
 }
 
-func printReport(w io.Writer, r load.Report, store storeURL) error {
+func printReport(w io.Writer, r load.Report, warehouse storeURL) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
 		fmt.Fprintln(&b, f)
@@ -108,7 +109,7 @@ func printReport(w io.Writer, r load.Report, store storeURL) error {
 		intact = "Not everything is intact"
 	}
 	fmt.Fprintf(&b, "%s: %s, %s, %s, %s in %s.\n", intact, runreport.Count(int64(r.Iterations), "iteration"), runreport.Count(int64(r.Objects), "object"),
-		runreport.Count(r.Rows, "row"), runreport.Count(r.Bytes, "byte"), store.URL(""))
+		runreport.Count(r.Rows, "row"), runreport.Count(r.Bytes, "byte"), warehouse.URL(""))
 	if n := len(r.Uncommitted); n > 0 {
 		fmt.Fprintf(&b, "%s of iterations whose first export is still running or was interrupted; if interrupted, export them again.\n", runreport.Count(int64(n), "object"))
 	}
@@ -135,9 +136,9 @@ type finding struct {
 	Problem   string    `json:"problem"`
 }
 
-func newVerification(r load.Report, store storeURL) verification {
+func newVerification(r load.Report, warehouse storeURL) verification {
 	v := verification{
-		Warehouse: store.URL(""), Iterations: r.Iterations, Objects: r.Objects, Rows: r.Rows, Bytes: r.Bytes,
+		Warehouse: warehouse.URL(""), Iterations: r.Iterations, Objects: r.Objects, Rows: r.Rows, Bytes: r.Bytes,
 		Findings: []finding{}, Uncommitted: append([]string{}, r.Uncommitted...),
 	}
 	for _, f := range r.Findings {

@@ -18,7 +18,7 @@ import (
 	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
-	"github.com/cvexport/cvexport/load"
+	storeopen "github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -48,7 +48,7 @@ func exportSimulatedTags(t testing.TB, root string, config simulated.Config, tag
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := load.OpenStore(t.Context(), root)
+	store, err := storeopen.Open(t.Context(), root)
 	if err != nil {
 		t.Fatal(err)
 	}

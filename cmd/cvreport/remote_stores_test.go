@@ -24,14 +24,15 @@ import (
 	"github.com/cvexport/cvexport/internal/azurite"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
+	storeopen "github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
 // remote is a warehouse on a server, with a project's exports in it.
 type remote struct {
 	address string
-	store   load.Store
+	store   store.Store
 	remove  func(t *testing.T, key string)
 	down    func() // the server is gone
 
@@ -124,7 +125,7 @@ func (r *remote) fill(t *testing.T) {
 	if r.client, err = extract.NewClient(extract.Options{Endpoint: server.URL, Key: "simulated", Rate: 1e6, Timeout: 10 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
-	if r.store, err = load.OpenStore(t.Context(), r.address); err != nil {
+	if r.store, err = storeopen.Open(t.Context(), r.address); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

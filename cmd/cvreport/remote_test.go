@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	storeopen "github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -208,7 +209,7 @@ func TestCacheFolders(t *testing.T) {
 	seen := map[string]string{}
 	folder := func(address string) string {
 		t.Helper()
-		of, err := cacheOf(address)
+		of, err := storeopen.Identity(address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +236,7 @@ func TestCacheFolders(t *testing.T) {
 		t.Error("az and azblob have different folders")
 	}
 	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", "DefaultEndpointsProtocol=https;AccountName=one;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net")
-	of, err := cacheOf("azblob://bucket/a/b")
+	of, err := storeopen.Identity("azblob://bucket/a/b")
 	if err != nil || of != "azblob://bucket/a/b at one" {
 		t.Errorf("%q, %v", of, err)
 	}

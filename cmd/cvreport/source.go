@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/load"
+	storeopen "github.com/cvexport/cvexport/load/store/open"
 )
 
 // source is the warehouse of a command, and how it comes to a folder of this
@@ -42,12 +43,12 @@ func (s *source) addFlags(cmd *cobra.Command) {
 // are first copied to its cache, as far as they are wanted and have changed.
 // What is wrong with it is told on stderr.
 func (s *source) localFolder(ctx context.Context, stderr io.Writer, want func(table string) bool) (root string, err error) {
-	if !s.isRemote() {
-		return warehousePath(s.warehouse)
-	}
-	of, err := cacheOf(s.warehouse)
+	of, err := storeopen.Identity(s.warehouse)
 	if err != nil {
 		return "", &usageError{err}
+	}
+	if of == "" {
+		return warehousePath(s.warehouse)
 	}
 	folder, err := s.cacheFolder(of)
 	if err != nil {
@@ -56,7 +57,7 @@ func (s *source) localFolder(ctx context.Context, stderr io.Writer, want func(ta
 	if s.offline {
 		return s.useCache(ctx, stderr, folder, of, want)
 	}
-	from, err := load.OpenStore(ctx, s.warehouse)
+	from, err := storeopen.Open(ctx, s.warehouse)
 	if err != nil {
 		return "", &usageError{err}
 	}
@@ -81,8 +82,8 @@ func (s *source) localFolder(ctx context.Context, stderr io.Writer, want func(ta
 }
 
 func (s *source) isRemote() bool {
-	scheme, _, isURL := strings.Cut(s.warehouse, "://")
-	return isURL && scheme != "file"
+	of, err := storeopen.Identity(s.warehouse)
+	return err != nil || of != ""
 }
 
 // useCache takes the cache as it is, and tells what it lacks.
@@ -125,48 +126,3 @@ func (s *source) cacheFolder(of string) (string, error) {
 
 // unsafe is what no file system minds the lack of.
 var unsafe = regexp.MustCompile(`[^a-zA-Z0-9._]+`)
-
-// cacheOf names a remote warehouse in a line without secrets: its address, and
-// whose it is where the address does not say that.
-func cacheOf(address string) (string, error) {
-	scheme, rest, _ := strings.Cut(address, "://")
-	rest = strings.TrimRight(rest, "/")
-	at := ""
-	switch scheme {
-	case "gs":
-		at = os.Getenv("STORAGE_EMULATOR_HOST")
-	case "s3":
-		at = os.Getenv("AWS_ENDPOINT_URL_S3")
-		if at == "" {
-			at = os.Getenv("AWS_ENDPOINT_URL")
-		}
-	case "azblob", "az":
-		scheme = "azblob"
-		if strings.Contains(rest, "?") {
-			return "", errors.New("warehouse azblob://: without a query, please: a SAS token belongs in AZURE_STORAGE_SAS_TOKEN")
-		}
-		if first, _, _ := strings.Cut(rest, "/"); !strings.Contains(first, ".") {
-			at = azureAccount()
-		}
-	default:
-		return "", fmt.Errorf("warehouse %s://: unknown kind of url: use a folder, file://, gs://, s3:// or azblob://", scheme)
-	}
-	of := scheme + "://" + rest
-	if at != "" {
-		of += " at " + at
-	}
-	if strings.ContainsAny(of, "\r\n") {
-		return "", fmt.Errorf("warehouse %q: the address has more than a line", address)
-	}
-	return of, nil
-}
-
-// azureAccount is the storage account that the environment names.
-func azureAccount() string {
-	for part := range strings.SplitSeq(os.Getenv("AZURE_STORAGE_CONNECTION_STRING"), ";") {
-		if name, ok := strings.CutPrefix(strings.TrimSpace(part), "AccountName="); ok {
-			return name
-		}
-	}
-	return os.Getenv("AZURE_STORAGE_ACCOUNT")
-}

@@ -5,26 +5,21 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 
 	_ "github.com/duckdb/duckdb-go/v2" // registers the driver
 
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/schema"
 )
 
 // warehousePath takes a folder or a file:// URL.
 func warehousePath(address string) (string, error) {
-	scheme, _, isURL := strings.Cut(address, "://")
-	if isURL && scheme == "file" {
-		u, err := url.Parse(address)
-		if err != nil || (u.Host != "" && u.Host != "localhost") || u.Path == "" {
-			return "", &usageError{fmt.Errorf("warehouse %q: want file:///folder, with three slashes", address)}
-		}
-		address = filepath.FromSlash(u.Path)
+	address, err := local.Folder(store.ParseAddress(address))
+	if err != nil {
+		return "", &usageError{err}
 	}
 	info, err := os.Stat(address)
 	if err == nil && !info.IsDir() {
@@ -55,7 +50,7 @@ func openFor(ctx context.Context, root string, there, wanted func(name string) b
 	for _, t := range schema.Tables() {
 		found := false
 		if there(t.Name) {
-			found, err = load.FolderHas(root, t)
+			found, err = local.HasFile(filepath.Join(root, t.Name), ".parquet")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("looking for the files of table %s: %w", t.Name, err)

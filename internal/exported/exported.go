@@ -15,7 +15,7 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -34,17 +34,17 @@ func Warehouse(t testing.TB, c simulated.Config) (root string) {
 		t.Fatal(err)
 	}
 	root = t.TempDir()
-	store, err := load.OpenStore(t.Context(), root)
+	warehouse, err := open.Open(t.Context(), root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	defer warehouse.Close()
 	for _, p := range service.Projects() {
 		for _, i := range p.Iterations {
 			if i.Status != simulated.Completed {
 				continue
 			}
-			_, err := jobs.Export(t.Context(), client, store, jobs.Request{
+			_, err := jobs.Export(t.Context(), client, warehouse, jobs.Request{
 				Project: p.ID, Iteration: i.ID.String(), Concurrency: 4,
 				ProbabilityThreshold: 0.5, OverlapThreshold: 0.3, SpoolDir: t.TempDir(), Version: "test",
 			})

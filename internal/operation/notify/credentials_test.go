@@ -8,9 +8,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +15,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/sas"
 
 	"github.com/cvexport/cvexport/internal/azurite"
+	"github.com/cvexport/cvexport/internal/operation/azurelogin"
+	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
 )
 
 // Every kind of credential opens the queue, by its URL and by its name.
@@ -25,28 +24,29 @@ func TestCredentials(t *testing.T) {
 	server := azurite.Start(t)
 	token := accountToken(t, server, sas.AccountPermissions{Create: true})
 	for name, variables := range map[string]map[string]string{
-		"key":                          {azureKey: server.Key},
-		"key with a newline":           {azureKey: server.Key + "\n"},
-		"token":                        {azureSAS: token},
-		"token with a newline":         {azureSAS: token + "\n"},
-		"token, as the portal shows":   {azureSAS: "?" + token},
-		"key in a connection string":   {azureConnection: "AccountName=" + server.Account + ";AccountKey=" + server.Key},
-		"token in a connection string": {azureConnection: "QueueEndpoint=https://" + queueHost + ";SharedAccessSignature=" + token + "\n"},
+		"key":                          {azurelogin.KeyVariable: server.Key},
+		"key with a newline":           {azurelogin.KeyVariable: server.Key + "\n"},
+		"token":                        {azurelogin.TokenVariable: token},
+		"token with a newline":         {azurelogin.TokenVariable: token + "\n"},
+		"token, as the portal shows":   {azurelogin.TokenVariable: "?" + token},
+		"key in a connection string":   {azurelogin.ConnectionVariable: "AccountName=" + server.Account + ";AccountKey=" + server.Key},
+		"a connection with a newline":  {azurelogin.ConnectionVariable: "AccountName=" + server.Account + ";AccountKey=" + server.Key + "\n"},
+		"token in a connection string": {azurelogin.ConnectionVariable: "QueueEndpoint=https://" + queueHost + ";SharedAccessSignature=" + token + "\n"},
 	} {
 		for form, address := range map[string]string{"url": "https://" + queueHost + "/", "name": ""} {
 			t.Run(name+", "+form, func(t *testing.T) {
-				machine(t, variables)
+				logintest.Machine(t, variables)
 				if form == "name" {
-					t.Setenv(azureAccount, server.Account)
+					t.Setenv(azurelogin.AccountVariable, server.Account)
 				}
 				queue := newQueue(t, server)
-				hosts := byHost{queueHost: root(server)}
-				q, err := Open(t.Context(), address+queue, hosts.options())
+				hosts := logintest.Hosts{queueHost: root(server)}
+				q, err := Open(t.Context(), address+queue, hosts.Options())
 				if err != nil {
 					t.Fatal(err)
 				}
 				works(t, server, q, queue)
-				for fault, url := range map[string]string{"nobody answers": "", "refused": serve(t, func(w http.ResponseWriter, r *http.Request) {
+				for fault, url := range map[string]string{"nobody answers": "", "refused": logintest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 					w.WriteHeader(http.StatusForbidden)
 					fmt.Fprint(w, r.URL, r.Header)
 				})} {
@@ -63,33 +63,16 @@ func TestCredentials(t *testing.T) {
 
 func TestIdentities(t *testing.T) {
 	server := azurite.Start(t)
-	for name, tc := range map[string]func(t *testing.T) map[string]string{
-		"managed identity": func(t *testing.T) map[string]string {
-			return map[string]string{"IDENTITY_HEADER": "here", "IDENTITY_ENDPOINT": metadata(t)}
-		},
-		"workload identity": func(t *testing.T) map[string]string {
-			file := filepath.Join(t.TempDir(), "token")
-			if err := os.WriteFile(file, []byte("pod"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return map[string]string{"AZURE_FEDERATED_TOKEN_FILE": file, "AZURE_TENANT_ID": tenant, "AZURE_CLIENT_ID": client}
-		},
-		"service principal": func(*testing.T) map[string]string {
-			return map[string]string{"AZURE_CLIENT_SECRET": "app", "AZURE_TENANT_ID": tenant, "AZURE_CLIENT_ID": client}
-		},
-	} {
+	for name, identity := range logintest.Identities() {
 		for form, address := range map[string]string{"url": "https://" + queueHost + "/", "name": ""} {
 			t.Run(name+", "+form, func(t *testing.T) {
-				machine(t, tc(t))
-				t.Setenv("AZURE_TOKEN_CREDENTIALS", "prod") // all but those of a developer's machine
+				logintest.Machine(t, identity.Machine(t))
 				if form == "name" {
-					t.Setenv(azureAccount, server.Account)
+					t.Setenv(azurelogin.AccountVariable, server.Account)
 				}
-				queue, hosts := newQueue(t, server), byHost{loginHost: login(t), queueHost: signing(t, server)}
-				if endpoint, err := url.Parse(os.Getenv("IDENTITY_ENDPOINT")); err == nil {
-					hosts[endpoint.Host] = endpoint.String()
-				}
-				q, err := Open(t.Context(), address+queue, hosts.options())
+				queue, hosts := newQueue(t, server), logintest.ForIdentity(t)
+				hosts[queueHost] = signing(t, server, identity.Token)
+				q, err := Open(t.Context(), address+queue, hosts.Options())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -103,51 +86,49 @@ func TestIdentities(t *testing.T) {
 // answers is one.
 func TestLogin(t *testing.T) {
 	server := azurite.Start(t)
-	app := map[string]string{"AZURE_CLIENT_SECRET": "app", "AZURE_TENANT_ID": tenant, "AZURE_CLIENT_ID": client, "AZURE_TOKEN_CREDENTIALS": "prod"}
-	wrong := map[string]string{"AZURE_CLIENT_SECRET": "wrong", "AZURE_TENANT_ID": tenant, "AZURE_CLIENT_ID": client, "AZURE_TOKEN_CREDENTIALS": "prod"}
-	open := func(t *testing.T, hosts byHost) (*Queue, error) {
-		return Open(t.Context(), "https://"+queueHost+"/q", hosts.options())
+	open := func(t *testing.T, hosts logintest.Hosts) (*Queue, error) {
+		return Open(t.Context(), "https://"+queueHost+"/q", hosts.Options())
 	}
 	for name, variables := range map[string]map[string]string{
-		"none": nil, "none on a machine of Azure's": {"AZURE_TOKEN_CREDENTIALS": "prod"}, "refused": wrong, "no such kind": {"AZURE_TOKEN_CREDENTIALS": "wish"},
+		"none": nil, "none on a machine of Azure's": {"AZURE_TOKEN_CREDENTIALS": "prod"}, "refused": logintest.Principal("wrong"), "no such kind": {"AZURE_TOKEN_CREDENTIALS": "wish"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			machine(t, variables)
-			_, err := open(t, byHost{loginHost: login(t)})
+			logintest.Machine(t, variables)
+			_, err := open(t, logintest.Hosts{logintest.LoginHost: logintest.Login(t)})
 			if !errors.Is(err, ErrLogin) || MayPass(err) || !strings.Contains(err.Error(), "log in with: az login") {
 				t.Errorf("error %v, may pass %v", err, MayPass(err))
 			}
 		})
 	}
-	for name, there := range map[string]func(*testing.T) byHost{
-		"nobody answers": func(*testing.T) byHost { return byHost{} },
-		"in trouble": func(t *testing.T) byHost {
-			return byHost{loginHost: serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusServiceUnavailable) })}
+	for name, there := range map[string]func(*testing.T) logintest.Hosts{
+		"nobody answers": func(*testing.T) logintest.Hosts { return logintest.Hosts{} },
+		"in trouble": func(t *testing.T) logintest.Hosts {
+			return logintest.Hosts{logintest.LoginHost: logintest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusServiceUnavailable) })}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			machine(t, app)
+			logintest.Machine(t, logintest.Principal("app"))
 			hosts := there(t)
 			queue := newQueue(t, server)
-			q, err := Open(t.Context(), "https://"+queueHost+"/"+queue, hosts.options())
+			q, err := Open(t.Context(), "https://"+queueHost+"/"+queue, hosts.Options())
 			if err != nil {
 				t.Fatal(err)
 			}
 			if _, err := q.Receive(t.Context(), time.Minute); err == nil || !MayPass(err) || !strings.Contains(err.Error(), "logging in: ") {
 				t.Errorf("error %v, may pass %v", err, MayPass(err))
 			}
-			hosts[loginHost], hosts[queueHost] = login(t), signing(t, server)
+			hosts[logintest.LoginHost], hosts[queueHost] = logintest.Login(t), signing(t, server, "principal")
 			works(t, server, q, queue)
 		})
 	}
 	t.Run("refused later", func(t *testing.T) {
-		machine(t, wrong)
-		hosts := byHost{}
+		logintest.Machine(t, logintest.Principal("wrong"))
+		hosts := logintest.Hosts{}
 		q, err := open(t, hosts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		hosts[loginHost] = login(t)
+		hosts[logintest.LoginHost] = logintest.Login(t)
 		if _, err := q.Receive(t.Context(), time.Minute); err == nil || MayPass(err) || !strings.Contains(err.Error(), "log in with: az login") {
 			t.Errorf("error %v, may pass %v", err, MayPass(err))
 		}
@@ -155,7 +136,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestMayPass(t *testing.T) {
-	machine(t, map[string]string{azureKey: azurite.Key})
+	logintest.Machine(t, map[string]string{azurelogin.KeyVariable: azurite.Key})
 	status := func(code int) func(http.ResponseWriter) { return func(w http.ResponseWriter) { w.WriteHeader(code) } }
 	for name, tc := range map[string]struct {
 		answer func(http.ResponseWriter)
@@ -173,7 +154,7 @@ func TestMayPass(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q, err := Open(t.Context(), "https://"+queueHost+"/q", byHost{queueHost: serve(t, func(w http.ResponseWriter, _ *http.Request) { tc.answer(w) })}.options())
+			q, err := Open(t.Context(), "https://"+queueHost+"/q", logintest.Hosts{queueHost: logintest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { tc.answer(w) })}.Options())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -195,7 +176,7 @@ func TestMayPass(t *testing.T) {
 		}
 	})
 	t.Run("no time", func(t *testing.T) {
-		q, err := Open(t.Context(), "https://"+queueHost+"/q", byHost{}.options())
+		q, err := Open(t.Context(), "https://"+queueHost+"/q", logintest.Hosts{}.Options())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,8 +192,8 @@ func TestMayPass(t *testing.T) {
 func TestPoison(t *testing.T) {
 	server := azurite.Start(t)
 	open := func(t *testing.T, queue, token string) *Queue {
-		machine(t, map[string]string{azureSAS: token})
-		q, err := Open(t.Context(), "https://"+queueHost+"/"+queue, byHost{queueHost: root(server)}.options())
+		logintest.Machine(t, map[string]string{azurelogin.TokenVariable: token})
+		q, err := Open(t.Context(), "https://"+queueHost+"/"+queue, logintest.Hosts{queueHost: root(server)}.Options())
 		if err != nil {
 			t.Fatal(err)
 		}

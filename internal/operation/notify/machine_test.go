@@ -1,86 +1,21 @@
 package notify
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/sas"
 
 	"github.com/cvexport/cvexport/internal/azurite"
+	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
 )
 
-const (
-	queueHost = azurite.Account + ".queue.core.windows.net"
-	loginHost = "login.microsoftonline.com"
-	tenant    = "11111111-1111-4111-8111-111111111111"
-	client    = "22222222-2222-4222-8222-222222222222"
-)
-
-// machine makes a machine with nothing but these variables.
-func machine(t *testing.T, variables map[string]string) {
-	t.Helper()
-	for _, name := range []string{
-		azureConnection, azureAccount, azureKey, azureSAS,
-		"AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST", "IDENTITY_ENDPOINT", "IDENTITY_HEADER",
-	} {
-		t.Setenv(name, "") // which brings it back in the end
-		if err := os.Unsetenv(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("AZURE_TOKEN_CREDENTIALS", "AzureCLICredential") // else it asks the network
-	t.Setenv("PATH", "")                                      // where there is none
-	for name, value := range variables {
-		t.Setenv(name, value)
-	}
-}
-
-// byHost sends what goes to a host to another address; what is at none, nobody answers.
-type byHost map[string]string
-
-func (b byHost) Do(r *http.Request) (*http.Response, error) {
-	at, err := url.Parse(b[r.URL.Host])
-	if err != nil {
-		return nil, err
-	}
-	host := r.URL.Host
-	if at.Host == "" {
-		at, host = &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, "" // the port of nobody
-	}
-	r = r.Clone(r.Context())
-	r.URL.Scheme, r.URL.Host, r.Host = at.Scheme, at.Host, host
-	return http.DefaultClient.Do(r)
-}
-
-func (b byHost) options() policy.ClientOptions {
-	return policy.ClientOptions{Transport: b, Retry: policy.RetryOptions{MaxRetries: -1}}
-}
-
-func serve(t *testing.T, handler http.HandlerFunc) string {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-func answer(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(v); err != nil {
-		panic(err)
-	}
-}
+const queueHost = azurite.Account + ".queue.core.windows.net"
 
 // root is the emulator without the account, which stands in the host's name.
 func root(server azurite.Server) string {
@@ -112,7 +47,7 @@ func clientOf(t *testing.T, server azurite.Server, name string) *azqueue.QueueCl
 	return q
 }
 
-// count is how many messages there are, hidden ones too.
+// count counts the messages, hidden ones too.
 func count(t *testing.T, server azurite.Server, name string) int32 {
 	t.Helper()
 	p, err := clientOf(t, server, name).GetProperties(t.Context(), nil)
@@ -122,8 +57,8 @@ func count(t *testing.T, server azurite.Server, name string) int32 {
 	return int32(*p.ApproximateMessagesCount)
 }
 
-// accountToken signs a token of the emulator's account. What else it may than to
-// work off messages, more says.
+// accountToken signs a token of the emulator's account, for working off messages and
+// for more.
 func accountToken(t *testing.T, server azurite.Server, more sas.AccountPermissions) string {
 	t.Helper()
 	more.Add, more.Update, more.Process = true, true, true
@@ -155,7 +90,7 @@ func signed(t *testing.T, server azurite.Server, sign func(*azqueue.SharedKeyCre
 	return query.Encode()
 }
 
-// works has a queue do all that it can.
+// works uses a queue in every way.
 func works(t *testing.T, server azurite.Server, q *Queue, name string) {
 	t.Helper()
 	receive := func() *Message {
@@ -177,54 +112,7 @@ func works(t *testing.T, server azurite.Server, q *Queue, name string) {
 	}
 }
 
-// login is Microsoft's login, for a pod and for an app.
-func login(t *testing.T) string {
-	base := "https://" + loginHost + "/" + tenant
-	return serve(t, func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case strings.HasSuffix(r.URL.Path, "/discovery/instance"):
-			answer(w, map[string]any{"tenant_discovery_endpoint": base + "/v2.0/.well-known/openid-configuration", "metadata": []any{
-				map[string]any{"preferred_network": loginHost, "preferred_cache": "login.windows.net", "aliases": []string{loginHost}},
-			}})
-		case strings.HasSuffix(r.URL.Path, "/openid-configuration"):
-			answer(w, map[string]any{"token_endpoint": base + "/oauth2/v2.0/token", "authorization_endpoint": base + "/oauth2/v2.0/authorize", "issuer": base + "/v2.0"})
-		case r.FormValue("client_id") == client && (r.FormValue("client_assertion") == "pod" || r.FormValue("client_secret") == "app"):
-			answer(w, map[string]any{"token_type": "Bearer", "expires_in": 3600, "access_token": "issued"})
-		default:
-			http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
-		}
-	})
-}
-
-// metadata is a machine that gives out its identity.
-func metadata(t *testing.T) string {
-	return serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("X-Identity-Header") != "here" || r.FormValue("resource") != "https://storage.azure.com" {
-			http.Error(w, "whose?", http.StatusForbidden)
-			return
-		}
-		answer(w, map[string]any{"access_token": "issued", "expires_on": fmt.Sprint(time.Now().Add(time.Hour).Unix()), "resource": r.FormValue("resource"), "token_type": "Bearer"})
-	})
-}
-
-// signing stands before the emulator, which knows no identities: it signs what comes
-// with a right one.
-func signing(t *testing.T, server azurite.Server) string {
-	target, err := url.Parse(root(server))
-	if err != nil {
-		t.Fatal(err)
-	}
-	token := accountToken(t, server, sas.AccountPermissions{Create: true})
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(target)
-		r.Out.Host = r.In.Host
-		r.Out.Header.Del("Authorization")
-		r.Out.URL.RawQuery = strings.TrimPrefix(r.Out.URL.RawQuery+"&"+token, "&")
-	}}
-	return serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer issued" {
-			t.Errorf("a request has %q", r.Header.Get("Authorization"))
-		}
-		proxy.ServeHTTP(w, r)
-	})
+// signing stands in front of the emulator, which knows no identities.
+func signing(t *testing.T, server azurite.Server, token string) string {
+	return logintest.Signing(t, root(server), accountToken(t, server, sas.AccountPermissions{Create: true}), token)
 }

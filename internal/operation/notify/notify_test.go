@@ -4,6 +4,9 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
+
+	"github.com/cvexport/cvexport/internal/operation/azurelogin"
+	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
 )
 
 const (
@@ -61,7 +64,7 @@ func FuzzParse(f *testing.F) {
 
 func TestOpenRefuses(t *testing.T) {
 	const secret = "c2VjcmV0c2VjcmV0"
-	machine(t, nil)
+	logintest.Machine(t, nil)
 	for address, want := range map[string]string{
 		"":                                     "not the name of a queue",
 		"a/b":                                  "not the name of a queue",
@@ -90,16 +93,16 @@ func TestOpenRefuses(t *testing.T) {
 		variables map[string]string
 		want      string
 	}{
-		"a broken connection":          {"queue", map[string]string{azureConnection: "AccountKey=" + secret}, "AZURE_STORAGE_CONNECTION_STRING cannot be used"},
-		"a connection to no address":   {"queue", map[string]string{azureConnection: "QueueEndpoint=ftp://a;SharedAccessSignature=sig=" + secret}, "check AZURE_STORAGE_CONNECTION_STRING"},
-		"a broken key":                 {"queue", map[string]string{azureAccount: "account", azureKey: secret + "!"}, "AZURE_STORAGE_KEY cannot be used"},
-		"a token of two lines":         {"queue", map[string]string{azureAccount: "account", azureSAS: "sig=\n" + secret}, "AZURE_STORAGE_SAS_TOKEN"},
-		"another account's connection": {"https://other.queue.core.windows.net/q", map[string]string{azureConnection: "AccountName=some;AccountKey=" + secret}, "AZURE_STORAGE_CONNECTION_STRING is of some.queue.core.windows.net: unset it"},
-		"another account's key":        {"https://other.queue.core.windows.net/q", map[string]string{azureAccount: "some", azureKey: secret}, "account some (AZURE_STORAGE_ACCOUNT): unset AZURE_STORAGE_KEY"},
-		"another account's token":      {"https://other.queue.core.windows.net/q", map[string]string{azureAccount: "some", azureSAS: "sig=" + secret}, "account some (AZURE_STORAGE_ACCOUNT): unset AZURE_STORAGE_KEY"},
+		"a broken connection":          {"queue", map[string]string{azurelogin.ConnectionVariable: "AccountKey=" + secret}, "AZURE_STORAGE_CONNECTION_STRING cannot be used"},
+		"a connection to no address":   {"queue", map[string]string{azurelogin.ConnectionVariable: "QueueEndpoint=ftp://a;SharedAccessSignature=sig=" + secret}, "check AZURE_STORAGE_CONNECTION_STRING"},
+		"a broken key":                 {"queue", map[string]string{azurelogin.AccountVariable: "account", azurelogin.KeyVariable: secret + "!"}, "AZURE_STORAGE_KEY cannot be used"},
+		"a token of two lines":         {"queue", map[string]string{azurelogin.AccountVariable: "account", azurelogin.TokenVariable: "sig=\n" + secret}, "AZURE_STORAGE_SAS_TOKEN"},
+		"another account's connection": {"https://other.queue.core.windows.net/q", map[string]string{azurelogin.ConnectionVariable: "AccountName=some;AccountKey=" + secret}, "AZURE_STORAGE_CONNECTION_STRING is for some.queue.core.windows.net: unset it"},
+		"another account's key":        {"https://other.queue.core.windows.net/q", map[string]string{azurelogin.AccountVariable: "some", azurelogin.KeyVariable: secret}, "account some (AZURE_STORAGE_ACCOUNT): unset AZURE_STORAGE_KEY"},
+		"another account's token":      {"https://other.queue.core.windows.net/q", map[string]string{azurelogin.AccountVariable: "some", azurelogin.TokenVariable: "sig=" + secret}, "account some (AZURE_STORAGE_ACCOUNT): unset AZURE_STORAGE_KEY"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			machine(t, tc.variables)
+			logintest.Machine(t, tc.variables)
 			if _, err := Open(t.Context(), tc.address, nothing); err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), secret) {
 				t.Errorf("error = %v, want %s", err, tc.want)
 			}

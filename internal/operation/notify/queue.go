@@ -2,11 +2,8 @@ package notify
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,10 +14,15 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
+
+	"github.com/cvexport/cvexport/internal/operation/azurelogin"
 )
 
-// ErrLost is that a message is no longer this receiver's: its time was up, and
-// another has it.
+// ErrLogin means that the machine's identity got no token.
+var ErrLogin = azurelogin.ErrLogin
+
+// ErrLost means that a message is no longer this receiver's: its time was up, and
+// another receiver has it.
 var ErrLost = errors.New("another receiver has the message")
 
 // Queue is an Azure storage queue, and the queue beside it, named with -poison at
@@ -31,10 +33,10 @@ type Queue struct {
 }
 
 // Open opens the queue at https://account.queue.core.windows.net/queue, or the one
-// of that name in the account that the environment names. With an identity it logs
-// in: one that cannot is better known now, by an error that wraps ErrLogin. A login
-// that nobody answers is no error yet; Receive tells of it. A token in the address is refused: command lines are no
-// place for secrets.
+// of that name in the account that the environment names. An identity logs in at once;
+// if that is refused, the error wraps ErrLogin. A login that nobody answers is not an
+// error yet: Receive returns it. A token in the address is refused, because command lines
+// are no place for secrets.
 func Open(ctx context.Context, address string, options policy.ClientOptions) (*Queue, error) {
 	host, name := "", address
 	if strings.Contains(address, "://") {
@@ -51,12 +53,12 @@ func Open(ctx context.Context, address string, options policy.ClientOptions) (*Q
 		return nil, fmt.Errorf("queue: %q is not the name of a queue", name)
 	}
 	q := &Queue{name: name}
-	a, err := openAccount(ctx, host, options)
+	a, err := azurelogin.Open(ctx, host, "queue", "https://ACCOUNT.queue.core.windows.net/queue", options)
 	if err == nil {
-		q.client, err = a.queue(name)
+		q.client, err = newClient(a, name, options)
 	}
 	if err == nil {
-		q.poison, err = a.queue(name + poison)
+		q.poison, err = newClient(a, name+poison, options)
 	}
 	if err != nil {
 		return nil, redact(fmt.Errorf("queue %s: %w", name, err))
@@ -65,6 +67,30 @@ func Open(ctx context.Context, address string, options policy.ClientOptions) (*Q
 }
 
 const poison = "-poison"
+
+// newClient opens a queue of the account.
+func newClient(a *azurelogin.Account, name string, tuned policy.ClientOptions) (client *azqueue.QueueClient, err error) {
+	options := &azqueue.ClientOptions{ClientOptions: tuned} // a new one each time: the SDK adds to it
+	switch {
+	case a.Connection != "":
+		client, err = azqueue.NewQueueClientFromConnectionString(a.Connection, name, options)
+	case a.Key != "":
+		var key *azqueue.SharedKeyCredential
+		if key, err = azqueue.NewSharedKeyCredential(a.Name, a.Key); err == nil {
+			client, err = azqueue.NewQueueClientWithSharedKeyCredential(a.URL(name), key, options)
+		}
+	case a.Token != "":
+		client, err = azqueue.NewQueueClientWithNoCredential(a.URL(name), options)
+	default:
+		client, err = azqueue.NewQueueClient(a.URL(name), a.Identity, options)
+	}
+	address := ""
+	if err == nil {
+		address = client.URL()
+	}
+	_, err = a.Check(address, err)
+	return client, err
+}
 
 // Message is one message that this receiver has for a while.
 type Message struct {
@@ -150,42 +176,13 @@ func wholeSeconds(d time.Duration) *int32 {
 	return &s
 }
 
-// MayPass reports whether a failure may be over soon: no connection, no answer, or
-// one of a service in trouble.
-func MayPass(err error) bool {
-	if login, ok := errors.AsType[*loginError](err); ok {
-		return login.passes
-	}
-	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		return inTrouble(answer.StatusCode)
-	}
-	return unreached(err)
-}
-
-func inTrouble(status int) bool {
-	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
-}
-
-// unreached reports whether there was no connection, or one that broke.
-func unreached(err error) bool {
-	if certificate(err) {
-		return false
-	}
-	if request, ok := errors.AsType[*url.Error](err); ok {
-		return request.Op != "parse" // of an address that is none
-	}
-	_, network := errors.AsType[net.Error](err)
-	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-}
+// MayPass reports whether a failure may be over soon: no connection, no answer, or one
+// of a service in trouble.
+func MayPass(err error) bool { return azurelogin.MayPass(err) }
 
 func refused(err error) bool {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	return ok && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusUnauthorized)
-}
-
-func certificate(err error) bool {
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	return ok
 }
 
 // failed says what the user can do where there is something.
@@ -198,7 +195,7 @@ func (q *Queue) failed(doing string, err error) error {
 		hint = "; make the queue, or check --queue"
 	case refused(err):
 		hint = "; grant the credentials in use the role Storage Queue Data Contributor on the queue"
-	case certificate(err):
+	case azurelogin.IsCertificate(err):
 		hint = "; check --queue or, if a proxy on the way looks into the traffic, name its certificate in SSL_CERT_FILE"
 	}
 	return told(doing, q.name, err, hint)

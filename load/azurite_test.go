@@ -1,0 +1,25 @@
+package load
+
+import (
+	"testing"
+
+	"github.com/cvexport/cvexport/internal/azurite"
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/storetest"
+	"github.com/cvexport/cvexport/load/store/storetest/fakes"
+)
+
+func TestAzureFailsAtEveryRequest(t *testing.T) {
+	server := azurite.Start(t)
+	testSteps(t, func(t *testing.T) (store.Store, *storetest.Gate) {
+		return fakes.OpenAzure(t, server, fakes.NewContainer(t, server))
+	}, 11)
+}
+
+func TestCacheOfAzure(t *testing.T) {
+	server := azurite.Start(t)
+	testCache(t, func(t *testing.T) store.Store {
+		s, _ := fakes.OpenAzure(t, server, fakes.NewContainer(t, server))
+		return s
+	})
+}

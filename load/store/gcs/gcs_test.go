@@ -1,0 +1,62 @@
+package gcs_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/internal/cloud"
+	"github.com/cvexport/cvexport/load/store/storetest"
+	"github.com/cvexport/cvexport/load/store/storetest/fakes"
+)
+
+func open(t *testing.T) (store.Store, *storetest.Gate) { return fakes.OpenGCS(t, fakes.Bucket) }
+
+func TestStore(t *testing.T) { storetest.TestCloud(t, open) }
+
+// A large upload is several requests, the first of which begins it.
+func TestChunksSurvive(t *testing.T) {
+	large := storetest.RandomSource(1_000_000, 2)
+	storetest.TestUploads(t, open, map[string]storetest.Fault{
+		"busy, in a chunk":              {Source: large, Interfere: storetest.Instead(3, storetest.Busy)},
+		"throttled, in a chunk":         {Source: large, Interfere: storetest.Instead(3, storetest.Throttled)},
+		"cut, in a chunk":               {Source: large, Interfere: storetest.Instead(3, storetest.Cut)},
+		"lost answer of the beginning":  {Source: large, Interfere: storetest.Afterwards(1, storetest.Busy)},
+		"lost answer of a chunk":        {Source: large, Interfere: storetest.Afterwards(3, storetest.Busy)},
+		"lost answer of the last chunk": {Source: large, Interfere: storetest.Afterwards(5, storetest.Busy)},
+	})
+}
+
+// If the server is away for good, nothing waits for it forever.
+func TestGivesUp(t *testing.T) {
+	s, gate := fakes.OpenGCS(t, fakes.Bucket)
+	var asked atomic.Int32
+	gate.Server = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		io.Copy(io.Discard, r.Body)
+		storetest.Busy(w)
+	})
+	_, stat := s.Stat(t.Context(), storetest.Key)
+	_, open := s.Open(t.Context(), storetest.Key)
+	_, small := s.Put(t.Context(), storetest.Key, storetest.RandomSource(1000, 1), "")
+	_, large := s.Put(t.Context(), storetest.Key, storetest.RandomSource(1_000_000, 1), "")
+	var list error
+	for _, list = range s.List(t.Context(), "") {
+	}
+	for name, err := range map[string]error{"stat": stat, "open": open, "small": small, "large": large, "list": list} {
+		if err == nil || !strings.Contains(err.Error(), "503") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := asked.Load(); n > 8*8 {
+		t.Errorf("it asked %d times", n)
+	}
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	s, _ := fakes.OpenGCS(t, "no-such-bucket")
+	storetest.TestNoBucket(t, s, cloud.MakeBucket)
+}

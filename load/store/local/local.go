@@ -1,0 +1,223 @@
+// Package local keeps a warehouse in a folder of this machine. An object is a file.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cvexport/cvexport/load/store"
+)
+
+// Kind opens folders, given as a path or as file:///folder.
+var Kind = store.Kind{
+	Schemes: []string{"", "file"},
+	Form:    "a folder",
+	Open: func(_ context.Context, at store.Address) (store.Store, error) {
+		folder, err := Folder(at)
+		if err != nil {
+			return nil, err
+		}
+		return New(folder)
+	},
+	URL: func(at store.Address) (string, error) {
+		folder, err := Folder(at)
+		if err != nil {
+			return "", err
+		}
+		s, err := New(folder)
+		if err != nil {
+			return "", err
+		}
+		return s.URL(""), nil
+	},
+}
+
+// Folder is the path that an address of this kind means.
+func Folder(at store.Address) (string, error) {
+	if at.Scheme == "" {
+		return at.Rest, nil
+	}
+	u, err := url.Parse(at.String())
+	if err != nil || (u.Host != "" && u.Host != "localhost") || u.Path == "" {
+		return "", fmt.Errorf("warehouse %q: want file:///folder, with three slashes", at)
+	}
+	return filepath.FromSlash(u.Path), nil
+}
+
+// Store is a warehouse in a folder.
+type Store struct{ root string }
+
+var _ store.Store = (*Store)(nil)
+
+// Files in the folder that are not objects. Neither name ends in .parquet, because
+// DuckDB reads hidden files too.
+const (
+	lockName = ".cvexport.lock" // see put.go
+
+	// TempPrefix begins the names of temporary files, which List leaves out.
+	TempPrefix = ".tmp-"
+)
+
+// New returns the warehouse in a folder, which Put makes if there is none.
+func New(folder string) (*Store, error) {
+	root, err := filepath.Abs(folder)
+	if err != nil {
+		return nil, fmt.Errorf("warehouse %s: %w", folder, err)
+	}
+	if info, err := os.Stat(root); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("warehouse %s is a file, not a folder", root)
+	}
+	return &Store{root: root}, nil
+}
+
+// Root is the folder's absolute path.
+func (s *Store) Root() string { return s.root }
+
+func (s *Store) path(key string) (string, error) {
+	if err := store.CheckKey(key); err != nil {
+		return "", err
+	}
+	return filepath.Join(s.root, filepath.FromSlash(key)), nil
+}
+
+// Stat leaves the object without a checksum: a file system keeps none.
+func (s *Store) Stat(_ context.Context, key string) (store.Object, error) {
+	path, err := s.path(key)
+	if err != nil {
+		return store.Object{}, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return store.Object{}, fmt.Errorf("looking at %s: %w", key, err)
+	}
+	return objectOf(key, info), nil
+}
+
+// objectOf makes the version of size and modification time. Put makes sure that the
+// time grows.
+func objectOf(key string, info fs.FileInfo) store.Object {
+	return store.Object{Key: key, Size: info.Size(), Version: fmt.Sprintf("%d-%d", info.ModTime().UnixNano(), info.Size())}
+}
+
+// Open opens the file.
+func (s *Store) Open(_ context.Context, key string) (io.ReadCloser, error) { return s.open(key) }
+
+// OpenAt opens the file.
+func (s *Store) OpenAt(_ context.Context, key string) (store.ReadAtCloser, error) {
+	return s.open(key)
+}
+
+func (s *Store) open(key string) (*os.File, error) {
+	path, err := s.path(key)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	return f, nil
+}
+
+// List walks the folder. Objects without a checksum are all that it yields.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
+	return func(yield func(store.Object, error) bool) {
+		err := filepath.WalkDir(s.root, func(path string, entry fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && path == s.root {
+				return nil // nothing was exported yet
+			}
+			if err := errors.Join(err, ctx.Err()); err != nil {
+				return err
+			}
+			relative, err := filepath.Rel(s.root, path)
+			if err != nil {
+				return err
+			}
+			key := filepath.ToSlash(relative)
+			if entry.IsDir() {
+				if key != "." && !strings.HasPrefix(key+"/", prefix) && !strings.HasPrefix(prefix, key+"/") {
+					return filepath.SkipDir
+				}
+				return nil
+			}
+			if !strings.HasPrefix(key, prefix) || key == lockName || strings.HasPrefix(entry.Name(), TempPrefix) {
+				return nil
+			}
+			info, err := entry.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if !yield(objectOf(key, info), nil) {
+				return filepath.SkipAll
+			}
+			return nil
+		})
+		if err != nil {
+			yield(store.Object{}, fmt.Errorf("listing %s: %w", filepath.Join(s.root, prefix), err))
+		}
+	}
+}
+
+// HasFile reports whether a folder, or one below it, has a file whose name ends in
+// suffix. A folder that does not exist has none.
+func HasFile(folder, suffix string) (found bool, err error) {
+	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && !entry.IsDir() && strings.HasSuffix(path, suffix) {
+			found = true
+			return filepath.SkipAll
+		}
+		return err
+	})
+	return found, err
+}
+
+// URL is the path of a file.
+func (s *Store) URL(key string) string { return filepath.Join(s.root, filepath.FromSlash(key)) }
+
+// Close does nothing.
+func (s *Store) Close() error { return nil }
+
+// CheckWrite asks the system about the folder, or the one that it would be made in.
+func (s *Store) CheckWrite(_ context.Context, bytes int64) error {
+	folder := s.root
+	for {
+		_, err := os.Stat(folder)
+		if parent := filepath.Dir(folder); errors.Is(err, fs.ErrNotExist) && parent != folder {
+			folder = parent
+			continue
+		}
+		if err == nil {
+			err = checkAccess(folder)
+		}
+		if err != nil {
+			return fmt.Errorf("warehouse %s: %w; check the warehouse's address, or who owns the folder", s.root, err)
+		}
+		break
+	}
+	if err := checkFreeSpace(folder, bytes); err != nil {
+		return fmt.Errorf("%w%s", err, hint(err))
+	}
+	return nil
+}
+
+// hint says what the user can do about a file that cannot be written.
+func hint(err error) string {
+	if text := store.FileHint(err); text != "" {
+		return "; " + text
+	}
+	return ""
+}
