@@ -208,7 +208,7 @@ func ask(ctx context.Context, client *extract.Client, store store.Store, r Reque
 		questions.Go(func() { p.Iteration, ofIteration = client.Iteration(ctx, r.Project, id) })
 	}
 	questions.Go(func() { p.IterationTags, ofTags = client.Tags(ctx, r.Project, id) })
-	questions.Go(func() { p.Prior, ofPrior = load.ReadPrior(ctx, store, r.Project, id) })
+	questions.Go(func() { p.Prior, ofPrior = load.ReadPrior(ctx, store, schema.Evaluation, r.Project, id) })
 	if len(r.Tags) == 0 { // else the tags say what to count
 		questions.Go(func() { p.Images, p.Pages, ofCount = client.Count(ctx, r.Project, id, nil) })
 	}

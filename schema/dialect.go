@@ -6,7 +6,7 @@ import (
 	"text/template"
 )
 
-// Dialect is a kind of SQL.
+// Dialect is a dialect of SQL.
 type Dialect string
 
 // The dialects.
@@ -15,37 +15,37 @@ const (
 	BigQuery Dialect = "bigquery" // GoogleSQL
 )
 
-// dialect is everything in which the dialects differ, but for what a [Script]
-// says once: where the tables come from, and how a view is made.
+// dialect has the differences between dialects, apart from the statements that
+// [Script] builds to define tables and views.
 type dialect struct {
 	Dialect
 	dataset string // BigQuery's, empty for DuckDB
 }
 
-// functions are what a view's template can call.
+// functions returns the functions that a view's template can call.
 func (d dialect) functions() template.FuncMap {
 	return template.FuncMap{
 		// ref names a table, a view, or a function to call.
 		"ref": d.ref,
 		// type names a type, for a cast.
 		"bigquery": func() bool { return d.Dialect == BigQuery },
-		// inline keeps DuckDB from computing a common table expression that is read
-		// twice once, of all iterations, before it looks which one is asked for.
+		// inline keeps DuckDB from computing a common table expression that is used
+		// twice for all iterations, before it filters them.
 		"inline": func() string {
 			if d.Dialect == BigQuery {
 				return ""
 			}
 			return " NOT MATERIALIZED"
 		},
-		// once has DuckDB compute a common table expression once. It is for one whose
-		// every use is for the same iterations: then DuckDB looks which they are first.
+		// once makes DuckDB compute a common table expression only once. All of its uses
+		// must be for the same iterations, which DuckDB then filters first.
 		"once": func() string {
 			if d.Dialect == BigQuery {
 				return ""
 			}
 			return " MATERIALIZED"
 		},
-		// size is how long a list is.
+		// size is the length of a list.
 		"size": func(list string) string {
 			if d.Dialect == BigQuery {
 				return "ARRAY_LENGTH(" + list + ")"
@@ -56,8 +56,8 @@ func (d dialect) functions() template.FuncMap {
 	}
 }
 
-// ref is the name of a table, view or function. BigQuery wants the dataset, as
-// nothing that is stored knows a default one.
+// ref returns the name of a table, view or function. In BigQuery it includes the
+// dataset, because stored views and functions have no default one.
 func (d dialect) ref(name string) string {
 	if d.Dialect == BigQuery {
 		return d.quoteName(d.dataset + "." + name)
@@ -82,8 +82,7 @@ func (d dialect) typeName(c Column) string {
 	return fmt.Sprintf(structList, strings.Join(fields, ", "))
 }
 
-// quoteName quotes a name, which may be a word of the language. BigQuery's may be
-// a path.
+// quoteName quotes a name, which may be a reserved word, or a path in BigQuery.
 func (d dialect) quoteName(s string) string {
 	if d.Dialect == BigQuery {
 		return "`" + strings.ReplaceAll(s, ".", "`.`") + "`"
@@ -91,7 +90,7 @@ func (d dialect) quoteName(s string) string {
 	return `"` + s + `"`
 }
 
-// quote makes a string literal. In BigQuery a backslash begins an escape.
+// quote makes a string literal. BigQuery's has escape sequences.
 func (d dialect) quote(s string) string {
 	if d.Dialect == BigQuery {
 		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`).Replace(s) + "'"

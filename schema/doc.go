@@ -1,5 +1,5 @@
-// Package schema says what the warehouse holds: its tables, their columns and
-// types, the keys of their objects, and the rules for the two values that every
-// stage reads, ids and timestamps. It is pure data and imports no other package
-// of this module; the Arrow schemas, the SQL and the README's tables derive from it.
+// Package schema describes the warehouse: tables, columns, types, views, and the keys of
+// objects. It also parses the two kinds of values that every stage reads, ids and
+// times. It imports no other package of this module. Arrow schemas, SQL and the
+// README's tables derive from it.
 package schema

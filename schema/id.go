@@ -5,13 +5,11 @@ import (
 	"fmt"
 )
 
-// ID is a UUID that has been checked. Its zero value is the nil UUID.
-// It is the only form in which an id becomes part of a path.
+// ID is a valid UUID. Its zero value is the nil UUID. Paths are built from this type
+// only, never from text.
 type ID [16]byte
 
-// ParseID reads the 36-character form, in either case. Anything else is an
-// error, among it braces, a missing hyphen and every character that could
-// leave a path.
+// ParseID parses the 36-character form, in upper or lower case, and nothing else.
 func ParseID[S ~string | ~[]byte](s S) (ID, error) {
 	var id ID
 	if !parseID(&id, s) {
@@ -53,7 +51,7 @@ var nibble = func() (t [256]byte) {
 	return t
 }()
 
-// String is the canonical form: 36 characters, lower case.
+// String returns the canonical form: 36 characters, lower case.
 func (id ID) String() string { return string(id.Append(make([]byte, 0, 36))) }
 
 // Append appends the canonical form to b.
@@ -66,13 +64,13 @@ func (id ID) Append(b []byte) []byte {
 	return b
 }
 
-// IsZero reports whether id is the nil UUID, which names nothing.
+// IsZero reports whether id is the nil UUID.
 func (id ID) IsZero() bool { return id == ID{} }
 
-// MarshalText writes the canonical form.
+// MarshalText returns the canonical form.
 func (id ID) MarshalText() ([]byte, error) { return id.Append(nil), nil }
 
-// UnmarshalText reads what [ParseID] reads.
+// UnmarshalText parses what [ParseID] does.
 func (id *ID) UnmarshalText(b []byte) error {
 	parsed, err := ParseID(b)
 	if err != nil {
@@ -82,11 +80,11 @@ func (id *ID) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// clip quotes what was found in place of a value, short enough for a log line.
+// clip quotes an invalid value, cut to fit into a log line.
 func clip[S ~string | ~[]byte](s S) string {
-	const most = 60
-	if len(s) > most {
-		return fmt.Sprintf("%q...", string(s[:most]))
+	const maxBytes = 60
+	if len(s) > maxBytes {
+		return fmt.Sprintf("%q...", string(s[:maxBytes]))
 	}
 	return fmt.Sprintf("%q", string(s))
 }

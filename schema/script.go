@@ -6,37 +6,35 @@ import (
 	"strings"
 )
 
-// Script says how the tables of a warehouse, and the views and functions over
-// them, are made known to a database.
+// Script defines a warehouse's tables, views and functions in a database.
 type Script struct {
 	Dialect Dialect
 
-	// Warehouse is the root as the database calls it: a folder, gs://, s3:// or
-	// az://, without a slash at its end. A name in it is taken to the letter.
+	// Warehouse is the root as the database addresses it: a folder, gs://, s3:// or
+	// az://, without a trailing slash. Wildcards in it are quoted.
 	Warehouse string
 
 	// Dataset is BigQuery's, as dataset or project.dataset.
 	Dataset string
 
-	// Location is where BigQuery makes the dataset if it is not there yet, such as
-	// EU; empty for BigQuery's own choice. It has to be where the bucket is.
+	// Location is where BigQuery creates the dataset if there is none, such as EU. It
+	// must be that of the bucket. Empty means BigQuery's default.
 	Location string
 
-	// Native makes tables of BigQuery's own, which hold a copy of the rows, in place
-	// of external ones.
+	// Native loads the rows into tables of BigQuery instead of defining external ones.
 	Native bool
 
-	// Empty are tables that have no object yet, which a pattern would take for an
-	// error. DuckDB alone looks.
+	// Empty names tables without objects, for which DuckDB's globs would fail. BigQuery
+	// ignores it.
 	Empty []string
 
-	// Without are functions that are left out, of which none that is not reads
-	// one: making them takes DuckDB longer than asking them. DuckDB alone looks.
+	// Without names functions to omit, because DuckDB takes longer to define than to
+	// call them. No other function may use them. BigQuery ignores it.
 	Without []string
 }
 
-// Statements are the script's statements in order, without the semicolons.
-// Running them again replaces what they made; no row of the warehouse is touched.
+// Statements returns the script's statements in order, without semicolons. Running
+// them again replaces the definitions. They never change the warehouse.
 func (s Script) Statements() []string {
 	d := dialect{s.Dialect, s.Dataset}
 	if s.Dialect == BigQuery {
@@ -45,11 +43,11 @@ func (s Script) Statements() []string {
 	return s.duckDB(d)
 }
 
-// String is the script as text.
+// String returns the script as text.
 func (s Script) String() string { return strings.Join(s.Statements(), ";\n\n") + ";\n" }
 
-// duckDBAccess lets DuckDB read a cloud's warehouse with the machine's own
-// credentials, where DuckDB can use them.
+// duckDBAccess lets DuckDB read from a cloud's storage, by scheme, with the credentials
+// of the machine if DuckDB can use them.
 var duckDBAccess = map[string][]string{
 	"gs": {"-- DuckDB needs an HMAC key for Google Cloud Storage:\n--   CREATE SECRET (TYPE gcs, KEY_ID '...', SECRET '...');\nINSTALL httpfs", "LOAD httpfs"},
 	"s3": {"INSTALL httpfs", "LOAD httpfs", "INSTALL aws", "LOAD aws", "CREATE OR REPLACE SECRET cvexport (TYPE s3, PROVIDER credential_chain)"},
@@ -86,9 +84,8 @@ func (s Script) duckDB(d dialect) (statements []string) {
 	return statements
 }
 
-// Macros are the statements that make the evaluation functions in DuckDB, in an order
-// in which each finds those that it reads. The views have to be there, or tables in
-// their place.
+// Macros returns the statements that define the evaluation functions in DuckDB, each
+// after those that it uses. The views, or tables of the same names, must exist.
 func Macros() (statements []string) {
 	for _, v := range Views() {
 		if len(v.Arguments) > 0 {
@@ -109,8 +106,8 @@ func (v View) duckDBMacro(d dialect) string {
 	return fmt.Sprintf("CREATE OR REPLACE MACRO %s(%s) AS TABLE\n%s", v.Name, strings.Join(arguments, ", "), v.query(d))
 }
 
-// duckDBRows is the query for a table's rows. No row with all of the columns goes
-// first, so that they are there when every file is older than one of them.
+// duckDBRows returns the query for a table's rows. It is a union with no rows of all
+// columns, so that a column exists even if every file is older than it.
 func (s Script) duckDBRows(d dialect, t Table) string {
 	var columns []string
 	for _, c := range append(slices.Clone(t.Columns), partitionColumns()...) {
@@ -153,9 +150,9 @@ func (s Script) bigQuery(d dialect) (statements []string) {
 	return statements
 }
 
-// bigQueryTable makes a table: an external one, or a native one that is loaded.
-// Both declare the partition columns, which are only in the objects' paths, and
-// read lists in Parquet's three-level form.
+// bigQueryTable defines an external table, or loads a native one. Both declare the
+// partition columns, which are only in the objects' paths, and read lists in Parquet's
+// three-level form.
 func (s Script) bigQueryTable(d dialect, t Table) []string {
 	const partitions = "WITH PARTITION COLUMNS (project_id STRING, iteration_id STRING)"
 	prefix := s.Warehouse + "/" + t.Name
@@ -170,7 +167,7 @@ func (s Script) bigQueryTable(d dialect, t Table) []string {
 		d.ref(t.Name), bigQueryColumns(d, t.Columns, true), strings.Join(clustering(t), ", "), doc, source, partitions)}
 }
 
-// clustering are the columns by which questions choose rows; BigQuery takes four.
+// clustering returns the columns that queries filter by, at most BigQuery's four.
 func clustering(t Table) []string {
 	columns := []string{"project_id", "iteration_id"}
 	for _, name := range []string{"tag_id", "image_id"} {
@@ -181,7 +178,7 @@ func clustering(t Table) []string {
 	return columns
 }
 
-// bigQueryColumns lists columns with their descriptions, a line each.
+// bigQueryColumns lists columns with their descriptions, one per line.
 func bigQueryColumns(d dialect, columns []Column, types bool) string {
 	var lines []string
 	for _, c := range columns {

@@ -3,27 +3,28 @@ package schema
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 )
 
-// Version is the version of the tables' shape. It grows when columns are
-// added, at the end of a table; nothing is ever renamed, retyped or removed.
+// Version is the version of the tables. It grows when columns are added at the end of
+// a table. Columns are never renamed, retyped or removed.
 const Version = 1
 
-// Keys of the Parquet key-value metadata every object carries.
+// Keys of the Parquet key-value metadata of every object.
 const (
 	MetaSchemaVersion = "cvexport.schema_version"
 	MetaExportID      = "cvexport.export_id"
 	MetaTable         = "cvexport.table"
 )
 
-// Type is what a column holds.
+// Type is the type of a column.
 type Type int
 
 const (
-	String    Type = iota // UTF-8 text; ids too, because BigQuery has no UUID
-	Timestamp             // microseconds, UTC; BigQuery refuses nanoseconds
+	String    Type = iota // UTF-8; also for ids, because BigQuery has no UUID
+	Timestamp             // microseconds, UTC; BigQuery rejects nanoseconds
 	Double                // 64-bit float
 	Int32
 	Int64
@@ -36,7 +37,7 @@ type Column struct {
 	Name     string
 	Type     Type
 	Nullable bool
-	Repeats  bool     // few distinct values: the writer should try a dictionary
+	Repeats  bool     // has few distinct values, and may profit from a dictionary
 	Fields   []Column // of a StructList
 	Doc      string   // one sentence, shown in the README and as the SQL description
 }
@@ -44,19 +45,33 @@ type Column struct {
 // Table is one table of the warehouse.
 type Table struct {
 	Name    string
-	RowPer  string // what one row stands for
+	RowPer  string // what a row describes
 	Columns []Column
 	Key     []string // the columns that are unique within one object
 }
 
-// Path is where the table's object of one iteration lies, relative to the
-// warehouse's root, with forward slashes. Every key in the program is built here.
+// Path returns the key of an iteration's object, relative to the warehouse's root. All
+// keys of tables are built here.
 func (t Table) Path(project, iteration ID) string {
 	return fmt.Sprintf("%s/project_id=%s/iteration_id=%s/data.parquet", t.Name, project, iteration)
 }
 
-// Arrow is the table's Arrow schema. Its metadata carries the schema version,
-// the table's name and the export's id.
+// ParsePath is the inverse of [Table.Path]. ok is false for any other key.
+func (t Table) ParsePath(key string) (project, iteration ID, ok bool) {
+	parts := strings.Split(key, "/")
+	if len(parts) != 4 {
+		return project, iteration, false
+	}
+	project, err := ParseID(strings.TrimPrefix(parts[1], "project_id="))
+	if err != nil {
+		return project, iteration, false
+	}
+	iteration, err = ParseID(strings.TrimPrefix(parts[2], "iteration_id="))
+	return project, iteration, err == nil && t.Path(project, iteration) == key
+}
+
+// Arrow returns the table's Arrow schema, with the schema version, the table's name
+// and the export's id as metadata.
 func (t Table) Arrow(exportID ID) *arrow.Schema {
 	metadata := arrow.NewMetadata(
 		[]string{MetaSchemaVersion, MetaTable, MetaExportID},
@@ -65,8 +80,8 @@ func (t Table) Arrow(exportID ID) *arrow.Schema {
 	return arrow.NewSchema(arrowFields(t.Columns), &metadata)
 }
 
-// Record is Arrow with each String that repeats as a dictionary: as pages are
-// decoded to, and written from. A reader of the file meets Arrow.
+// Record is like [Table.Arrow], with a dictionary for each String column that repeats.
+// Pages are decoded to such records. Readers of the Parquet files see Arrow's types.
 func (t Table) Record(exportID ID) *arrow.Schema {
 	plain := t.Arrow(exportID)
 	fields := plain.Fields()
@@ -79,8 +94,7 @@ func (t Table) Record(exportID ID) *arrow.Schema {
 	return arrow.NewSchema(fields, &metadata)
 }
 
-// Column returns the index of the named column. The name must be one of the
-// table's; that it is not is a mistake in this program.
+// Column returns the index of the named column. It panics if there is none.
 func (t Table) Column(name string) int {
 	for i, c := range t.Columns {
 		if c.Name == name {
@@ -118,9 +132,9 @@ func (c Column) arrowType() arrow.DataType {
 	panic(fmt.Sprintf("schema: column %s has unknown type %d", c.Name, c.Type))
 }
 
-// What the service may have of something. The longest texts that were seen have
-// some hundred bytes, and it gives an image 200 predictions and 300 regions at most.
+// Limits for what the service sends. Its longest known texts have a few hundred bytes,
+// and images have at most 200 predictions and 300 regions.
 const (
-	MaxText  = 64 << 10 // bytes of a text: a name, a URI
+	MaxText  = 64 << 10 // bytes of a name or URI
 	MaxItems = 1 << 20  // predictions, tags or regions of one image
 )

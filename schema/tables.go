@@ -1,6 +1,9 @@
 package schema
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Columns that several tables share.
 var (
@@ -14,7 +17,8 @@ var (
 	}
 )
 
-// box is a bounding box in fractions of the image's size; null as a whole or not at all.
+// box returns the columns of a bounding box in fractions of the image's size. If
+// nullable, either all four are null or none.
 func box(nullable bool) []Column {
 	var columns []Column
 	for _, part := range boxParts {
@@ -115,9 +119,34 @@ var (
 	}}
 )
 
-// DataTables are the tables an export writes before it commits, in the order
-// in which they are published.
-func DataTables() []Table { return []Table{Images, Predictions, Tags, Regions, TagPerformance} }
+// TableSet is a list of tables that are published together.
+type TableSet struct {
+	Data   []Table // in the order in which they are published; the others refer to the images of the first
+	Commit Table   // published last; its object commits the others
+}
 
-// Tables are all tables; the last one, exports, is the commit.
-func Tables() []Table { return append(DataTables(), Exports) }
+// Evaluation is what is published of one evaluated iteration.
+var Evaluation = TableSet{
+	Data:   []Table{Images, Predictions, Tags, Regions, TagPerformance},
+	Commit: Exports,
+}
+
+// All returns the tables in the order in which they are published.
+func (s TableSet) All() []Table { return append(slices.Clip(s.Data), s.Commit) }
+
+// Find returns the data table of a name. If there is none, because a later version
+// added it, known is false and the table has the name alone.
+func (s TableSet) Find(name string) (t Table, known bool) {
+	for _, t := range s.Data {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Table{Name: name}, false
+}
+
+// DataTables returns the tables that an export writes before it commits.
+func DataTables() []Table { return Evaluation.Data }
+
+// Tables returns all tables of an evaluation; the last one, exports, is the commit.
+func Tables() []Table { return Evaluation.All() }

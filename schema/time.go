@@ -5,12 +5,10 @@ import (
 	"time"
 )
 
-// ParseTime reads a time as the service writes it, to the microsecond:
-// RFC 3339 with an offset, or without any zone, which means UTC
-// ("2020-02-11T16:43:08.98791" on images, tags and regions; a trailing Z on
-// iterations and projects). Fractions have 0 to 9 digits; what is below a
-// microsecond is cut off, as DuckDB and BigQuery do. The result counts
-// microseconds since 1970-01-01T00:00:00Z.
+// ParseTime parses a time as the service writes it: RFC 3339, or the same without a
+// zone, which means UTC. Images, tags and regions have no zone, iterations and projects
+// have a Z. Fractions have up to 9 digits, and are cut off after microseconds, like in
+// DuckDB and BigQuery. The result is in microseconds since 1970-01-01T00:00:00Z.
 func ParseTime[S ~string | ~[]byte](s S) (int64, error) {
 	micros, ok := parseTime(s)
 	if !ok {

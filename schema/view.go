@@ -9,31 +9,29 @@ import (
 	"text/template"
 )
 
-// View is a view over the tables, or, if it has arguments, a function that
-// returns a table. It is called the same, has the same columns and means the
+// View is a view or, if it has arguments, a function that returns a table. It is the
 // same in every [Dialect].
 type View struct {
 	Name      string
 	Doc       string // one sentence
 	Arguments []Argument
-	Columns   []Column // Nullable, Repeats and Fields say nothing here
-	Reads     []string // the tables, views and functions that its query names, each once
+	Columns   []Column // with Name, Type and Doc only
+	Reads     []string // the tables, views and functions that its query uses, each once
 
 	table *Table // of a view over one table
 	body  *template.Template
 }
 
-// Argument is a value that a function is called with. Arguments are given in
-// order; BigQuery knows no defaults, so there all of them are.
+// Argument is an argument of a function. BigQuery has no defaults, and needs all.
 type Argument struct {
 	Name    string
 	Type    Type   // String or Double
-	Default string // as SQL, empty if it has none
+	Default string // in SQL, empty if there is none
 	Doc     string
 }
 
-// Signature is how the view or function is called: outcomes(probability_threshold,
-// overlap_threshold).
+// Signature returns the name with its arguments, such as
+// outcomes(probability_threshold, overlap_threshold).
 func (v View) Signature() string {
 	var names []string
 	for _, a := range v.Arguments {
@@ -45,14 +43,14 @@ func (v View) Signature() string {
 	return v.Name + "(" + strings.Join(names, ", ") + ")"
 }
 
-// Views are all views and functions, each behind those that it reads.
+// Views returns all views and functions, each after those that it reads.
 func Views() []View { return views() }
 
 var (
 	//go:embed views/*.sql
 	viewFiles embed.FS
 
-	// An export needs none of them.
+	// Loaded on demand: an export needs none of them.
 	views = sync.OnceValue(loadViews)
 )
 
@@ -72,7 +70,7 @@ func loadViews() []View {
 	} {
 		v := readView(name)
 		if v.Name != name {
-			panic("schema: views/" + name + ".sql is about " + v.Name)
+			panic("schema: views/" + name + ".sql describes " + v.Name)
 		}
 		v.Reads = v.reads()
 		all = append(all, v)
@@ -80,14 +78,14 @@ func loadViews() []View {
 	return all
 }
 
-// Behind reports which tables, views and functions are behind those names:
-// themselves, and what views and functions read, through any number of others.
+// Behind returns a function that reports whether a table, view or function is one of
+// those names, or is read by them directly or indirectly.
 func Behind(names ...string) func(name string) bool {
 	wanted := map[string]bool{}
 	for _, name := range names {
 		wanted[name] = true
 	}
-	for _, v := range slices.Backward(views()) { // each behind those that it reads
+	for _, v := range slices.Backward(views()) { // each comes after those that it reads
 		if wanted[v.Name] {
 			for _, name := range v.Reads {
 				wanted[name] = true
@@ -97,7 +95,7 @@ func Behind(names ...string) func(name string) bool {
 	return func(name string) bool { return wanted[name] }
 }
 
-// partitionColumns are those that are only in an object's path.
+// partitionColumns returns the columns that are only in an object's path.
 func partitionColumns() []Column {
 	return []Column{
 		{Name: "project_id", Type: String, Doc: "the project"},
@@ -105,9 +103,8 @@ func partitionColumns() []Column {
 	}
 }
 
-// readView reads views/NAME.sql: a head of comments that says what it is, its
-// arguments and its columns, and the query as a template. A mistake there is one
-// in this program.
+// readView parses views/NAME.sql: a header of comments with its description, arguments
+// and columns, and the query as a template. It panics if the file is invalid.
 //
 //	-- NAME: DOC
 //	-- argument NAME TYPE [DEFAULT]: DOC
@@ -140,7 +137,7 @@ func readView(name string) (v View) {
 	return v
 }
 
-// typeNames are the types as files and the README call them.
+// typeNames has the types' names in view files and the README.
 var typeNames = map[Type]string{String: "string", Timestamp: "timestamp", Double: "double", Int32: "int32", Int64: "int64", StringList: "list of string"}
 
 func typeNamed(name string) Type {
@@ -152,10 +149,10 @@ func typeNamed(name string) Type {
 	panic("schema: unknown type " + name)
 }
 
-// query is the view's query in a dialect.
+// query returns the view's query in a dialect.
 func (v View) query(d dialect) string { return v.execute(d.functions()) }
 
-// reads are the names that the query's template refers to.
+// reads returns the names that the query's template refers to.
 func (v View) reads() (names []string) {
 	functions := dialect{Dialect: DuckDB}.functions()
 	functions["ref"] = func(name string) string {

@@ -112,7 +112,7 @@ func (c *exportCommand) export(cmd *cobra.Command, client *extract.Client, store
 	if c.wait {
 		c.waiting.Log = r.Log
 		// A wrong warehouse is better known now than in some hours.
-		_, err := load.ReadPrior(cmd.Context(), store, r.Project, schema.ID{})
+		_, err := load.ReadPrior(cmd.Context(), store, schema.Evaluation, r.Project, schema.ID{})
 		if err != nil {
 			return jobs.Result{}, err
 		}
