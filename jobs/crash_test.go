@@ -138,7 +138,7 @@ func TestKilledWhileOthersRead(t *testing.T) {
 			killed++
 		}
 		waitFor(t, "the reader to query", func() bool { return rounds() > before || t.Failed() })
-		report, err := load.Verify(t.Context(), b.store, t.TempDir(), nil)
+		report, err := load.Verify(t.Context(), b.store, schema.Evaluation, t.TempDir(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

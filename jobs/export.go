@@ -242,7 +242,7 @@ func readPlan(ctx context.Context, client *extract.Client, warehouse store.Store
 		requests.Go(func() { p.Iteration, iterationErr = client.Iteration(ctx, r.Project, id) })
 	}
 	requests.Go(func() { p.IterationTags, tagsErr = client.Tags(ctx, r.Project, id) })
-	requests.Go(func() { p.Prior, priorErr = load.ReadPrior(ctx, warehouse, r.Project, id) })
+	requests.Go(func() { p.Prior, priorErr = load.ReadPrior(ctx, warehouse, schema.Evaluation, r.Project, id) })
 	if len(r.Tags) == 0 { // else counted below, once the tags are known
 		requests.Go(func() { p.Images, p.Pages, countErr = client.Count(ctx, r.Project, id, nil) })
 	}

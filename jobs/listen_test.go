@@ -162,7 +162,7 @@ func testListen(t *testing.T, server azurite.Server) {
 			}
 		}
 		compareRows(t, b, 1, 0, 0, 20)
-		if held, err := load.ReadHeld(t.Context(), b.store, projects[0].ID); err != nil || len(held) > 0 {
+		if held, err := load.ReadProject(t.Context(), b.store, schema.Evaluation, projects[0].ID); err != nil || len(held) > 0 {
 			t.Errorf("the warehouse has %v of the project that is not wanted, %v", held, err)
 		}
 		// Whether one is wanted may not be known: then its message is not lost.

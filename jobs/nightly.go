@@ -229,7 +229,7 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) error {
 	if err != nil {
 		return err
 	}
-	byID := map[schema.ID]load.Held{}
+	byID := map[schema.ID]load.Committed{}
 	for _, h := range committed {
 		byID[h.Iteration] = h
 	}
@@ -257,18 +257,18 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) error {
 }
 
 // compare reads a project's iterations from the service and the warehouse.
-func (n *nightly) compare(ctx context.Context, project schema.ID) (listed []extract.Iteration, committed []load.Held, err error) {
+func (n *nightly) compare(ctx context.Context, project schema.ID) (listed []extract.Iteration, committed []load.Committed, err error) {
 	ctx, end := telemetry.Span(ctx, "compare", tracing.Attribute{Key: "project", Value: project.String()})
 	defer func() { end(err) }()
 	if listed, err = n.Client.Iterations(ctx, project); err != nil {
 		return nil, nil, err
 	}
-	committed, err = load.ReadHeld(ctx, n.Store, project)
+	committed, err = load.ReadProject(ctx, n.Store, schema.Evaluation, project)
 	return listed, committed, err
 }
 
 // due decides what to do with one iteration of the service; NotTried means to export it.
-func (n *nightly) due(it extract.Iteration, h load.Held, found bool) Outcome {
+func (n *nightly) due(it extract.Iteration, h load.Committed, found bool) Outcome {
 	switch {
 	case it.Status != extract.Completed:
 		return NotCompleted
@@ -283,7 +283,7 @@ func (n *nightly) due(it extract.Iteration, h load.Held, found bool) Outcome {
 }
 
 // current reports whether the warehouse has the iteration as the service does.
-func current(it extract.Iteration, h load.Held) bool {
+func current(it extract.Iteration, h load.Committed) bool {
 	e := h.Export
 	return h.Whole && e.SchemaVersion >= schema.Version && len(e.TagFilter) == 0 &&
 		e.TrainedAt.Equal(timeOf(it.TrainedAt)) && e.LastModified.Equal(timeOf(it.LastModified))
@@ -319,7 +319,7 @@ func (n *nightly) export(ctx context.Context, p *ProjectResult) {
 
 // vanished returns the projects that only the warehouse has.
 func (n *nightly) vanished(ctx context.Context, listed []extract.Project) ([]schema.ID, error) {
-	projects, err := load.HeldProjects(ctx, n.Store)
+	projects, err := load.CommittedProjects(ctx, n.Store, schema.Evaluation)
 	return slices.DeleteFunc(projects, func(id schema.ID) bool {
 		return slices.ContainsFunc(listed, func(p extract.Project) bool { return p.ID == id })
 	}), err
@@ -328,7 +328,7 @@ func (n *nightly) vanished(ctx context.Context, listed []extract.Project) ([]sch
 // archived returns what the warehouse has of a project of this resource.
 func (n *nightly) archived(ctx context.Context, id schema.ID) (ProjectResult, error) {
 	p := ProjectResult{ID: id}
-	committed, err := load.ReadHeld(ctx, n.Store, id)
+	committed, err := load.ReadProject(ctx, n.Store, schema.Evaluation, id)
 	for _, h := range committed {
 		if h.Export != nil && h.Export.EndpointHost == n.Client.Host() { // others belong to other resources
 			p.Name = deref(h.Export.ProjectName)

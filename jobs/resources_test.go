@@ -113,23 +113,23 @@ func TestResourcesSideBySide(t *testing.T) {
 func TestCurrent(t *testing.T) {
 	at := func(day int) *extract.Time { return &extract.Time{Time: time.Date(2020, 1, day, 0, 0, 0, 0, time.UTC)} }
 	for name, tc := range map[string]struct {
-		change func(it *extract.Iteration, h *load.Held)
+		change func(it *extract.Iteration, h *load.Committed)
 		want   bool
 	}{
-		"as it was":      {func(*extract.Iteration, *load.Held) {}, true},
-		"a later schema": {func(_ *extract.Iteration, h *load.Held) { h.Export.SchemaVersion = schema.Version + 1 }, true},
-		"another zone": {func(it *extract.Iteration, _ *load.Held) {
+		"as it was":      {func(*extract.Iteration, *load.Committed) {}, true},
+		"a later schema": {func(_ *extract.Iteration, h *load.Committed) { h.Export.SchemaVersion = schema.Version + 1 }, true},
+		"another zone": {func(it *extract.Iteration, _ *load.Committed) {
 			it.TrainedAt.Time = it.TrainedAt.In(time.FixedZone("", 3600))
 		}, true},
-		"trained again":   {func(it *extract.Iteration, _ *load.Held) { it.TrainedAt = at(3) }, false},
-		"never trained":   {func(it *extract.Iteration, _ *load.Held) { it.TrainedAt = nil }, false},
-		"modified":        {func(it *extract.Iteration, _ *load.Held) { it.LastModified = at(3) }, false},
-		"an older schema": {func(_ *extract.Iteration, h *load.Held) { h.Export.SchemaVersion = schema.Version - 1 }, false},
-		"some tags only":  {func(_ *extract.Iteration, h *load.Held) { h.Export.TagFilter = []string{"x"} }, false},
-		"not whole":       {func(_ *extract.Iteration, h *load.Held) { h.Whole = false }, false},
+		"trained again":   {func(it *extract.Iteration, _ *load.Committed) { it.TrainedAt = at(3) }, false},
+		"never trained":   {func(it *extract.Iteration, _ *load.Committed) { it.TrainedAt = nil }, false},
+		"modified":        {func(it *extract.Iteration, _ *load.Committed) { it.LastModified = at(3) }, false},
+		"an older schema": {func(_ *extract.Iteration, h *load.Committed) { h.Export.SchemaVersion = schema.Version - 1 }, false},
+		"some tags only":  {func(_ *extract.Iteration, h *load.Committed) { h.Export.TagFilter = []string{"x"} }, false},
+		"not whole":       {func(_ *extract.Iteration, h *load.Committed) { h.Whole = false }, false},
 	} {
 		it := extract.Iteration{TrainedAt: at(1), LastModified: at(2)}
-		h := load.Held{Whole: true, Export: &load.Export{SchemaVersion: schema.Version, TrainedAt: at(1).Time, LastModified: at(2).Time}}
+		h := load.Committed{Whole: true, Export: &load.Export{SchemaVersion: schema.Version, TrainedAt: at(1).Time, LastModified: at(2).Time}}
 		tc.change(&it, &h)
 		if got := current(it, h); got != tc.want {
 			t.Errorf("%s: current is %v", name, got)

@@ -18,6 +18,7 @@ import (
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/open"
+	"github.com/cvexport/cvexport/schema"
 )
 
 // bench is a simulated service, a client of it, and an empty warehouse.
@@ -86,7 +87,7 @@ func (b *bench) exportContext(t testing.TB, ctx context.Context, r Request) (Res
 // verify fails the test if anything in the warehouse is wrong.
 func (b *bench) verify(t testing.TB) load.Report {
 	t.Helper()
-	report, err := load.Verify(t.Context(), b.store, t.TempDir(), nil)
+	report, err := load.Verify(t.Context(), b.store, schema.Evaluation, t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

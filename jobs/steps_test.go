@@ -197,7 +197,7 @@ func (s *steps) check(t *testing.T, content int, runErr error) {
 // verify checks that verify says what is the matter.
 func (s *steps) verify(t *testing.T, committed string, mixed, uncommitted []string) {
 	t.Helper()
-	report, err := load.Verify(t.Context(), s.store, t.TempDir(), nil)
+	report, err := load.Verify(t.Context(), s.store, schema.Evaluation, t.TempDir(), nil)
 	if err != nil {
 		t.Error(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/schema"
 )
 
 // Whatever operation of whatever store fails in whatever way, each table is the
@@ -142,7 +143,7 @@ func TestNightAndVerifyFailAtEveryStep(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			failing := &failingStore{Store: s.store, at: at, how: how, cancel: cancel}
-			report, err := load.Verify(ctx, failing, t.TempDir(), nil)
+			report, err := load.Verify(ctx, failing, schema.Evaluation, t.TempDir(), nil)
 			if read := report.Iterations == 1 && report.Objects == 6; err == nil && len(report.Findings) == 0 && !read {
 				t.Errorf("it found nothing, and read %+v", report)
 			}

@@ -15,11 +15,3 @@ func TestAzureFailsAtEveryRequest(t *testing.T) {
 		return fakes.OpenAzure(t, server, fakes.NewContainer(t, server))
 	}, 11)
 }
-
-func TestCacheOfAzure(t *testing.T) {
-	server := azurite.Start(t)
-	testCache(t, func(t *testing.T) store.Store {
-		s, _ := fakes.OpenAzure(t, server, fakes.NewContainer(t, server))
-		return s
-	})
-}

@@ -17,7 +17,7 @@ func FuzzKey(f *testing.F) {
 	f.Add("images/project_id=26571C15-AC69-4B76-8806-DE27E33EB796/iteration_id=26571c15-ac69-4b76-8806-de27e33eb796/data.parquet")
 	f.Fuzz(func(t *testing.T, key string) {
 		for _, table := range schema.Tables() {
-			if project, iteration, ok := parseKey(table, key); ok && (store.CheckKey(key) != nil || table.Path(project, iteration) != key) {
+			if project, iteration, ok := table.ParsePath(key); ok && (store.CheckKey(key) != nil || table.Path(project, iteration) != key) {
 				t.Errorf("%q is read as %s of %s, %s", key, table.Name, project, iteration)
 			}
 		}
@@ -30,7 +30,7 @@ func FuzzExportRecord(f *testing.F) {
 	e := newExport(exportA, projectA, iterationA)
 	e.FinishedAt = e.StartedAt
 	e.Objects = []ObjectRecord{{Table: "images", Key: "k", Rows: 1, Bytes: 2, CRC32C: 3}}
-	body, err := encodeExport(e)
+	body, err := EncodeRecord(e)
 	if err != nil {
 		f.Fatal(err)
 	}

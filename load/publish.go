@@ -11,9 +11,10 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Prior is what the warehouse held of an iteration when an export of it began.
-// It is what [Publish] expects still to find.
+// Prior is the state of an iteration in the warehouse when an export of it begins.
+// [Publish] expects to find it unchanged.
 type Prior struct {
+	set       schema.TableSet
 	project   schema.ID
 	iteration schema.ID
 	versions  map[string]string // of the objects, by key; a key without an object is not in it
@@ -21,15 +22,15 @@ type Prior struct {
 	damaged   error
 }
 
-// ReadPrior looks at all objects of an iteration. That it has none is no error;
-// that the warehouse could not take any, as far as that can be told without
-// writing, is one.
-func ReadPrior(ctx context.Context, s store.Store, project, iteration schema.ID) (Prior, error) {
-	p := Prior{project: project, iteration: iteration, versions: map[string]string{}}
+// ReadPrior looks at the objects of an iteration in the tables of a set. It is no
+// error if there are none. It is one if the warehouse cannot be written to, as far as
+// that can be told without writing.
+func ReadPrior(ctx context.Context, s store.Store, set schema.TableSet, project, iteration schema.ID) (Prior, error) {
+	p := Prior{set: set, project: project, iteration: iteration, versions: map[string]string{}}
 	if err := s.CheckWrite(ctx, 0); err != nil {
 		return Prior{}, err
 	}
-	for _, t := range schema.Tables() {
+	for _, t := range set.All() {
 		key := t.Path(project, iteration)
 		obj, err := s.Stat(ctx, key)
 		switch {
@@ -44,7 +45,7 @@ func ReadPrior(ctx context.Context, s store.Store, project, iteration schema.ID)
 	case err == nil:
 		p.export = &e
 		p.versions[obj.Key] = obj.Version
-	case errors.Is(err, errDamaged):
+	case errors.Is(err, ErrDamaged):
 		p.damaged = err
 	case !errors.Is(err, fs.ErrNotExist):
 		return Prior{}, err
@@ -56,7 +57,7 @@ func ReadPrior(ctx context.Context, s store.Store, project, iteration schema.ID)
 // exported or its record is damaged.
 func (p Prior) Export() *Export { return p.export }
 
-// Damaged says why the iteration's exports record cannot be read, nil if it can
+// Damaged returns why the iteration's exports record cannot be read, nil if it can be
 // or there is none.
 func (p Prior) Damaged() error { return p.damaged }
 
@@ -69,7 +70,7 @@ func (p Prior) Damaged() error { return p.damaged }
 // while they are still its own does an export put anything else. The error of
 // the others wraps [store.ErrConflict]. All objects are looked at before the first is
 // written. A failure or a cancelled ctx leaves each object whole, old or new,
-// and the iteration not whole ([Held]): it is to be exported again. The tables
+// and the iteration not whole ([Committed]): it is to be exported again. The tables
 // stay open.
 func Publish(ctx context.Context, s store.Store, e Export, tables []*Table, prior Prior) (Export, error) {
 	p := publication{store: s, export: e, prior: prior}
@@ -110,11 +111,11 @@ func (p *publication) run(ctx context.Context, tables []*Table) error {
 	}
 	p.export.SchemaVersion = schema.Version
 	p.export.FinishedAt = time.Now().UTC().Truncate(time.Microsecond)
-	body, err := encodeExport(p.export)
+	body, err := EncodeRecord(p.export)
 	if err != nil {
-		return fmt.Errorf("table %s: %w", schema.Exports.Name, err)
+		return fmt.Errorf("table %s: %w", p.prior.set.Commit.Name, err)
 	}
-	return p.put(ctx, schema.Exports, store.NewBytesSource(body))
+	return p.put(ctx, p.prior.set.Commit, store.NewBytesSource(body))
 }
 
 // order returns the tables as they are published. There must be one of each,
@@ -134,7 +135,7 @@ func (p *publication) order(tables []*Table) ([]*Table, error) {
 		byName[t.table.Name] = t
 	}
 	var ordered []*Table
-	for _, want := range schema.DataTables() {
+	for _, want := range p.prior.set.Data {
 		t := byName[want.Name]
 		if t == nil {
 			return nil, fmt.Errorf("table %s is missing", want.Name)
@@ -150,7 +151,7 @@ func (p *publication) order(tables []*Table) ([]*Table, error) {
 // unchanged compares every object's version with the one it had before, while
 // a conflict still costs nothing.
 func (p *publication) unchanged(ctx context.Context) error {
-	for _, t := range schema.Tables() {
+	for _, t := range p.prior.set.All() {
 		key := t.Path(p.export.Project, p.export.Iteration)
 		obj, err := p.store.Stat(ctx, key)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -225,9 +226,9 @@ func (p *publication) version(ctx context.Context, key string) (string, error) {
 
 // owned is nil as long as nobody else has put the images.
 func (p *publication) owned(ctx context.Context) error {
-	now, err := p.version(ctx, schema.Images.Path(p.export.Project, p.export.Iteration))
+	now, err := p.version(ctx, p.prior.set.Data[0].Path(p.export.Project, p.export.Iteration))
 	if err == nil && now != p.claim {
-		err = conflict(schema.Images, fmt.Errorf("they were written again: %w", store.ErrConflict))
+		err = conflict(p.prior.set.Data[0], fmt.Errorf("they were written again: %w", store.ErrConflict))
 	}
 	return err
 }

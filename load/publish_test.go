@@ -84,7 +84,7 @@ func newExport(exportID, project, iteration schema.ID) Export {
 // publish exports a dataset into the store.
 func publish(t *testing.T, s store.Store, exportID, project, iteration schema.ID, images int) Export {
 	t.Helper()
-	prior, err := ReadPrior(context.Background(), s, project, iteration)
+	prior, err := ReadPrior(context.Background(), s, schema.Evaluation, project, iteration)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func stores(t *testing.T, test func(t *testing.T, s store.Store)) {
 func TestPublish(t *testing.T) {
 	stores(t, func(t *testing.T, s store.Store) {
 		ctx := context.Background()
-		before, err := ReadPrior(ctx, s, projectA, iterationA)
+		before, err := ReadPrior(ctx, s, schema.Evaluation, projectA, iterationA)
 		if err != nil || before.Export() != nil {
 			t.Errorf("nothing was exported: export %v, error %v", before.Export(), err)
 		}
@@ -131,7 +131,7 @@ func TestPublish(t *testing.T) {
 			start := time.Now().Add(-time.Second)
 			files := tables(t, exportID, 3+n)
 			slices.Reverse(files) // the order given is not the order of publishing
-			prior, err := ReadPrior(ctx, s, projectA, iterationA)
+			prior, err := ReadPrior(ctx, s, schema.Evaluation, projectA, iterationA)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,7 +156,7 @@ func TestPublish(t *testing.T) {
 					t.Errorf("object %d is %+v, in the store %+v, %v", i, o, obj, err)
 				}
 			}
-			after, err := ReadPrior(ctx, s, projectA, iterationA)
+			after, err := ReadPrior(ctx, s, schema.Evaluation, projectA, iterationA)
 			if err != nil || !whole(t, s) {
 				t.Errorf("it is not whole: %v", err)
 			}
@@ -184,7 +184,7 @@ func TestPublishConflict(t *testing.T) {
 				if existing {
 					publish(t, s, exportA, projectA, iterationA, 1)
 				}
-				prior, err := ReadPrior(ctx, s, projectA, iterationA)
+				prior, err := ReadPrior(ctx, s, schema.Evaluation, projectA, iterationA)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -208,7 +208,7 @@ func TestPublishLateConflict(t *testing.T) {
 			ctx := context.Background()
 			s := storetest.NewMemory()
 			publish(t, s, exportA, projectA, iterationA, 1)
-			prior, err := ReadPrior(ctx, s, projectA, iterationA)
+			prior, err := ReadPrior(ctx, s, schema.Evaluation, projectA, iterationA)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -242,7 +242,7 @@ func TestPublishOvertaken(t *testing.T) {
 		t.Run(table.Name, func(t *testing.T) {
 			ctx := context.Background()
 			s := storetest.NewMemory()
-			prior, err := ReadPrior(ctx, s, projectA, iterationA)
+			prior, err := ReadPrior(ctx, s, schema.Evaluation, projectA, iterationA)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -275,7 +275,7 @@ func TestPublishBreaksOff(t *testing.T) {
 						publish(t, s, exportA, projectA, iterationA, 1)
 					}
 					before := s.Contents()
-					prior, err := ReadPrior(ctx, s, projectA, iterationA)
+					prior, err := ReadPrior(ctx, s, schema.Evaluation, projectA, iterationA)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -315,7 +315,7 @@ func TestPublishBreaksOff(t *testing.T) {
 					}
 
 					s.BeforePut, s.AfterPut, s.AfterStat = nil, nil, nil
-					prior, err = ReadPrior(context.Background(), s, projectA, iterationA)
+					prior, err = ReadPrior(context.Background(), s, schema.Evaluation, projectA, iterationA)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -337,7 +337,7 @@ func TestPublishBreaksOff(t *testing.T) {
 func TestPublishInterruptedBefore(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := storetest.NewMemory()
-	prior, err := ReadPrior(ctx, s, projectA, iterationA)
+	prior, err := ReadPrior(ctx, s, schema.Evaluation, projectA, iterationA)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,11 +354,11 @@ func TestPublishRefuses(t *testing.T) {
 	files := tables(t, exportA, 1)
 	others := tables(t, exportB, 1)
 	s := storetest.NewMemory()
-	prior, err := ReadPrior(ctx, s, projectA, iterationA)
+	prior, err := ReadPrior(ctx, s, schema.Evaluation, projectA, iterationA)
 	if err != nil {
 		t.Fatal(err)
 	}
-	elsewhere, err := ReadPrior(ctx, s, iterationA, projectA)
+	elsewhere, err := ReadPrior(ctx, s, schema.Evaluation, iterationA, projectA)
 	if err != nil {
 		t.Fatal(err)
 	}

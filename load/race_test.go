@@ -67,7 +67,7 @@ func TestExportsAtOnce(t *testing.T) {
 			mine := &turns{Store: s, ask: ask, proceed: make(chan struct{})}
 			wait.Go(func() {
 				defer func() { ended <- i }()
-				prior, err := ReadPrior(t.Context(), mine, projectA, iterationA)
+				prior, err := ReadPrior(t.Context(), mine, schema.Evaluation, projectA, iterationA)
 				if err == nil {
 					_, err = Publish(t.Context(), mine, newExport(id, projectA, iterationA), files[i], prior)
 				}

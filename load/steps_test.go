@@ -84,7 +84,7 @@ func testSteps(t *testing.T, open storetest.Opener, stride int) {
 		server.ServeHTTP(w, r)
 	}
 	export := func(ctx context.Context, id schema.ID) error {
-		prior, err := ReadPrior(ctx, s, projectA, iterationA)
+		prior, err := ReadPrior(ctx, s, schema.Evaluation, projectA, iterationA)
 		if err == nil {
 			_, err = Publish(ctx, s, newExport(id, projectA, iterationA), tables(t, id, images(id)), prior)
 		}
@@ -179,7 +179,7 @@ func checkStep(t *testing.T, s store.Store, old, new schema.ID, runErr error) {
 		if err != nil && old.IsZero() && runErr != nil {
 			continue
 		}
-		body, readErr := fetch(t.Context(), s, obj.Key, 1<<20)
+		body, readErr := readAll(t.Context(), s, obj.Key)
 		if err := errors.Join(err, readErr); err != nil {
 			t.Errorf("table %s: %v", table.Name, err)
 			continue
@@ -204,7 +204,7 @@ func checkStep(t *testing.T, s store.Store, old, new schema.ID, runErr error) {
 			mixed = append(mixed, table.Name)
 		}
 	}
-	report, err := Verify(t.Context(), s, t.TempDir(), nil)
+	report, err := Verify(t.Context(), s, schema.Evaluation, t.TempDir(), nil)
 	var found []string
 	for _, f := range report.Findings {
 		found = append(found, f.Table)

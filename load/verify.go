@@ -13,8 +13,8 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Finding is something wrong with a committed export. Project and Iteration
-// are nil for an object whose key is no iteration's.
+// Finding is a problem with a committed export. Project and Iteration are zero for an
+// object whose key is no iteration's.
 type Finding struct {
 	Project   schema.ID
 	Iteration schema.ID
@@ -30,38 +30,38 @@ func (f Finding) String() string {
 	return fmt.Sprintf("project %s iteration %s table %s: %s", f.Project, f.Iteration, f.Table, f.Problem)
 }
 
-// Report is what [Verify] saw.
+// Report is the result of [Verify].
 type Report struct {
 	Iterations int   // committed exports checked
 	Objects    int   // objects read, the exports records too
 	Rows       int64 // rows read
 	Bytes      int64 // bytes read
 
-	// Findings are in the order of their exports records' keys, and within an
-	// export in the order in which it lists its objects.
+	// Findings are ordered by the keys of their exports records, and within an export
+	// as it lists its objects.
 	Findings []Finding
 
 	// Uncommitted are the keys, in order, of objects of iterations without an exports
-	// record: the first export of these is running, or was interrupted. The
-	// views hide them; they are no finding.
+	// record: their first export is running, or was interrupted. The views hide them;
+	// they are no findings.
 	Uncommitted []string
 }
 
-// Verify reads every committed object of the warehouse and compares it with
-// its exports record: presence, size, checksum, rows, columns, the table's
-// key, the export's id, and that images lists the images the other tables
-// name. Each object is first copied to the folder dir, or the system's if it is
-// empty, which must not be inside the warehouse. When an iteration was checked, checked is called, if
-// it is not nil, with its exports record and what was found.
+// Verify reads every committed object of a set of tables and compares it with its
+// exports record: presence, size, checksum, rows, columns, key and export id, and that
+// the set's first table lists the images that the other tables name. Each object is
+// first copied to the folder dir, or the system's if it is empty, which must not be
+// inside the warehouse. checked, if it is not nil, is called after each iteration with
+// its exports record and findings.
 //
-// The error is about the store or dir and ends the verification; what is wrong
-// with the warehouse is in the report, which holds what was seen so far.
-// An export that runs meanwhile may show as a finding.
-func Verify(ctx context.Context, s store.Store, dir string, checked func(Export, []Finding)) (Report, error) {
+// The error is about the store or dir and ends the verification. What is wrong with
+// the warehouse is in the report, which holds what was seen so far. An export that
+// runs at the same time may appear as a finding.
+func Verify(ctx context.Context, s store.Store, set schema.TableSet, dir string, checked func(Export, []Finding)) (Report, error) {
 	if dir == "" {
 		dir = os.TempDir()
 	}
-	v := verifier{store: s, dir: dir}
+	v := verifier{store: s, set: set, dir: dir}
 	committed, err := v.list(ctx)
 	if err != nil {
 		return v.report, fmt.Errorf("verify %s: %w", s.URL(""), err)
@@ -82,30 +82,28 @@ func Verify(ctx context.Context, s store.Store, dir string, checked func(Export,
 
 type verifier struct {
 	store  store.Store
+	set    schema.TableSet
 	dir    string
 	report Report
 }
 
-// iteration is an iteration of the warehouse, and which tables have an object of it.
+// iteration is an iteration, and which tables have an object of it.
 type iteration struct {
 	project, iteration schema.ID
 	tables             map[string]bool
 }
 
-// list finds the iterations that have an exports record, in the order of their
-// keys. It reports the objects that belong to none.
+// list finds the iterations with an exports record, ordered by key. It reports the
+// objects that belong to none.
 func (v *verifier) list(ctx context.Context) ([]iteration, error) {
 	var committed []iteration
 	index := map[string]int{} // of the iterations in committed, by the exports record's key
-	tables := schema.Tables()
-	exports := tables[len(tables)-1]
-	for i := range tables { // exports first
-		t := tables[len(tables)-1-i]
+	for _, t := range append([]schema.Table{v.set.Commit}, v.set.Data...) {
 		for obj, err := range v.store.List(ctx, t.Name+"/") {
 			if err != nil {
 				return nil, fmt.Errorf("list table %s: %w", t.Name, err)
 			}
-			project, iter, ok := parseKey(t, obj.Key)
+			project, iter, ok := t.ParsePath(obj.Key)
 			if !ok {
 				if strings.HasSuffix(obj.Key, ".parquet") {
 					v.report.Findings = append(v.report.Findings, Finding{Table: t.Name, Key: obj.Key,
@@ -113,8 +111,8 @@ func (v *verifier) list(ctx context.Context) ([]iteration, error) {
 				}
 				continue
 			}
-			record := exports.Path(project, iter)
-			if t.Name == exports.Name {
+			record := v.set.Commit.Path(project, iter)
+			if t.Name == v.set.Commit.Name {
 				index[record] = len(committed)
 				committed = append(committed, iteration{project, iter, map[string]bool{}})
 			}
@@ -127,20 +125,6 @@ func (v *verifier) list(ctx context.Context) ([]iteration, error) {
 	}
 	slices.Sort(v.report.Uncommitted)
 	return committed, nil
-}
-
-// parseKey is the inverse of [schema.Table.Path].
-func parseKey(t schema.Table, key string) (project, iteration schema.ID, ok bool) {
-	parts := strings.Split(key, "/")
-	if len(parts) != 4 {
-		return project, iteration, false
-	}
-	project, err := schema.ParseID(strings.TrimPrefix(parts[1], "project_id="))
-	if err != nil {
-		return project, iteration, false
-	}
-	iteration, err = schema.ParseID(strings.TrimPrefix(parts[2], "iteration_id="))
-	return project, iteration, err == nil && t.Path(project, iteration) == key
 }
 
 // exportCheck checks one export.
@@ -157,14 +141,14 @@ func (c *exportCheck) found(table, key, format string, args ...any) {
 }
 
 func (c *exportCheck) run(ctx context.Context) error {
-	t := schema.Exports
+	t := c.set.Commit
 	key := t.Path(c.iteration.project, c.iteration.iteration)
-	body, _, err := fetchExport(ctx, c.store, key)
+	body, _, err := FetchRecord(ctx, c.store, key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		c.found(t.Name, key, "it was listed, but is not there")
 		return nil
-	case errors.Is(err, errDamaged):
+	case errors.Is(err, ErrDamaged):
 		c.found(t.Name, key, "%v", err)
 		return nil
 	case err != nil:
@@ -192,7 +176,7 @@ func (c *exportCheck) run(ctx context.Context) error {
 			return fmt.Errorf("table %s: %w", o.Table, err)
 		}
 	}
-	for _, t := range schema.DataTables() {
+	for _, t := range c.set.Data {
 		key := t.Path(c.iteration.project, c.iteration.iteration)
 		switch {
 		case listed[t.Name]:
@@ -207,21 +191,21 @@ func (c *exportCheck) run(ctx context.Context) error {
 
 // object checks one object against what the exports record says of it.
 func (c *exportCheck) object(ctx context.Context, o ObjectRecord) (err error) {
-	table, known := dataTable(o.Table)
+	table, known := c.set.Find(o.Table)
 	if o.Key != table.Path(c.iteration.project, c.iteration.iteration) {
 		c.found(o.Table, o.Key, "the exports record lists it under a key that is not the table's")
 		return nil
 	}
-	file, err := c.download(ctx, o.Table, o.Key)
+	file, err := c.fetch(ctx, o.Table, o.Key)
 	if err != nil || file == nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if file.size != o.Bytes || file.crc != o.CRC32C {
-		if id := exportIDOf(file, file.size); id != "" && id != c.export.ExportID.String() {
+	if file.Size() != o.Bytes || file.CRC32C() != o.CRC32C {
+		if id := exportIDOf(file, file.Size()); id != "" && id != c.export.ExportID.String() {
 			c.found(o.Table, o.Key, "it is of export %s, not of %s, which is committed: another export is running or was interrupted; export the iteration again", id, c.export.ExportID)
 		} else {
-			c.found(o.Table, o.Key, "it is damaged: %d bytes, crc32c %08x; the exports record says %d, %08x; export the iteration again", file.size, file.crc, o.Bytes, o.CRC32C)
+			c.found(o.Table, o.Key, "it is damaged: %d bytes, crc32c %08x; the exports record says %d, %08x; export the iteration again", file.Size(), file.CRC32C(), o.Bytes, o.CRC32C)
 		}
 		return nil
 	}
@@ -234,22 +218,11 @@ func (c *exportCheck) object(ctx context.Context, o ObjectRecord) (err error) {
 	return c.rows(ctx, table, o.Key, file, o.Rows)
 }
 
-// dataTable returns the table of a name; of one that is not known, which a
-// later version added, the name alone.
-func dataTable(name string) (t schema.Table, known bool) {
-	for _, t := range schema.DataTables() {
-		if t.Name == name {
-			return t, true
-		}
-	}
-	return schema.Table{Name: name}, false
-}
-
-// download copies an object and sums it. Without the object, or with one that
-// breaks off, it reports that and returns no file.
-func (c *exportCheck) download(ctx context.Context, table, key string) (*copied, error) {
-	file, err := download(ctx, c.store, c.dir, table, key, nil)
-	if bad, ok := errors.AsType[*unreadable](err); ok {
+// fetch copies an object and sums it. If it is missing or cannot be read to its end, it
+// reports that and returns nil.
+func (c *exportCheck) fetch(ctx context.Context, table, key string) (*store.Download, error) {
+	file, err := store.Fetch(ctx, c.store, c.dir, key, nil)
+	if bad, ok := errors.AsType[*store.UnreadableError](err); ok {
 		if errors.Is(bad, fs.ErrNotExist) {
 			c.found(table, key, "it is missing; export the iteration again")
 		} else {
@@ -261,6 +234,6 @@ func (c *exportCheck) download(ctx context.Context, table, key string) (*copied,
 		return nil, err
 	}
 	c.report.Objects++
-	c.report.Bytes += file.size
+	c.report.Bytes += file.Size()
 	return file, nil
 }

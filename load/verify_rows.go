@@ -43,7 +43,7 @@ func (c *exportCheck) rows(ctx context.Context, t schema.Table, key string, file
 	}
 	if err != nil {
 		r.found("it cannot be read: %v", err)
-		if t.Name == schema.Images.Name {
+		if t.Name == c.set.Data[0].Name {
 			c.images = nil // not all are known
 		}
 	}
@@ -151,7 +151,7 @@ func (r *rowCheck) scan(ctx context.Context, fr *pqarrow.FileReader) error {
 			indices = append(indices, i)
 		}
 	}
-	if r.table.Name == schema.Images.Name {
+	if r.table.Name == r.set.Data[0].Name {
 		r.images = map[schema.ID]struct{}{}
 	}
 	r.seen = map[schema.ID]*places{}
@@ -192,7 +192,7 @@ func (r *rowCheck) record(rec arrow.RecordBatch) error {
 			return err
 		}
 	}
-	refers := r.table.Key[0] == "image_id" && r.table.Name != schema.Images.Name && r.images != nil
+	refers := r.table.Key[0] == "image_id" && r.table.Name != r.set.Data[0].Name && r.images != nil
 	want := r.export.ExportID.String()
 	for i := range int(rec.NumRows()) {
 		if got := exports.Value(i); got != want {
@@ -203,7 +203,7 @@ func (r *rowCheck) record(rec arrow.RecordBatch) error {
 			r.count("have no "+r.table.Key[0], i, "%v", err)
 			continue
 		}
-		if r.table.Name == schema.Images.Name {
+		if r.table.Name == r.set.Data[0].Name {
 			r.images[id] = struct{}{}
 		}
 		if refers {

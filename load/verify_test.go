@@ -22,7 +22,7 @@ func verify(t *testing.T, s store.Store) Report {
 	dir := t.TempDir()
 	var told []Finding
 	iterations := 0
-	report, err := Verify(context.Background(), s, dir, func(_ Export, f []Finding) {
+	report, err := Verify(context.Background(), s, schema.Evaluation, dir, func(_ Export, f []Finding) {
 		iterations++
 		told = append(told, f...)
 	})
@@ -86,7 +86,7 @@ func committed(t *testing.T, s *storetest.Memory, change func(e *Export, bodies 
 		e.Objects[i].Bytes, e.Objects[i].CRC32C = src.Size(), src.CRC32C()
 		s.Set(o.Key, bodies[o.Table])
 	}
-	body, err := encodeExport(e)
+	body, err := EncodeRecord(e)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,7 @@ func TestVerifyFails(t *testing.T) {
 			}
 			return nil
 		}
-		_, err := Verify(ctx, s, t.TempDir(), nil)
+		_, err := Verify(ctx, s, schema.Evaluation, t.TempDir(), nil)
 		wantError(t, err, context.Canceled, projectA.String(), iterationA.String())
 	})
 	t.Run("the store fails", func(t *testing.T) {
@@ -92,13 +92,13 @@ func TestVerifyFails(t *testing.T) {
 			}
 			return nil
 		}
-		_, err := Verify(context.Background(), s, t.TempDir(), nil)
+		_, err := Verify(context.Background(), s, schema.Evaluation, t.TempDir(), nil)
 		wantError(t, err, storetest.ErrBroken, projectA.String(), iterationA.String(), "table tags")
 	})
 	t.Run("no folder for the copies", func(t *testing.T) {
 		s.OpenError = nil
 		dir := filepath.Join(t.TempDir(), "missing")
-		_, err := Verify(context.Background(), s, dir, nil)
+		_, err := Verify(context.Background(), s, schema.Evaluation, dir, nil)
 		if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("error %v, want one that names %s", err, dir)
 		}

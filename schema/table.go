@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 )
@@ -53,6 +54,20 @@ type Table struct {
 // keys of tables are built here.
 func (t Table) Path(project, iteration ID) string {
 	return fmt.Sprintf("%s/project_id=%s/iteration_id=%s/data.parquet", t.Name, project, iteration)
+}
+
+// ParsePath is the inverse of [Table.Path]. ok is false for any other key.
+func (t Table) ParsePath(key string) (project, iteration ID, ok bool) {
+	parts := strings.Split(key, "/")
+	if len(parts) != 4 {
+		return project, iteration, false
+	}
+	project, err := ParseID(strings.TrimPrefix(parts[1], "project_id="))
+	if err != nil {
+		return project, iteration, false
+	}
+	iteration, err = ParseID(strings.TrimPrefix(parts[2], "iteration_id="))
+	return project, iteration, err == nil && t.Path(project, iteration) == key
 }
 
 // Arrow returns the table's Arrow schema, with the schema version, the table's name

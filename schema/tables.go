@@ -121,7 +121,7 @@ var (
 
 // TableSet is a list of tables that are published together.
 type TableSet struct {
-	Data   []Table // in the order in which they are published
+	Data   []Table // in the order in which they are published; the others refer to the images of the first
 	Commit Table   // published last; its object commits the others
 }
 
@@ -133,6 +133,17 @@ var Evaluation = TableSet{
 
 // All returns the tables in the order in which they are published.
 func (s TableSet) All() []Table { return append(slices.Clip(s.Data), s.Commit) }
+
+// Find returns the data table of a name. If there is none, because a later version
+// added it, known is false and the table has the name alone.
+func (s TableSet) Find(name string) (t Table, known bool) {
+	for _, t := range s.Data {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Table{Name: name}, false
+}
 
 // DataTables returns the tables that an export writes before it commits.
 func DataTables() []Table { return Evaluation.Data }

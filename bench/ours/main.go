@@ -80,7 +80,7 @@ func run(ctx context.Context, folder, warehouse string) (err error) {
 		return err
 	}
 	defer store.Close()
-	prior, err := load.ReadPrior(ctx, store, export.Project, export.Iteration)
+	prior, err := load.ReadPrior(ctx, store, schema.Evaluation, export.Project, export.Iteration)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store/open"
+	"github.com/cvexport/cvexport/schema"
 )
 
 // harness runs the command as a process, with a service and a warehouse.
@@ -116,7 +117,7 @@ func (h *harness) verify(t *testing.T) load.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := load.Verify(t.Context(), store, t.TempDir(), nil)
+	report, err := load.Verify(t.Context(), store, schema.Evaluation, t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

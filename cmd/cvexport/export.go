@@ -150,7 +150,7 @@ func (c *exportCommand) export(ctx context.Context, client *extract.Client, ware
 	if c.wait {
 		c.waiting.Log = r.Log
 		// A wrong warehouse should fail now, not in some hours.
-		if _, err := load.ReadPrior(ctx, warehouse, r.Project, schema.ID{}); err != nil {
+		if _, err := load.ReadPrior(ctx, warehouse, schema.Evaluation, r.Project, schema.ID{}); err != nil {
 			return jobs.Result{}, err
 		}
 		iteration, err := jobs.Wait(ctx, client, r.Project, r.Iteration, c.waiting)

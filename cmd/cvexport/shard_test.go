@@ -196,7 +196,7 @@ func (h *harness) exports(t *testing.T) map[exportKey]load.Export {
 		t.Fatal(err)
 	}
 	records := map[exportKey]load.Export{}
-	if _, err := load.Verify(t.Context(), store, t.TempDir(), func(e load.Export, _ []load.Finding) {
+	if _, err := load.Verify(t.Context(), store, schema.Evaluation, t.TempDir(), func(e load.Export, _ []load.Finding) {
 		records[exportKey{e.Project, e.Iteration}] = e
 	}); err != nil {
 		t.Fatal(err)

@@ -56,7 +56,7 @@ func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err er
 	var errs []error
 	done, findings := []verification{}, 0
 	for _, warehouse := range warehouses {
-		report, err := load.Verify(ctx, warehouse, c.spoolDir, nil)
+		report, err := load.Verify(ctx, warehouse, schema.Evaluation, c.spoolDir, nil)
 		if err != nil {
 			errs = append(errs, err)
 			if ctx.Err() != nil {

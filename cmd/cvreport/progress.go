@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/internal/analysis/mirror"
 )
 
 // fetchDisplay tells how far fetching is: in a line that is written over on a
@@ -53,7 +53,7 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-func (d *fetchDisplay) show(f load.Fetching) {
+func (d *fetchDisplay) show(f mirror.Progress) {
 	if d.w == nil || f.Bytes <= 0 { // all is planned before the first byte is fetched
 		return
 	}

@@ -5,11 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/internal/analysis/mirror"
 )
 
 func TestFetchDisplay(t *testing.T) {
-	steps := []load.Fetching{
+	steps := []mirror.Progress{
 		{AllObjects: 1, AllBytes: 10}, // it is being planned
 		{AllObjects: 12, AllBytes: 400e6},
 		{Objects: 0, AllObjects: 12, Bytes: 1, AllBytes: 400e6},

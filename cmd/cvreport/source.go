@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/internal/analysis/mirror"
 	storeopen "github.com/cvexport/cvexport/load/store/open"
 )
 
@@ -62,7 +62,7 @@ func (s *source) localFolder(ctx context.Context, stderr io.Writer, want func(ta
 		return "", &usageError{err}
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	cache, err := load.OpenCache(folder, of)
+	cache, err := mirror.Open(folder, of)
 	if err != nil {
 		return "", err
 	}
@@ -91,7 +91,7 @@ func (s *source) useCache(ctx context.Context, stderr io.Writer, folder, of stri
 	if _, err := os.Stat(folder); err != nil {
 		return "", fmt.Errorf("there is no cache of %s yet (%w): run it once without --offline", of, err)
 	}
-	cache, err := load.OpenCache(folder, of)
+	cache, err := mirror.Open(folder, of)
 	if err != nil {
 		return "", err
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// encodeExport returns the exports object of e.
-func encodeExport(e Export) ([]byte, error) {
+// EncodeRecord returns the bytes of the exports object of e.
+func EncodeRecord(e Export) ([]byte, error) {
 	rec, err := exportRecord(e, memory.DefaultAllocator)
 	if err != nil {
 		return nil, err

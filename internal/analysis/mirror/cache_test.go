@@ -1,4 +1,4 @@
-package load
+package mirror
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/load/store/storetest"
@@ -48,7 +49,7 @@ func TestCachesAtOnce(t *testing.T) {
 		var wait sync.WaitGroup
 		for n := range 4 {
 			wait.Go(func() {
-				c, err := OpenCache(of.Folder(), "the warehouse")
+				c, err := Open(of.Folder(), "the warehouse")
 				if err != nil {
 					t.Error(err)
 					return
@@ -138,7 +139,7 @@ func TestCacheStaysInside(t *testing.T) {
 	for n, key := range []string{"../../outside", "images/elsewhere/data.parquet", keysOf(projectA, iterationB)[0]} {
 		e.Objects[0].Key = key
 		s.Set(key, []byte("outside"))
-		body, err := encodeExport(e)
+		body, err := load.EncodeRecord(e)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +155,7 @@ func TestCacheStaysInside(t *testing.T) {
 
 func TestOpenCacheRefuses(t *testing.T) {
 	c := newCache(t)
-	if _, err := OpenCache(c.Folder(), "another"); err == nil {
+	if _, err := Open(c.Folder(), "another"); err == nil {
 		t.Error("the cache of another warehouse was opened")
 	} else {
 		storetest.CheckError(t, err, c.Folder(), "it is of the warehouse, not of another")
@@ -164,27 +165,27 @@ func TestOpenCacheRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, s, exportA, projectA, iterationA, 1)
-	if _, err := OpenCache(s.Root(), "the warehouse"); err == nil {
+	if _, err := Open(s.Root(), "the warehouse"); err == nil {
 		t.Error("a warehouse was opened as a cache")
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenCache(file, "the warehouse"); err == nil {
+	if _, err := Open(file, "the warehouse"); err == nil {
 		t.Error("a file was opened as a cache")
 	}
 	var wait sync.WaitGroup
 	folder := filepath.Join(t.TempDir(), "at once")
 	for range 8 {
 		wait.Go(func() {
-			if _, err := OpenCache(folder, "the warehouse"); err != nil {
+			if _, err := Open(folder, "the warehouse"); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wait.Wait()
-	if _, err := OpenCache(folder, "the warehouse"); err != nil {
+	if _, err := Open(folder, "the warehouse"); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// ObjectRecord is what an export says of one of its objects.
+// ObjectRecord describes one object of an export.
 type ObjectRecord struct {
 	Table  string
 	Key    string // below the warehouse's root
@@ -21,9 +21,9 @@ type ObjectRecord struct {
 	CRC32C uint32
 }
 
-// Export is a row of the exports table: one committed export of one
-// iteration. Project and Iteration stand in the object's key only. A nil
-// pointer and a zero time are null. Times are kept to the microsecond, in UTC.
+// Export is a row of the exports table: one committed export of one iteration.
+// Project and Iteration are in the object's key only. A nil pointer and a zero time
+// are null. Times are in UTC, to the microsecond.
 type Export struct {
 	ExportID  schema.ID
 	Project   schema.ID
@@ -40,7 +40,7 @@ type Export struct {
 	TrainedAt          time.Time
 	PublishName        *string
 
-	// The service's own overall figures, and the thresholds they were asked for at.
+	// The service's own overall figures, and the thresholds of the request for them.
 	Precision            *float64
 	Recall               *float64
 	AveragePrecision     *float64
@@ -54,7 +54,7 @@ type Export struct {
 	Regions        int64
 	TagPerformance int64
 
-	TagFilter []string       // ids of the tags it was limited to; empty: every image
+	TagFilter []string       // ids of the tags that the export is limited to; empty for every image
 	Objects   []ObjectRecord // [Publish] fills them in
 
 	EndpointHost    string
@@ -65,8 +65,8 @@ type Export struct {
 	FinishedAt      time.Time // [Publish] fills it in
 }
 
-// columns maps the columns of the exports table to the fields of e. A column
-// is written from its field and read into it.
+// columns maps the columns of the exports table to the fields of e, for writing and
+// reading.
 func (e *Export) columns() map[string]any {
 	return map[string]any{
 		"export_id":             &e.ExportID,
@@ -101,49 +101,48 @@ func (e *Export) columns() map[string]any {
 	}
 }
 
-// rowsOf returns the field that counts the rows of a data table, nil for a
-// table this version does not know.
+// rowsOf returns the field that counts the rows of a data table, nil for a table that
+// this version does not know.
 func (e *Export) rowsOf(table string) *int64 {
 	n, _ := e.columns()[table].(*int64)
 	return n
 }
 
-// ReadExport reads what the warehouse says of an iteration's last export, and
-// the object it stands in. The error wraps fs.ErrNotExist when the iteration
-// was never exported. Columns this version does not know are passed over;
-// those a record does not have are zero.
+// ReadExport reads the record of an iteration's last export, and the object that
+// holds it. The error wraps fs.ErrNotExist if the iteration was never exported, and
+// [ErrDamaged] if the record cannot be read. Columns that this version does not know
+// are ignored; columns that the record lacks are zero.
 func ReadExport(ctx context.Context, s store.Store, project, iteration schema.ID) (Export, store.Object, error) {
-	body, obj, err := fetchExport(ctx, s, schema.Exports.Path(project, iteration))
-	if err != nil {
-		return Export{}, store.Object{}, exportFailed(project, iteration, err)
+	body, obj, err := FetchRecord(ctx, s, schema.Exports.Path(project, iteration))
+	var e Export
+	if err == nil {
+		if e, err = DecodeRecord(body); err != nil {
+			err = fmt.Errorf("%s: %w", s.URL(obj.Key), err)
+		}
 	}
-	e, err := decodeExport(body)
 	if err != nil {
-		return Export{}, store.Object{}, exportFailed(project, iteration, fmt.Errorf("%w: %s: %w", errDamaged, s.URL(obj.Key), err))
+		return Export{}, store.Object{}, fmt.Errorf("read the exports record of project %s iteration %s: %w", project, iteration, err)
 	}
 	e.Project, e.Iteration = project, iteration
 	return e, obj, nil
 }
 
-func exportFailed(project, iteration schema.ID, err error) error {
-	return fmt.Errorf("read the exports record of project %s iteration %s: %w", project, iteration, err)
-}
+// maxRecord bounds an exports object, which is a row of a few kilobytes.
+const maxRecord = 64 << 20
 
-// mostRecord bounds an exports object, which is a row of a few kilobytes.
-const mostRecord = 64 << 20
-
-// fetchExport reads a whole exports object, and which version of it that was.
-func fetchExport(ctx context.Context, s store.Store, key string) ([]byte, store.Object, error) {
+// FetchRecord reads the bytes of an exports object, and which version of it they are.
+// The error wraps fs.ErrNotExist or [ErrDamaged].
+func FetchRecord(ctx context.Context, s store.Store, key string) ([]byte, store.Object, error) {
 	const tries = 3
 	for range tries {
 		obj, err := s.Stat(ctx, key)
 		if err != nil {
 			return nil, store.Object{}, err
 		}
-		if obj.Size > mostRecord {
-			return nil, store.Object{}, fmt.Errorf("%w: %s has %d bytes", errDamaged, key, obj.Size)
+		if obj.Size > maxRecord {
+			return nil, store.Object{}, fmt.Errorf("%w: %s has %d bytes", ErrDamaged, key, obj.Size)
 		}
-		body, err := fetch(ctx, s, key, mostRecord)
+		body, err := readAll(ctx, s, key)
 		if err != nil {
 			return nil, store.Object{}, err
 		}
@@ -159,18 +158,28 @@ func fetchExport(ctx context.Context, s store.Store, key string) ([]byte, store.
 		if int64(len(body)) == obj.Size && crc == obj.CRC32C && again.Version == obj.Version {
 			return body, obj, nil
 		}
-		// It was replaced between the two calls; or it is damaged.
+		// It was replaced between the two calls, or it is damaged.
 	}
-	return nil, store.Object{}, fmt.Errorf("%w: the size or the crc32c of %s is not the one its store keeps", errDamaged, key)
+	return nil, store.Object{}, fmt.Errorf("%w: the size or the crc32c of %s is not the one its store keeps", ErrDamaged, key)
 }
 
-var errDamaged = errors.New("the exports record is damaged")
+// ErrDamaged means that an exports record is there and cannot be read.
+var ErrDamaged = errors.New("the exports record is damaged")
 
-func fetch(ctx context.Context, s store.Store, key string, most int64) ([]byte, error) {
+// DecodeRecord reads the bytes of an exports object. The error wraps [ErrDamaged].
+func DecodeRecord(body []byte) (Export, error) {
+	e, err := decodeExport(body)
+	if err != nil {
+		return Export{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return e, nil
+}
+
+func readAll(ctx context.Context, s store.Store, key string) ([]byte, error) {
 	r, err := s.Open(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(r, most))
+	body, err := io.ReadAll(io.LimitReader(r, maxRecord))
 	return body, errors.Join(err, r.Close())
 }

@@ -15,7 +15,7 @@ import (
 // whole reports whether iteration A of project A counts as exported.
 func whole(t *testing.T, s store.Store) bool {
 	t.Helper()
-	held, err := ReadHeld(context.Background(), s, projectA)
+	held, err := ReadProject(context.Background(), s, schema.Evaluation, projectA)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestHeldDamagedRecord(t *testing.T) {
 	publish(t, s, exportA, projectA, iterationA, 1)
 	publish(t, s, exportB, projectA, projectA, 1)
 	s.Set(schema.Exports.Path(projectA, iterationA), []byte("not parquet"))
-	held, err := ReadHeld(t.Context(), s, projectA)
+	held, err := ReadProject(t.Context(), s, schema.Evaluation, projectA)
 	if err != nil || len(held) != 2 {
 		t.Fatalf("%+v, %v", held, err)
 	}
@@ -99,11 +99,11 @@ func TestHeldDamagedRecord(t *testing.T) {
 			t.Errorf("%+v", h)
 		}
 	}
-	prior, err := ReadPrior(t.Context(), s, projectA, iterationA)
+	prior, err := ReadPrior(t.Context(), s, schema.Evaluation, projectA, iterationA)
 	if err != nil || prior.Damaged() == nil || prior.Export() != nil {
 		t.Errorf("damaged %v, export %v, %v", prior.Damaged(), prior.Export(), err)
 	}
-	if projects, err := HeldProjects(t.Context(), s); err != nil || !slices.Equal(projects, []schema.ID{projectA}) {
+	if projects, err := CommittedProjects(t.Context(), s, schema.Evaluation); err != nil || !slices.Equal(projects, []schema.ID{projectA}) {
 		t.Errorf("projects %v, %v", projects, err)
 	}
 }

@@ -51,7 +51,7 @@ func TestExportRoundTrip(t *testing.T) {
 	}
 	for name, want := range tests {
 		t.Run(name, func(t *testing.T) {
-			body, err := encodeExport(want)
+			body, err := EncodeRecord(want)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +148,7 @@ func TestDecodeExportRefuses(t *testing.T) {
 	}
 	objects := schema.Exports
 	objects.Columns = objects.Columns[objects.Column("objects") : objects.Column("objects")+1]
-	good, err := encodeExport(fullExport())
+	good, err := EncodeRecord(fullExport())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestReadExport(t *testing.T) {
 		t.Errorf("never exported: %v, want %v", err, fs.ErrNotExist)
 	}
 	want := fullExport()
-	body, err := encodeExport(want)
+	body, err := EncodeRecord(want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestReadExport(t *testing.T) {
 	// Replaced between the look at it and the read: the second try has both of one version.
 	other := want
 	other.Status = "Other"
-	replacement, err := encodeExport(other)
+	replacement, err := EncodeRecord(other)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,8 +232,8 @@ func TestReadExport(t *testing.T) {
 
 	s.Set(key, []byte("damaged"))
 	for _, p := range []string{projectA.String(), iterationA.String(), s.URL(key)} {
-		if _, _, err := ReadExport(ctx, s, projectA, iterationA); !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), p) {
-			t.Errorf("damaged: %v, want %v naming %s", err, errDamaged, p)
+		if _, _, err := ReadExport(ctx, s, projectA, iterationA); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), p) {
+			t.Errorf("damaged: %v, want %v naming %s", err, ErrDamaged, p)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package load
+package mirror
 
 import (
 	"context"
@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/storetest"
+	"github.com/cvexport/cvexport/schema"
 )
 
 // testCache is what a cache must do, whatever the warehouse is on.
@@ -25,8 +27,8 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 	}
 	t.Run("the second time nothing is read", func(t *testing.T) {
 		w, c := start(t)
-		var last Fetching
-		updated, err := c.Update(t.Context(), w, every, func(f Fetching) { last = f })
+		var last Progress
+		updated, err := c.Update(t.Context(), w, every, func(f Progress) { last = f })
 		if err != nil || updated.Iterations != 2 || len(updated.Findings) > 0 {
 			t.Fatalf("%+v, %v", updated, err)
 		}
@@ -35,7 +37,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		}
 		c.holds(t, w, both...)
 		w.openedSince()
-		updated, err = c.Update(t.Context(), w, every, func(f Fetching) { t.Errorf("fetching %+v", f) })
+		updated, err = c.Update(t.Context(), w, every, func(f Progress) { t.Errorf("fetching %+v", f) })
 		if err != nil || updated.Iterations != 2 {
 			t.Fatalf("%+v, %v", updated, err)
 		}
@@ -165,11 +167,11 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		w, c := start(t)
 		stop := errors.New("stop")
 		w2 := &failingPut{Store: w, key: keysA[1], err: stop}
-		prior, err := ReadPrior(t.Context(), w2, projectA, iterationA)
+		prior, err := load.ReadPrior(t.Context(), w2, schema.Evaluation, projectA, iterationA)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Publish(t.Context(), w2, newExport(projectA, projectA, iterationA), tables(t, projectA, 4), prior); !errors.Is(err, stop) {
+		if _, err := load.Publish(t.Context(), w2, load.Export{ExportID: projectA, Project: projectA, Iteration: iterationA}, tables(t, projectA, 4), prior); !errors.Is(err, stop) {
 			t.Fatal(err)
 		}
 		obj, err := w.Stat(t.Context(), keysA[0])
@@ -178,7 +180,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		}
 		for n, want := range []int{10, 0} {
 			w.openedSince()
-			updated, err := c.Update(t.Context(), w, every, func(f Fetching) {
+			updated, err := c.Update(t.Context(), w, every, func(f Progress) {
 				if n > 0 && obj.Summed { // else only reading it tells
 					t.Errorf("fetching %+v", f)
 				}

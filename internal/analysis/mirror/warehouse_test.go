@@ -1,4 +1,4 @@
-package load
+package mirror
 
 import (
 	"bytes"
@@ -92,7 +92,7 @@ func every(string) bool { return true }
 
 func newCache(t *testing.T) *Cache {
 	t.Helper()
-	c, err := OpenCache(filepath.Join(t.TempDir(), "below", "cache"), "the warehouse")
+	c, err := Open(filepath.Join(t.TempDir(), "below", "cache"), "the warehouse")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func (c *Cache) files(t *testing.T) []string {
 	t.Helper()
 	var keys []string
 	err := filepath.WalkDir(c.Folder(), func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && entry.Name() != cacheMark && entry.Name() != ".cvexport.lock" {
+		if err == nil && !entry.IsDir() && entry.Name() != markName && entry.Name() != ".cvexport.lock" {
 			key, relErr := filepath.Rel(c.Folder(), path)
 			keys, err = append(keys, filepath.ToSlash(key)), relErr
 		}
@@ -140,7 +140,7 @@ func (c *Cache) holds(t *testing.T, from store.Store, keys ...string) {
 	for _, key := range keys {
 		var bodies [2][]byte
 		for i, s := range []store.Store{from, c.store} {
-			body, err := fetch(t.Context(), s, key, mostRecord)
+			body, err := readAll(t.Context(), s, key)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,175 @@
+// Package mirror keeps a local copy of what a remote warehouse has committed, as far as
+// it is asked for, so that DuckDB reads local files.
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/local"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// Cache is a folder with a copy of what another warehouse has committed. It is a
+// warehouse itself. Nothing is lost if it is removed.
+type Cache struct {
+	store *local.Store
+}
+
+// markName is the file that makes a folder a cache. Its last line names the warehouse.
+const markName = ".cvexport-cache"
+
+// Open opens a folder as the cache of a warehouse, which of names in one line without
+// secrets, and creates the folder, for its owner alone, if there is none. It refuses
+// a folder that contains anything else, so that nothing but a copy is ever removed.
+func Open(folder, of string) (*Cache, error) {
+	if err := prepare(folder, of); err != nil {
+		return nil, fmt.Errorf("open the cache in %s: %w", folder, err)
+	}
+	s, err := local.New(folder)
+	if err != nil {
+		return nil, err
+	}
+	return &Cache{store: s}, nil
+}
+
+func prepare(folder, of string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	marked, other := false, ""
+	for _, entry := range entries {
+		switch name := entry.Name(); {
+		case name == markName:
+			marked = true
+		case !strings.HasPrefix(name, local.TempPrefix): // another process is creating the same cache
+			other = name
+		}
+	}
+	mark := filepath.Join(folder, markName)
+	if marked {
+		text, err := os.ReadFile(mark)
+		if err != nil {
+			return err
+		}
+		lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+		if is := lines[len(lines)-1]; is != of {
+			return fmt.Errorf("it is of %s, not of %s: use another folder", is, of)
+		}
+		return nil
+	}
+	if other != "" {
+		return fmt.Errorf("the folder is no cache, and is not empty (%s): use another folder", other)
+	}
+	temp, err := os.CreateTemp(folder, local.TempPrefix+"*")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(temp, "This folder is a copy of the warehouse below. Nothing is lost if it is removed.\n%s\n", of)
+	if err := errors.Join(err, temp.Close()); err != nil {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	return os.Rename(temp.Name(), mark)
+}
+
+// Folder is where the cache's tables are.
+func (c *Cache) Folder() string { return c.store.Root() }
+
+// Missing counts the iterations in the cache, and the objects of the wanted tables that
+// it lacks or that differ from their exports records.
+func (c *Cache) Missing(ctx context.Context, want func(table string) bool) (iterations, objects int, err error) {
+	for obj, err := range c.store.List(ctx, schema.Exports.Name+"/") {
+		if err != nil {
+			return 0, 0, err
+		}
+		project, iteration, ok := schema.Exports.ParsePath(obj.Key)
+		if !ok {
+			continue
+		}
+		e, _, err := load.ReadExport(ctx, c.store, project, iteration)
+		if errors.Is(err, load.ErrDamaged) {
+			objects++
+			continue
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		missing, err := c.missing(ctx, e, want)
+		if err != nil {
+			return 0, 0, err
+		}
+		iterations++
+		objects += len(missing)
+	}
+	return iterations, objects, nil
+}
+
+// missingObject is an object that the cache lacks, or has with other content than the
+// exports record says.
+type missingObject struct {
+	load.ObjectRecord
+	version string // of what the cache has instead, empty for nothing
+	same    bool   // the warehouse has that other content, too
+}
+
+func (c *Cache) missing(ctx context.Context, e load.Export, want func(table string) bool) ([]missingObject, error) {
+	var missing []missingObject
+	for _, o := range e.Objects {
+		if table, known := schema.Evaluation.Find(o.Table); !known || !want(o.Table) || o.Key != table.Path(e.Project, e.Iteration) {
+			continue
+		}
+		obj, err := c.store.Stat(ctx, o.Key)
+		if errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, missingObject{ObjectRecord: o})
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		ok, err := o.Matches(ctx, c.store, obj, e.ExportID)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			missing = append(missing, missingObject{ObjectRecord: o, version: obj.Version})
+		}
+	}
+	return missing, nil
+}
+
+// objects lists the cache. Exports records come first, so that an iteration removed in
+// this order is hidden before its rows are gone.
+func (c *Cache) objects(ctx context.Context) ([]cachedObject, error) {
+	var all []cachedObject
+	for _, t := range commitFirst() {
+		for obj, err := range c.store.List(ctx, t.Name+"/") {
+			if err != nil {
+				return nil, err
+			}
+			if project, iteration, ok := t.ParsePath(obj.Key); ok {
+				all = append(all, cachedObject{obj, project, iteration})
+			}
+		}
+	}
+	return all, nil
+}
+
+func commitFirst() []schema.Table {
+	return append([]schema.Table{schema.Evaluation.Commit}, schema.Evaluation.Data...)
+}
+
+type cachedObject struct {
+	store.Object
+	project, iteration schema.ID
+}

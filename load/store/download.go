@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+)
+
+// Download is an object copied to a temporary file, which goes away when it is closed.
+type Download struct {
+	*TempFile
+	size int64
+	crc  uint32
+}
+
+var _ Source = (*Download)(nil)
+
+// Size returns the number of bytes.
+func (d *Download) Size() int64 { return d.size }
+
+// CRC32C returns the checksum of the bytes.
+func (d *Download) CRC32C() uint32 { return d.crc }
+
+// UnreadableError means that an object does not exist, in which case it wraps
+// fs.ErrNotExist, or that reading it broke off.
+type UnreadableError struct{ err error }
+
+func (e *UnreadableError) Error() string { return e.err.Error() }
+func (e *UnreadableError) Unwrap() error { return e.err }
+
+// Fetch copies an object to a temporary file in the folder dir and sums it. The error
+// is an [*UnreadableError] if the object is the cause, rather than the folder or ctx.
+// arrived, if it is not nil, is called with each count of bytes.
+func Fetch(ctx context.Context, s Store, dir, key string, arrived func(int)) (*Download, error) {
+	body, err := s.Open(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &UnreadableError{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	file, err := NewTempFile(dir, "cvexport-*.spool")
+	if err != nil {
+		return nil, errors.Join(copyFailed(dir, err), body.Close())
+	}
+	from := &objectReader{ctx: ctx, r: body, arrived: arrived}
+	sum := crc32.New(Castagnoli)
+	size, err := io.Copy(io.MultiWriter(file, sum), from)
+	closeErr := body.Close()
+	switch {
+	case ctx.Err() != nil:
+		return nil, errors.Join(ctx.Err(), file.Close())
+	case from.err != nil || err == nil && closeErr != nil:
+		return nil, errors.Join(&UnreadableError{errors.Join(from.err, closeErr)}, file.Close())
+	case err != nil:
+		return nil, errors.Join(copyFailed(dir, err), file.Close())
+	}
+	return &Download{file, size, sum.Sum32()}, nil
+}
+
+func copyFailed(dir string, err error) error {
+	if hint := FileHint(err); hint != "" {
+		return fmt.Errorf("copy it to %s: %w; %s, or use another folder for temporary files", dir, err, hint)
+	}
+	return fmt.Errorf("copy it to %s: %w", dir, err)
+}
+
+// objectReader tells a failure to read from a failure to write the copy, and ends when
+// ctx does.
+type objectReader struct {
+	ctx     context.Context
+	r       io.Reader
+	arrived func(int)
+	err     error
+}
+
+func (r *objectReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := r.r.Read(p)
+	if err != nil && err != io.EOF {
+		r.err = err
+	}
+	if n > 0 && r.arrived != nil {
+		r.arrived(n)
+	}
+	return n, err
+}
+
+// IgnoreMissing returns nil for an error that wraps fs.ErrNotExist.
+func IgnoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
