@@ -96,14 +96,10 @@ func (s *spool) flush() error {
 
 // spoolHint says what the user can do about a temporary file that cannot be written.
 func spoolHint(err error) string {
-	hint := store.FileHint(err)
-	if hint == "" && errors.Is(err, os.ErrNotExist) {
-		hint = "make the folder"
+	if errors.Is(err, os.ErrNotExist) {
+		return "; make the folder, or use another one for temporary files"
 	}
-	if hint == "" {
-		return ""
-	}
-	return "; " + hint + ", or use another folder for temporary files"
+	return store.FileHint(err, "temporary files, or use another folder for them")
 }
 
 var errClosed = errors.New("the spool was finished or aborted")

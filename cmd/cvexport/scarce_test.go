@@ -39,20 +39,20 @@ func TestScarceMachine(t *testing.T) {
 		code    int
 		want    string
 	}{
-		"files are limited":       {nil, "ulimit -f 100", exitFailed, "file too large; make room for temporary files, or give another folder for them with --spool"},
-		"no folder for the spool": {func(_ *testing.T, b *harness) { b.args = append(b.args, "--spool", "/no/such/folder") }, "", exitFailed, "/no/such/folder.*make the folder, or give another one with --spool"},
+		"files are limited":       {nil, "ulimit -f 100", exitFailed, "file too large; free some space for temporary files, or use another folder for them"},
+		"no folder for the spool": {func(_ *testing.T, b *harness) { b.args = append(b.args, "--spool", "/no/such/folder") }, "", exitFailed, "/no/such/folder.*make the folder, or use another one for temporary files"},
 		"spool disk full": {func(t *testing.T, b *harness) {
 			b.args = append(b.args, "--spool", smallDisk(t, "200k"))
-		}, "", exitFailed, "no space left on device; make room for temporary files, or give another folder for them with --spool"},
+		}, "", exitFailed, "no space left on device; free some space for temporary files, or use another folder for them"},
 		"warehouse disk full": {func(t *testing.T, b *harness) {
 			b.moveTo(t, smallDisk(t, "3m"))
 			fill(t, b.root, 300<<10)
-		}, "", exitFailed, "not written: write to .* bytes are free and .* needed: no space left on device; make room for the warehouse"},
+		}, "", exitFailed, "not written: write to .* bytes are free and .* needed: no space left on device; free some space for the warehouse"},
 		"read-only warehouse": {func(t *testing.T, b *harness) {
 			disk := smallDisk(t, "3m")
 			b.moveTo(t, disk)
 			command(t, "mount", "-o", "remount,ro", disk)
-		}, "", exitFailed, "read-only file system; check --warehouse"},
+		}, "", exitFailed, "read-only file system; check the warehouse's address"},
 		"64 open files": {func(_ *testing.T, b *harness) { b.args = append(b.args, "--concurrency", "64") }, "ulimit -n 64", exitDone, ""},
 		"12 open files": {nil, "ulimit -n 12", exitFailed, "too many open files; raise the limit of open files, as ulimit -n does"},
 		"little memory": {func(_ *testing.T, b *harness) { b.env = append(b.env, "GOMEMLIMIT=40MiB") }, "", exitDone, ""},

@@ -62,10 +62,11 @@ func Fetch(ctx context.Context, s Store, dir, key string, arrived func(int)) (*D
 }
 
 func copyFailed(dir string, err error) error {
-	if hint := FileHint(err); hint != "" {
-		return fmt.Errorf("copy it to %s: %w; %s, or use another folder for temporary files", dir, err, hint)
+	hint := FileHint(err, "temporary files")
+	if hint != "" {
+		hint = "; " + hint + ", or use another folder for them"
 	}
-	return fmt.Errorf("copy it to %s: %w", dir, err)
+	return fmt.Errorf("copy it to %s: %w%s", dir, err, hint)
 }
 
 // objectReader tells a failure to read from a failure to write the copy, and ends when

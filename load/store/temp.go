@@ -50,16 +50,16 @@ func (t *TempFile) Close() error {
 	return err
 }
 
-// FileHint says what the user can do about a file that cannot be written, empty if
-// there is nothing to say.
-func FileHint(err error) string {
+// FileHint says what the user can do about a file of where that cannot be written. It is
+// empty if there is nothing to say, and begins with a semicolon otherwise.
+func FileHint(err error, where string) string {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return "free some space for it"
+		return "; free some space for " + where
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return "raise the limit of open files, as ulimit -n does"
+		return "; raise the limit of open files, as ulimit -n does"
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		return "check that this user may write to the folder"
+		return "; check that this user may write to the folder of " + where
 	}
 	return ""
 }

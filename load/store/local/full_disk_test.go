@@ -35,7 +35,7 @@ func TestDiskFillsUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Put(t.Context(), storetest.Key, storetest.RandomSource(300_000, 2), obj.Version)
-	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free some space for it") {
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free some space for the warehouse") {
 		t.Errorf("error %v", err)
 	}
 	storetest.CheckContent(t, s, storetest.Key, old)

@@ -209,15 +209,7 @@ func (s *Store) CheckWrite(_ context.Context, bytes int64) error {
 		break
 	}
 	if err := checkFreeSpace(folder, bytes); err != nil {
-		return fmt.Errorf("%w%s", err, hint(err))
+		return fmt.Errorf("%w%s", err, store.FileHint(err, "the warehouse"))
 	}
 	return nil
-}
-
-// hint says what the user can do about a file that cannot be written.
-func hint(err error) string {
-	if text := store.FileHint(err); text != "" {
-		return "; " + text
-	}
-	return ""
 }

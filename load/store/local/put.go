@@ -40,7 +40,7 @@ func (s *Store) Put(ctx context.Context, key string, src store.Source, old strin
 	}
 	obj, err := s.put(ctx, key, path, src, old)
 	if err != nil {
-		return store.Object{}, fmt.Errorf("writing %s: %w%s", path, err, hint(err))
+		return store.Object{}, fmt.Errorf("writing %s: %w%s", path, err, store.FileHint(err, "the warehouse"))
 	}
 	return obj, nil
 }
