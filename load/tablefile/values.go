@@ -110,68 +110,68 @@ type stringValues struct {
 	observed bool
 }
 
-func (t *stringValues) step(int) int { return 64 }
+func (s *stringValues) step(int) int { return 64 }
 
 // use makes value return the values of an array.
-func (t *stringValues) use(at arrow.Array) {
-	if t.of == at {
+func (s *stringValues) use(at arrow.Array) {
+	if s.of == at {
 		return
 	}
-	t.of, t.indices = at, nil
+	s.of, s.indices = at, nil
 	if d, ok := at.(*array.Dictionary); ok {
-		t.strings, t.indices = d.Dictionary().(*array.String), d.Indices().(*array.Int32).Int32Values()
+		s.strings, s.indices = d.Dictionary().(*array.String), d.Indices().(*array.Int32).Int32Values()
 	} else {
-		t.strings = at.(*array.String)
+		s.strings = at.(*array.String)
 	}
 }
 
 // value returns the value of a row, which must not be null.
-func (t *stringValues) value(row int) string {
-	if t.indices == nil {
-		return t.strings.Value(row)
+func (s *stringValues) value(row int) string {
+	if s.indices == nil {
+		return s.strings.Value(row)
 	}
-	return t.strings.Value(int(t.indices[row]))
+	return s.strings.Value(int(s.indices[row]))
 }
 
-func (t *stringValues) size(s span) int {
-	t.use(s.of)
-	nulls := s.of.NullN() > 0
-	n := 4 * (s.to - s.from)
-	for i := s.from; i < s.to; i++ {
-		if !nulls || s.of.IsValid(i) {
-			n += len(t.value(i))
+func (s *stringValues) size(rows span) int {
+	s.use(rows.of)
+	nulls := rows.of.NullN() > 0
+	n := 4 * (rows.to - rows.from)
+	for i := rows.from; i < rows.to; i++ {
+		if !nulls || rows.of.IsValid(i) {
+			n += len(s.value(i))
 		}
 	}
 	return n
 }
 
-func (t *stringValues) append(dst []byte, s span) []byte {
-	t.use(s.of)
-	nulls := s.of.NullN() > 0
-	for i := s.from; i < s.to; i++ {
-		if !nulls || s.of.IsValid(i) {
-			v := t.value(i)
+func (s *stringValues) append(dst []byte, rows span) []byte {
+	s.use(rows.of)
+	nulls := rows.of.NullN() > 0
+	for i := rows.from; i < rows.to; i++ {
+		if !nulls || rows.of.IsValid(i) {
+			v := s.value(i)
 			dst = appendString(dst, v)
-			t.observe(v)
+			s.observe(v)
 		}
 	}
 	return dst
 }
 
-func (t *stringValues) observe(v string) {
+func (s *stringValues) observe(v string) {
 	switch {
-	case !t.observed:
-		t.min, t.max, t.observed = v, v, true
-	case v < t.min:
-		t.min = v
-	case v > t.max:
-		t.max = v
+	case !s.observed:
+		s.min, s.max, s.observed = v, v, true
+	case v < s.min:
+		s.min = v
+	case v > s.max:
+		s.max = v
 	}
 }
 
-func (t *stringValues) bounds(to *metadata.EncodedStatistics) {
-	if t.observed {
-		to.SetMin([]byte(t.min)).SetMax([]byte(t.max))
+func (s *stringValues) bounds(to *metadata.EncodedStatistics) {
+	if s.observed {
+		to.SetMin([]byte(s.min)).SetMax([]byte(s.max))
 	}
 }
 
