@@ -17,7 +17,6 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
-	"github.com/cvexport/cvexport/internal/recycle"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
@@ -175,7 +174,7 @@ func (r *Request) setDefaults() {
 		r.Log = slog.New(slog.DiscardHandler)
 	}
 	if r.Memory == nil {
-		r.Memory = recycle.New()
+		r.Memory = memory.DefaultAllocator
 	}
 }
 

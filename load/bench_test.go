@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/tablefile"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -52,7 +53,7 @@ func predictionPage(number int) arrow.RecordBatch {
 }
 
 // rowGroupSizes are half of DuckDB's own, that, and up to BigQuery's liking.
-var rowGroupSizes = []int64{61_440, rowGroupRows, 250_000, 500_000}
+var rowGroupSizes = []int64{61_440, tablefile.RowGroupRows, 250_000, 500_000}
 
 // spoolPages writes a million predictions, a page at a time.
 func spoolPages(b *testing.B, pages []arrow.RecordBatch, rowGroup int64) *Table {

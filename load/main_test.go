@@ -5,19 +5,18 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/cvexport/cvexport/load/tablefile/tablefiletest"
 )
 
 // TestMain removes what tests share.
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := tablefiletest.Run(m)
 	var errs []error
 	for _, files := range finishedTables {
 		for _, f := range files {
 			errs = append(errs, f.Close())
 		}
-	}
-	if arrow15Dir != "" {
-		errs = append(errs, os.RemoveAll(arrow15Dir))
 	}
 	if err := errors.Join(errs...); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -7,23 +7,20 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/file"
 
+	"github.com/cvexport/cvexport/load/tablefile"
 	"github.com/cvexport/cvexport/schema"
 )
 
-// decodeExport reads the one row of an exports object. It reads the Parquet
-// columns themselves: pqarrow reads a struct in goroutines of its own, and
-// there a panic over a damaged file would end the program.
+// decodeExport reads the one row of an exports object.
 func decodeExport(body []byte) (Export, error) {
 	var e Export
-	err := guard(func() error {
-		fr, err := openParquet(bytes.NewReader(body), int64(len(body)))
+	err := tablefile.Guard(func() error {
+		fr, err := tablefile.Open(bytes.NewReader(body), int64(len(body)))
 		if err != nil {
 			return err
 		}
-		n, err := countRows(fr)
+		n, err := fr.Rows()
 		if err != nil {
 			return err
 		}
@@ -43,7 +40,7 @@ func decodeExport(body []byte) (Export, error) {
 			if got := have.Field(at[0]).Type; !holds(got, want.Type) {
 				return fmt.Errorf("column %s: its type is %s", want.Name, got)
 			}
-			if err := readField(fr.ParquetReader(), want.Name, fields[want.Name]); err != nil {
+			if err := readField(fr, want.Name, fields[want.Name]); err != nil {
 				return fmt.Errorf("column %s: %w", want.Name, err)
 			}
 		}
@@ -76,18 +73,18 @@ func holds(have, want arrow.DataType) bool {
 
 // readField reads a column of the one row into a field of [Export]. A null
 // leaves the field as it is.
-func readField(pf *file.Reader, column string, field any) error {
+func readField(fr *tablefile.Reader, column string, field any) error {
 	switch v := field.(type) {
 	case *[]string:
-		values, err := readLeaf(pf, column+".list.element")
+		values, err := fr.Values(column + ".list.element")
 		for _, s := range values {
 			*v = append(*v, s.(string))
 		}
 		return err
 	case *[]ObjectRecord:
-		return readObjects(pf, column, v)
+		return readObjects(fr, column, v)
 	}
-	values, err := readLeaf(pf, column)
+	values, err := fr.Values(column)
 	if err != nil || len(values) == 0 {
 		return err
 	}
@@ -95,15 +92,15 @@ func readField(pf *file.Reader, column string, field any) error {
 }
 
 // readObjects puts the objects together from their parts, a Parquet column each.
-func readObjects(pf *file.Reader, column string, objects *[]ObjectRecord) error {
+func readObjects(fr *tablefile.Reader, column string, objects *[]ObjectRecord) error {
 	element := schema.Exports.Columns[schema.Exports.Column(column)]
 	var crcs []int64
 	for _, part := range element.Fields {
 		path := column + ".list.element." + part.Name
-		if pf.MetaData().Schema.ColumnIndexByName(path) < 0 {
+		if !fr.Has(path) {
 			continue
 		}
-		values, err := readLeaf(pf, path)
+		values, err := fr.Values(path)
 		if err != nil {
 			return fmt.Errorf("%s: %w", part.Name, err)
 		}
@@ -157,55 +154,4 @@ func setField(field, value any) (err error) {
 		err = fmt.Errorf("no field holds it (%T)", field)
 	}
 	return err
-}
-
-// readLeaf returns the values of a Parquet column that are not null.
-func readLeaf(pf *file.Reader, path string) ([]any, error) {
-	at := pf.MetaData().Schema.ColumnIndexByName(path)
-	if at < 0 {
-		return nil, fmt.Errorf("no part named %s", path)
-	}
-	var all []any
-	for i := range pf.NumRowGroups() {
-		column, err := pf.RowGroup(i).Column(at)
-		if err != nil {
-			return nil, err
-		}
-		var values []any
-		switch c := column.(type) {
-		case *file.ByteArrayColumnChunkReader:
-			values, err = readValues(c.ReadBatch, func(b parquet.ByteArray) any { return string(b) })
-		case *file.Float64ColumnChunkReader:
-			values, err = readValues(c.ReadBatch, func(f float64) any { return f })
-		case *file.Int32ColumnChunkReader:
-			values, err = readValues(c.ReadBatch, func(n int32) any { return n })
-		case *file.Int64ColumnChunkReader:
-			values, err = readValues(c.ReadBatch, func(n int64) any { return n })
-		default:
-			err = fmt.Errorf("it is stored as %s", column.Type())
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, values...)
-	}
-	return all, nil
-}
-
-func readValues[T any](read func(n int64, values []T, definition, repetition []int16) (int64, int, error), convert func(T) any) ([]any, error) {
-	const batch = 64
-	var (
-		all                    []any
-		values                 [batch]T
-		definition, repetition [batch]int16
-	)
-	for {
-		rows, n, err := read(batch, values[:], definition[:], repetition[:])
-		if err != nil || rows == 0 {
-			return all, err
-		}
-		for _, v := range values[:n] {
-			all = append(all, convert(v))
-		}
-	}
 }

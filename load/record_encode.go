@@ -1,16 +1,14 @@
 package load
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
+	"github.com/cvexport/cvexport/load/tablefile"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -21,23 +19,7 @@ func EncodeRecord(e Export) ([]byte, error) {
 		return nil, err
 	}
 	defer rec.Release()
-	return encodeTable(schema.Exports, rec)
-}
-
-// encodeTable returns the object of a table that may have lists, with Arrow's own
-// writer. The Arrow schema is not stored a second time, in Arrow's own form:
-// Parquet's types say all of it, and other readers trip over it.
-func encodeTable(t schema.Table, rec arrow.RecordBatch) ([]byte, error) {
-	var body bytes.Buffer
-	err := guard(func() error {
-		props := writerProperties(t, func(int) bool { return false })
-		w, err := pqarrow.NewFileWriter(rec.Schema(), &body, props, pqarrow.DefaultWriterProps())
-		if err != nil {
-			return err
-		}
-		return errors.Join(w.Write(rec), w.Close())
-	})
-	return body.Bytes(), err
+	return tablefile.Encode(schema.Exports, rec)
 }
 
 // exportRecord returns e as a record of one row.

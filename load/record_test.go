@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"math"
 	"reflect"
@@ -17,6 +16,8 @@ import (
 
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/storetest"
+	"github.com/cvexport/cvexport/load/tablefile"
+	"github.com/cvexport/cvexport/load/tablefile/tablefiletest"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -63,9 +64,9 @@ func TestExportRoundTrip(t *testing.T) {
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v\nwant %+v", got, want)
 			}
-			for _, r := range readers {
-				if rows := r.read(t, schema.Exports, body); len(rows) != 1 || len(rows[0]) != len(schema.Exports.Columns) {
-					t.Errorf("%s reads %v", r.name, rows)
+			for _, r := range tablefiletest.Readers {
+				if rows := r.Read(t, schema.Exports, body); len(rows) != 1 || len(rows[0]) != len(schema.Exports.Columns) {
+					t.Errorf("%s reads %v", r.Name, rows)
 				}
 			}
 		})
@@ -118,7 +119,7 @@ func TestExportOfAnotherVersion(t *testing.T) {
 		int64(7), []any{map[string]any{"codec": "zstd", "table": "tags", "key": "k", "rows": int64(3)}}, 1.5, exportB.String(), []any{"x"}, created,
 	}})
 	defer rec.Release()
-	body, err := encodeTable(table, rec)
+	body, err := tablefile.Encode(table, rec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +138,7 @@ func TestDecodeExportRefuses(t *testing.T) {
 		t.Helper()
 		rec := record(memory.DefaultAllocator, table, rows)
 		defer rec.Release()
-		body, err := encodeTable(table, rec)
+		body, err := tablefile.Encode(table, rec)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,27 +237,4 @@ func TestReadExport(t *testing.T) {
 			t.Errorf("damaged: %v, want %v naming %s", err, ErrDamaged, p)
 		}
 	}
-}
-
-// TestExportsRoundTrip writes exports objects of many rows, for their lists.
-func TestExportsRoundTrip(t *testing.T) {
-	for _, n := range []int{0, 1, 300} {
-		rows := goldenRows(schema.Exports, n)
-		for _, r := range readers {
-			t.Run(fmt.Sprintf("%d/%s", n, r.name), func(t *testing.T) {
-				same(t, schema.Exports, r.read(t, schema.Exports, exportsObject(t, rows)), rows)
-			})
-		}
-	}
-}
-
-func exportsObject(t *testing.T, rows []row) []byte {
-	t.Helper()
-	rec := record(memory.DefaultAllocator, schema.Exports, rows)
-	defer rec.Release()
-	body, err := encodeTable(schema.Exports, rec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return body
 }

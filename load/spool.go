@@ -8,20 +8,21 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/tablefile"
 	"github.com/cvexport/cvexport/schema"
 )
 
-// spool collects the rows of one table in a local Parquet file that nobody
-// else sees, until it is whole. It is for one goroutine.
+// spool collects the rows of one table in a local Parquet file that nobody else sees.
+// It is not safe for concurrent use.
 type spool struct {
 	table    schema.Table
 	exportID schema.ID
 	dir      string
-	file     *store.TempFile // nil once the spool was finished or aborted
-	writer   *tableWriter
+	file     *store.TempFile // nil after finish and abort
+	writer   *tablefile.Writer
 }
 
-// newSpool begins a file for the table in the folder dir, or the system's if it is
+// newSpool creates a file for the table in the folder dir, or the system's if it is
 // empty, which must not be inside a warehouse. The file has no name (on Windows, a
 // name that does not end in .parquet), so that a killed program leaves nothing
 // behind.
@@ -32,28 +33,28 @@ func newSpool(dir string, t schema.Table, exportID schema.ID, rowGroupRows int64
 	s := &spool{table: t, exportID: exportID, dir: dir}
 	file, err := store.NewTempFile(dir, "cvexport-"+t.Name+"-*.spool")
 	if err != nil {
-		return nil, s.failed("begin", err)
+		return nil, s.failed("create", err)
 	}
-	s.writer = newTableWriter(file, t, exportID, rowGroupRows)
+	s.writer = tablefile.NewWriter(file, t, exportID, rowGroupRows)
 	s.file = file
 	return s, nil
 }
 
-// append writes the rows of rec, which must have exactly the columns of the
-// table, and does not keep it. After an error the spool can only be aborted.
+// append writes the rows of rec, which must have exactly the columns of the table,
+// plain or as dictionaries. After an error the spool can only be aborted.
 func (s *spool) append(rec arrow.RecordBatch) error {
 	if s.file == nil {
 		return s.failed("write", errClosed)
 	}
-	if err := s.writer.append(rec); err != nil {
+	if err := s.writer.Append(rec); err != nil {
 		return s.failed("write", err)
 	}
 	return nil
 }
 
 // finish completes the file, opens it again and compares its rows with those
-// appended. The spool is over then, also when finish fails; the file belongs
-// to the Table returned.
+// appended. The spool cannot be used afterwards, even if finish fails; the caller
+// closes the Table returned.
 func (s *spool) finish() (*Table, error) {
 	if s.file == nil {
 		return nil, s.failed("finish", errClosed)
@@ -61,9 +62,9 @@ func (s *spool) finish() (*Table, error) {
 	file := s.file
 	s.file = nil
 	t := &Table{table: s.table, exportID: s.exportID, file: file}
-	err := s.writer.close()
+	err := s.writer.Close()
 	if err == nil {
-		t.rows, t.size, t.crc = s.writer.rows, s.writer.sink.size, s.writer.sink.crc
+		t.rows, t.size, t.crc = s.writer.Rows(), s.writer.Size(), s.writer.CRC32C()
 		err = t.check()
 	}
 	if err != nil {
@@ -72,32 +73,29 @@ func (s *spool) finish() (*Table, error) {
 	return t, nil
 }
 
-// abort drops the file. It may always be called; after finish it does nothing.
+// abort removes the file. After finish it does nothing.
 func (s *spool) abort() error {
 	if s.file == nil {
 		return nil
 	}
 	file := s.file
 	s.file = nil
-	s.writer.discard()
+	s.writer.Discard()
 	return file.Close()
 }
 
-// waiting is how much memory the rows take that are not written yet, in bytes.
-func (s *spool) waiting() int64 { return s.writer.waiting.bytes }
-
-// flush writes the rows that wait as a row group.
+// flush writes the buffered rows as a row group.
 func (s *spool) flush() error {
-	if err := s.writer.flush(); err != nil {
+	if err := s.writer.Flush(); err != nil {
 		return s.failed("write", err)
 	}
 	return nil
 }
 
-// spoolHint says what the user can do about a temporary file that cannot be written.
+// spoolHint returns what the user can do about a temporary file that cannot be written.
 func spoolHint(err error) string {
 	if errors.Is(err, os.ErrNotExist) {
-		return "; make the folder, or use another one for temporary files"
+		return "; create the folder, or use another one for temporary files"
 	}
 	return store.FileHint(err, "temporary files, or use another folder for them")
 }
@@ -108,8 +106,8 @@ func (s *spool) failed(what string, err error) error {
 	return fmt.Errorf("%s the spool file of table %s in %s: %w%s", what, s.table.Name, s.dir, err, spoolHint(err))
 }
 
-// Table is the finished Parquet file of one table, not yet published. It is
-// the [store.Source] of its object.
+// Table is the finished Parquet file of one table, the [store.Source] of the object
+// that [Publish] writes.
 type Table struct {
 	table    schema.Table
 	exportID schema.ID
@@ -121,7 +119,7 @@ type Table struct {
 
 var _ store.Source = (*Table)(nil)
 
-// Schema returns the table it is the file of.
+// Schema returns the table whose rows the file holds.
 func (t *Table) Schema() schema.Table { return t.table }
 
 // Rows returns the number of rows.
@@ -130,7 +128,7 @@ func (t *Table) Rows() int64 { return t.rows }
 // Size returns the file's size in bytes.
 func (t *Table) Size() int64 { return t.size }
 
-// CRC32C returns the file's checksum, summed while it was written.
+// CRC32C returns the checksum of what was written to the file.
 func (t *Table) CRC32C() uint32 { return t.crc }
 
 // ReadAt reads from the file.
@@ -139,7 +137,7 @@ func (t *Table) ReadAt(p []byte, off int64) (int, error) { return t.file.ReadAt(
 // Close removes the file. Closing it again does nothing.
 func (t *Table) Close() error { return t.file.Close() }
 
-// check opens the file as a reader would.
+// check opens the file and compares it with what was written.
 func (t *Table) check() error {
 	info, err := t.file.Stat()
 	if err != nil {
@@ -148,18 +146,18 @@ func (t *Table) check() error {
 	if info.Size() != t.size {
 		return fmt.Errorf("%d bytes were written, the file has %d", t.size, info.Size())
 	}
-	fr, err := openParquet(t, t.size)
+	fr, err := tablefile.Open(t, t.size)
 	if err != nil {
 		return fmt.Errorf("read it back: %w", err)
 	}
-	rows, err := countRows(fr)
+	rows, err := fr.Rows()
 	if err != nil {
 		return fmt.Errorf("read it back: %w", err)
 	}
 	if rows != t.rows {
 		return fmt.Errorf("%d rows were written, the file has %d", t.rows, rows)
 	}
-	if id := metadataValue(fr, schema.MetaExportID); id != t.exportID.String() {
+	if id := fr.Metadata(schema.MetaExportID); id != t.exportID.String() {
 		return fmt.Errorf("export %s was written, the file says %q", t.exportID, id)
 	}
 	return nil

@@ -2,8 +2,6 @@ package load
 
 import (
 	"errors"
-	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"strings"
@@ -13,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/tablefile"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -72,144 +71,6 @@ func bodyOf(t *testing.T, src store.Source) []byte {
 	return body
 }
 
-// TestRoundTrip writes every table that is spooled, its columns as they are and
-// those that repeat as dictionaries, and has every reader read it, value for value.
-func TestRoundTrip(t *testing.T) {
-	shapes := []struct {
-		name         string
-		rows         int
-		rowGroupRows int64
-		sizes        []int // of the records, in turn
-		groups       int
-	}{
-		{"empty", 0, 64, []int{1}, 0},
-		{"one row", 1, 64, []int{1}, 1},
-		{"one row group", 300, 1000, []int{7, 64, 1}, 1},
-		{"row groups of many records", 300, 64, []int{5, 9}, 5},
-		{"records of many row groups", 300, 64, []int{300}, 5},
-		{"records that end with the row group", 256, 64, []int{32}, 4},
-	}
-	for _, table := range schema.DataTables() {
-		for _, shape := range shapes {
-			for as, columns := range map[string]*arrow.Schema{"plain": table.Arrow(exportA), "dictionaries": table.Record(exportA)} {
-				t.Run(table.Name+"/"+shape.name+"/"+as, func(t *testing.T) {
-					rows := goldenRows(table, shape.rows)
-					tbl := spooledAs(t, checkedMemory(t), table, columns, rows, shape.rowGroupRows, shape.sizes...)
-					if tbl.Rows() != int64(shape.rows) {
-						t.Errorf("%d rows, want %d", tbl.Rows(), shape.rows)
-					}
-					checkGroups(t, tbl, shape.rowGroupRows, shape.groups)
-					body := bodyOf(t, tbl)
-					if got := crc32.Checksum(body, store.Castagnoli); got != tbl.CRC32C() {
-						t.Errorf("crc32c %08x, want %08x", tbl.CRC32C(), got)
-					}
-					for _, r := range readers {
-						t.Run(r.name, func(t *testing.T) { same(t, table, r.read(t, table, body), rows) })
-					}
-				})
-			}
-		}
-	}
-}
-
-// checkGroups compares the row groups with how many of how many rows there should be.
-func checkGroups(t *testing.T, tbl *Table, rows int64, groups int) {
-	t.Helper()
-	fr, err := openParquet(tbl, tbl.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := fr.ParquetReader().NumRowGroups(); got != groups {
-		t.Errorf("%d row groups, want %d", got, groups)
-	}
-	for i := range groups {
-		want := min(rows, tbl.Rows()-int64(i)*rows)
-		if got := fr.ParquetReader().RowGroup(i).NumRows(); got != want {
-			t.Errorf("row group %d has %d rows, want %d", i, got, want)
-		}
-	}
-}
-
-// TestSlicedRecord appends windows into one big record, as a caller may.
-func TestSlicedRecord(t *testing.T) {
-	for _, table := range schema.DataTables() {
-		t.Run(table.Name, func(t *testing.T) {
-			mem := checkedMemory(t)
-			rows := goldenRows(table, 200)
-			whole := record(mem, table, rows)
-			defer whole.Release()
-			s, err := newSpool(t.TempDir(), table, exportA, 50)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var want []row
-			for _, w := range [][2]int64{{3, 70}, {70, 70}, {1, 2}, {150, 200}, {0, 200}} {
-				slice := whole.NewSlice(w[0], w[1])
-				if err := s.append(slice); err != nil {
-					t.Fatal(err)
-				}
-				slice.Release()
-				want = append(want, rows[w[0]:w[1]]...)
-			}
-			tbl, err := s.finish()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer tbl.Close()
-			for _, r := range readers {
-				t.Run(r.name, func(t *testing.T) { same(t, table, r.read(t, table, bodyOf(t, tbl)), want) })
-			}
-		})
-	}
-}
-
-// TestTypes is what DuckDB takes each column for: it decides what a query sees.
-func TestTypes(t *testing.T) {
-	names := map[schema.Type]string{
-		schema.String: "VARCHAR", schema.Timestamp: "TIMESTAMP WITH TIME ZONE", schema.Double: "DOUBLE",
-		schema.Int32: "INTEGER", schema.Int64: "BIGINT", schema.StringList: "VARCHAR[]",
-		schema.StructList: `STRUCT("table" VARCHAR, "key" VARCHAR, "rows" BIGINT, bytes BIGINT, crc32c BIGINT)[]`,
-	}
-	for _, table := range schema.Tables() {
-		t.Run(table.Name, func(t *testing.T) {
-			body := exportsObject(t, goldenRows(schema.Exports, 10))
-			if table.Name != schema.Exports.Name {
-				body = bodyOf(t, spooled(t, checkedMemory(t), table, goldenRows(table, 10), 4, 3))
-			}
-			path := writeFile(t, body)
-			columns := queryDuckDB(t, fmt.Sprintf("select column_name, column_type from (describe select * from read_parquet('%s'))", path), 2)
-			if len(columns) != len(table.Columns) {
-				t.Fatalf("%d columns, want %d", len(columns), len(table.Columns))
-			}
-			for i, c := range table.Columns {
-				if columns[i][0] != c.Name || columns[i][1] != names[c.Type] {
-					t.Errorf("column %d is %v, want %s %s", i, columns[i], c.Name, names[c.Type])
-				}
-			}
-			meta := map[string]string{}
-			for _, kv := range queryDuckDB(t, fmt.Sprintf("select decode(key), decode(value) from parquet_kv_metadata('%s')", path), 2) {
-				meta[kv[0].(string)] = kv[1].(string)
-			}
-			want := map[string]string{schema.MetaTable: table.Name, schema.MetaExportID: exportA.String(), schema.MetaSchemaVersion: fmt.Sprint(schema.Version)}
-			if fmt.Sprint(meta) != fmt.Sprint(want) {
-				t.Errorf("metadata %v, want %v", meta, want)
-			}
-			lists := queryDuckDB(t, fmt.Sprintf("select name from parquet_schema('%s') where repetition_type = 'REPEATED' or name in ('list', 'element')", path), 1)
-			for i, l := range lists {
-				if want := []string{"list", "element"}[i%2]; l[0] != want {
-					t.Errorf("part %d of the lists is named %v, want %s", i, l[0], want)
-				}
-			}
-			if isExports := table.Name == schema.Exports.Name; isExports != (len(lists) == 4) {
-				t.Errorf("list parts %v", lists)
-			}
-			for _, bad := range queryDuckDB(t, fmt.Sprintf("select path_in_schema, compression, encodings from parquet_metadata('%s') where compression <> 'ZSTD' or encodings like '%%DELTA%%' or (stats_null_count is null and not (type = 'BYTE_ARRAY' and encodings like '%%DICTIONARY%%'))", path), 3) {
-				t.Errorf("column chunk %v, want zstd, plain with statistics or dictionary", bad)
-			}
-		})
-	}
-}
-
 func TestAppendRefuses(t *testing.T) {
 	table := schema.Predictions
 	tests := map[string]struct {
@@ -250,7 +111,7 @@ func TestAppendRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			mem := checkedMemory(t)
 			dir := t.TempDir()
-			s, err := newSpool(dir, table, exportA, rowGroupRows)
+			s, err := newSpool(dir, table, exportA, tablefile.RowGroupRows)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -278,7 +139,7 @@ func TestAppendRefuses(t *testing.T) {
 // Columns may be dictionaries, but not sometimes.
 func TestAppendRefusesOtherColumns(t *testing.T) {
 	mem := checkedMemory(t)
-	s, err := newSpool(t.TempDir(), schema.Tags, exportA, rowGroupRows)
+	s, err := newSpool(t.TempDir(), schema.Tags, exportA, tablefile.RowGroupRows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +210,7 @@ func TestSpoolLeavesNothing(t *testing.T) {
 
 func TestNewSpoolWithoutFolder(t *testing.T) {
 	dir := t.TempDir() + "/missing"
-	_, err := newSpool(dir, schema.Tags, exportA, rowGroupRows)
+	_, err := newSpool(dir, schema.Tags, exportA, tablefile.RowGroupRows)
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "table tags in "+dir) {
 		t.Errorf("error %v, want one that names the table and the folder", err)
 	}
@@ -357,26 +218,27 @@ func TestNewSpoolWithoutFolder(t *testing.T) {
 
 // TestFinishComparesRows: a file that does not hold what was appended is not finished.
 func TestFinishComparesRows(t *testing.T) {
-	damage := map[string]struct {
+	spoolOf := func(t *testing.T) *spool {
+		s, err := newSpool(t.TempDir(), schema.Tags, exportA, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := record(checkedMemory(t), schema.Tags, goldenRows(schema.Tags, 25))
+		defer rec.Release()
+		if err := s.append(rec); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for name, d := range map[string]struct {
 		do   func(s *spool) error
 		want string
 	}{
-		"rows lost":    {func(s *spool) error { s.writer.rows++; return nil }, "26 rows were written, the file has 25"},
-		"cut short":    {func(s *spool) error { s.writer.sink.size--; return nil }, "bytes were written, the file has"},
-		"other export": {func(s *spool) error { s.exportID = exportB; return nil }, "was written, the file says"},
-	}
-	for name, d := range damage {
+		"written by others": {func(s *spool) error { _, err := s.file.WriteAt([]byte{0}, 1<<20); return err }, "bytes were written, the file has"},
+		"other export":      {func(s *spool) error { s.exportID = exportB; return nil }, "was written, the file says"},
+	} {
 		t.Run(name, func(t *testing.T) {
-			mem := checkedMemory(t)
-			s, err := newSpool(t.TempDir(), schema.Tags, exportA, 10)
-			if err != nil {
-				t.Fatal(err)
-			}
-			rec := record(mem, schema.Tags, goldenRows(schema.Tags, 25))
-			defer rec.Release()
-			if err := s.append(rec); err != nil {
-				t.Fatal(err)
-			}
+			s := spoolOf(t)
 			if err := d.do(s); err != nil {
 				t.Fatal(err)
 			}
@@ -392,4 +254,15 @@ func TestFinishComparesRows(t *testing.T) {
 			}
 		})
 	}
+	t.Run("rows lost", func(t *testing.T) {
+		tbl, err := spoolOf(t).finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tbl.Close()
+		tbl.rows++
+		if err := tbl.check(); err == nil || !strings.Contains(err.Error(), "26 rows were written, the file has 25") {
+			t.Errorf("error %v", err)
+		}
+	})
 }

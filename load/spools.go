@@ -6,29 +6,30 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/cvexport/cvexport/load/tablefile"
 	"github.com/cvexport/cvexport/schema"
 )
 
-// spoolBytes is how much memory the rows of all tables take that wait for their row
-// group. Beyond it the table that has most is written, so that an export of ten
-// times the images takes hardly more memory; its row groups are smaller then: those of
-// boxes have 68,000 rows. At 12 MiB it is 102,000, and 7 MiB more of memory.
-const spoolBytes = 8 << 20
+// maxBuffered is how many bytes of memory the unwritten rows of all tables take. Beyond
+// it the table with the most is written, so that an export of ten times the images takes
+// hardly more memory. Its row groups are smaller then: with boxes they have 68,000 rows.
+// At 12 MiB it would be 102,000, and 7 MiB more of memory.
+const maxBuffered = tablefile.MaxBuffered
 
-// Spools are the spools of one export, one for each of schema.DataTables. They are
-// for one goroutine.
+// Spools is the spools of one export, one for each of schema.DataTables. It is not
+// safe for concurrent use.
 type Spools struct {
 	spools []*spool
 	tables []*Table // those that are finished
 }
 
-// NewSpools begins their files in the folder dir, or the system's if it is empty, which
+// NewSpools creates the files in the folder dir, or the system's if it is empty, which
 // must not be inside a warehouse. The files have no names (on Windows, names that do not
 // end in .parquet), so that a killed program leaves nothing behind.
 func NewSpools(dir string, exportID schema.ID) (*Spools, error) {
 	s := &Spools{}
 	for _, t := range schema.DataTables() {
-		spool, err := newSpool(dir, t, exportID, rowGroupRows)
+		spool, err := newSpool(dir, t, exportID, tablefile.RowGroupRows)
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -37,10 +38,10 @@ func NewSpools(dir string, exportID schema.ID) (*Spools, error) {
 	return s, nil
 }
 
-// Append writes the rows of rec, which must have exactly the columns of the table, and
-// does not keep it. After an error the spools can only be closed.
+// Append writes the rows of rec, which must have exactly the columns of the table, plain
+// or as dictionaries. After an error the spools can only be closed.
 func (s *Spools) Append(t schema.Table, rec arrow.RecordBatch) error {
-	most, all := s.spools[0], int64(0)
+	largest, all := s.spools[0], int64(0)
 	found := false
 	for _, spool := range s.spools {
 		if spool.table.Name == t.Name {
@@ -49,21 +50,21 @@ func (s *Spools) Append(t schema.Table, rec arrow.RecordBatch) error {
 				return err
 			}
 		}
-		if all += spool.waiting(); spool.waiting() > most.waiting() {
-			most = spool
+		if all += spool.writer.Buffered(); spool.writer.Buffered() > largest.writer.Buffered() {
+			largest = spool
 		}
 	}
 	switch {
 	case !found:
 		return fmt.Errorf("table %s has no spool", t.Name)
-	case all > spoolBytes:
-		return most.flush()
+	case all > maxBuffered:
+		return largest.flush()
 	}
 	return nil
 }
 
-// Finish completes all files, and returns them in the order in which they are
-// published. They belong to the spools, and go with them.
+// Finish completes all files and returns them in the order of publishing. [Spools.Close]
+// closes them.
 func (s *Spools) Finish() ([]*Table, error) {
 	for _, spool := range s.spools[len(s.tables):] {
 		table, err := spool.finish()

@@ -7,11 +7,12 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/cvexport/cvexport/load/tablefile"
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Of all tables together, no more than spoolBytes wait to be written, however long
-// their rows are; what is written early is there like the rest.
+// The unwritten rows of all tables never take more than maxBuffered bytes, however long
+// they are. Rows written early are in the file like the rest.
 func TestSpoolsBound(t *testing.T) {
 	mem := checkedMemory(t)
 	s, err := NewSpools(t.TempDir(), exportA)
@@ -40,12 +41,12 @@ func TestSpoolsBound(t *testing.T) {
 			if err := s.Append(table, rec); err != nil {
 				t.Fatal(err)
 			}
-			waiting := int64(0)
+			buffered := int64(0)
 			for _, spool := range s.spools {
-				waiting += spool.waiting()
+				buffered += spool.writer.Buffered()
 			}
-			if waiting > spoolBytes {
-				t.Fatalf("%d bytes wait, more than %d", waiting, spoolBytes)
+			if buffered > maxBuffered {
+				t.Fatalf("%d bytes are buffered, more than %d", buffered, maxBuffered)
 			}
 		}
 	}
@@ -58,11 +59,11 @@ func TestSpoolsBound(t *testing.T) {
 			t.Errorf("table %s has %d rows, want %d", tables[i].Schema().Name, got, want)
 		}
 	}
-	fr, err := openParquet(tables[0], tables[0].Size())
+	fr, err := tablefile.Open(tables[0], tables[0].Size())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fr.ParquetReader().NumRowGroups(); got < 3 {
+	if got := fr.RowGroups(); got < 3 {
 		t.Errorf("images of %d MB have %d row groups", times*40*40_000/1_000_000, got)
 	}
 }

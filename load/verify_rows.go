@@ -8,19 +8,19 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/tablefile"
 	"github.com/cvexport/cvexport/schema"
 )
 
 // exportIDOf returns the export a Parquet file says it is of, "" if it says none.
 func exportIDOf(file io.ReaderAt, size int64) (id string) {
 	// That the file cannot be read is what the caller is about to report.
-	_ = guard(func() error {
-		fr, err := openParquet(file, size)
+	_ = tablefile.Guard(func() error {
+		fr, err := tablefile.Open(file, size)
 		if err == nil {
-			id = metadataValue(fr, schema.MetaExportID)
+			id = fr.Metadata(schema.MetaExportID)
 		}
 		return err
 	})
@@ -31,8 +31,8 @@ func exportIDOf(file io.ReaderAt, size int64) (id string) {
 // export, key and image. Only a cancelled ctx is an error.
 func (c *exportCheck) rows(ctx context.Context, t schema.Table, key string, file store.Source, want int64) error {
 	r := rowCheck{exportCheck: c, table: t, key: key}
-	err := guard(func() error {
-		fr, err := openParquet(file, file.Size())
+	err := tablefile.Guard(func() error {
+		fr, err := tablefile.Open(file, file.Size())
 		if err != nil {
 			return err
 		}
@@ -83,20 +83,20 @@ func (r *rowCheck) count(text string, i int, format string, args ...any) {
 	r.problems = append(r.problems, &problem{text, 1, fmt.Sprintf("row %d: ", r.row+int64(i)) + fmt.Sprintf(format, args...)})
 }
 
-func (r *rowCheck) run(ctx context.Context, fr *pqarrow.FileReader, want int64) error {
+func (r *rowCheck) run(ctx context.Context, fr *tablefile.Reader, want int64) error {
 	for _, m := range []struct{ key, want string }{
 		{schema.MetaTable, r.table.Name},
 		{schema.MetaExportID, r.export.ExportID.String()},
 		{schema.MetaSchemaVersion, strconv.Itoa(int(r.export.SchemaVersion))},
 	} {
-		if got := metadataValue(fr, m.key); got != m.want {
+		if got := fr.Metadata(m.key); got != m.want {
 			r.found("its metadata says %s is %q, want %q", m.key, got, m.want)
 		}
 	}
 	if !r.columns(fr) {
 		return nil
 	}
-	n, err := countRows(fr)
+	n, err := fr.Rows()
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (r *rowCheck) run(ctx context.Context, fr *pqarrow.FileReader, want int64) 
 
 // columns compares the file's columns with the table's. Columns are only ever
 // added at the end, so an older file has fewer and a newer one has more.
-func (r *rowCheck) columns(fr *pqarrow.FileReader) bool {
+func (r *rowCheck) columns(fr *tablefile.Reader) bool {
 	have, err := fr.Schema()
 	if err != nil {
 		r.found("its columns cannot be read: %v", err)
@@ -133,47 +133,24 @@ func (r *rowCheck) columns(fr *pqarrow.FileReader) bool {
 		fits = fits && h.Name == w.Name && h.Nullable == w.Nullable && arrow.TypeEqual(h.Type, w.Type)
 	}
 	if !fits {
-		r.found("its columns are not the table's: %s; want %s", columnList(have), columnList(want))
+		r.found("its columns are not the table's: %s; want %s", tablefile.Columns(have), tablefile.Columns(want))
 	}
 	return fits
 }
 
 // scan reads the columns that identify a row: the export, the image, the key.
-func (r *rowCheck) scan(ctx context.Context, fr *pqarrow.FileReader) error {
-	leaves := map[string]bool{"export_id": true, "image_id": true}
-	for _, k := range r.table.Key {
-		leaves[k] = true
-	}
-	var indices []int
-	columns := fr.ParquetReader().MetaData().Schema
-	for i := range columns.NumColumns() {
-		if leaves[columns.Column(i).Path()] {
-			indices = append(indices, i)
-		}
-	}
+func (r *rowCheck) scan(ctx context.Context, fr *tablefile.Reader) error {
 	if r.table.Name == r.set.Data[0].Name {
 		r.images = map[schema.ID]struct{}{}
 	}
 	r.seen = map[schema.ID]*places{}
-	if fr.ParquetReader().NumRowGroups() == 0 {
-		return nil
-	}
-	rr, err := fr.GetRecordReader(ctx, indices, nil)
-	if err != nil {
-		return err
-	}
-	defer rr.Release()
-	for rr.Next() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		rec := rr.RecordBatch()
+	return fr.Records(ctx, append([]string{"export_id", "image_id"}, r.table.Key...), func(rec arrow.RecordBatch) error {
 		if err := r.record(rec); err != nil {
 			return err
 		}
 		r.row += rec.NumRows()
-	}
-	return rr.Err()
+		return nil
+	})
 }
 
 // record checks the rows of a record. A key is an id, alone or with an index.

@@ -9,10 +9,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
-	"github.com/cvexport/cvexport/internal/recycle"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
@@ -24,7 +26,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: ours PAGES WAREHOUSE")
 		os.Exit(2)
 	}
-	recycle.Collect() // as cvexport does
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // as cvexport does
+	}
 	if err := run(context.Background(), os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "ours:", err)
 		os.Exit(1)
@@ -38,7 +42,7 @@ func run(ctx context.Context, folder, warehouse string) (err error) {
 	}
 	slices.Sort(files)
 	export := load.Export{ExportID: schema.ID{1}, Project: schema.ID{2}, Iteration: schema.ID{3}, Status: "Completed", StartedAt: time.Now()}
-	mem := recycle.New()
+	mem := memory.DefaultAllocator
 	spools, err := load.NewSpools("", export.ExportID)
 	if err != nil {
 		return err

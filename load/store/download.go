@@ -64,7 +64,7 @@ func Fetch(ctx context.Context, s Store, dir, key string, arrived func(int)) (*D
 func copyFailed(dir string, err error) error {
 	hint := FileHint(err, "temporary files")
 	if hint != "" {
-		hint = "; " + hint + ", or use another folder for them"
+		hint += ", or use another folder for them"
 	}
 	return fmt.Errorf("copy it to %s: %w%s", dir, err, hint)
 }

@@ -1,6 +1,6 @@
 // Arrow15 prints the rows of a Parquet file as Apache Arrow for Go 15 reads
-// them: a JSON list of rows, each a list of values in the form the tests of
-// package load compare. It is a program because Arrow 15 and 18 cannot be
+// them: a JSON list of rows, each a list of values in the form that package
+// tablefiletest compares. It is a program because Arrow 15 and 18 cannot be
 // linked into one: both define the same assembly symbols.
 package main
 
@@ -57,7 +57,7 @@ func print(path string) error {
 	return json.NewEncoder(os.Stdout).Encode(rows)
 }
 
-// exact writes a value so that two differ in it if they differ at all.
+// exact returns a text that differs if two values differ in any bit.
 func exact(a arrow.Array, i int) (string, error) {
 	if a.IsNull(i) {
 		return "null", nil

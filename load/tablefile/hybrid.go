@@ -1,4 +1,4 @@
-package load
+package tablefile
 
 import (
 	"encoding/binary"
@@ -6,11 +6,11 @@ import (
 )
 
 // appendHybrid appends values of width bits, 32 at most, as Parquet's hybrid of runs
-// and groups: eight of the same and what follows of them are a run; what is between
-// runs is packed, in groups of eight
+// and bit-packed groups: eight equal values and the equal ones after them are a run,
+// the values between runs are packed in groups of eight
 // (https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE).
 func appendHybrid(dst []byte, values []uint32, width int) []byte {
-	packed := 0 // where the groups begin that are in no run
+	packed := 0 // where the values after the last run begin
 	for i := 0; i+8 <= len(values); {
 		end := i
 		for end < len(values) && values[end] == values[i] {
@@ -27,7 +27,7 @@ func appendHybrid(dst []byte, values []uint32, width int) []byte {
 	return appendPacked(dst, values[packed:], width)
 }
 
-// appendRun appends n times the same value.
+// appendRun appends a run of n times the same value.
 func appendRun(dst []byte, n int, value uint32, width int) []byte {
 	dst = binary.AppendUvarint(dst, uint64(n)<<1)
 	for ; width > 0; width -= 8 {
@@ -37,7 +37,7 @@ func appendRun(dst []byte, n int, value uint32, width int) []byte {
 	return dst
 }
 
-// appendPacked appends groups of eight values, the last one filled up with zeros.
+// appendPacked appends groups of eight values, the last one padded with zeros.
 func appendPacked(dst []byte, values []uint32, width int) []byte {
 	if len(values) == 0 {
 		return dst
@@ -45,7 +45,7 @@ func appendPacked(dst []byte, values []uint32, width int) []byte {
 	groups := (len(values) + 7) / 8
 	dst = binary.AppendUvarint(dst, uint64(groups)<<1|1)
 	begin, end := len(dst), len(dst)+groups*width
-	dst = slices.Grow(dst, groups*width+8)[:end+8] // whole words are written, of which less may count
+	dst = slices.Grow(dst, groups*width+8)[:end+8] // whole words are written, the last one beyond the end
 	to := dst[begin:]
 	var bits uint64
 	n := 0

@@ -1,4 +1,4 @@
-package load
+package tablefiletest
 
 import (
 	"bytes"
@@ -19,10 +19,11 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// readers read a Parquet file back, each with code of its own.
-var readers = []struct {
-	name string
-	read func(t *testing.T, table schema.Table, body []byte) [][]string
+// Readers are independent readers of Parquet files. Read returns a text for each value,
+// for [Same].
+var Readers = []struct {
+	Name string
+	Read func(t *testing.T, table schema.Table, body []byte) [][]string
 }{
 	{"duckdb", readDuckDB},
 	{"arrow15", readArrow15},
@@ -43,7 +44,8 @@ func openDuckDB(t *testing.T) *sql.DB {
 	return db
 }
 
-func writeFile(t *testing.T, body []byte) string {
+// WriteFile returns the path of a file that holds body.
+func WriteFile(t *testing.T, body []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "data.parquet")
 	if err := os.WriteFile(path, body, 0o600); err != nil {
@@ -54,19 +56,20 @@ func writeFile(t *testing.T, body []byte) string {
 
 func readDuckDB(t *testing.T, table schema.Table, body []byte) [][]string {
 	t.Helper()
-	return exactRows(queryDuckDB(t, fmt.Sprintf("select * from read_parquet('%s')", writeFile(t, body)), len(table.Columns)))
+	return exactRows(QueryDuckDB(t, fmt.Sprintf("select * from read_parquet('%s')", WriteFile(t, body)), len(table.Columns)))
 }
 
-func queryDuckDB(t *testing.T, query string, columns int) []row {
+// QueryDuckDB returns the rows of a query of so many columns.
+func QueryDuckDB(t *testing.T, query string, columns int) []Row {
 	t.Helper()
 	rs, err := openDuckDB(t).Query(query)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rs.Close()
-	var rows []row
+	var rows []Row
 	for rs.Next() {
-		r := make(row, columns)
+		r := make(Row, columns)
 		into := make([]any, columns)
 		for i := range r {
 			into[i] = &r[i]
@@ -101,7 +104,7 @@ func fromDuckDB(v any) any {
 	return v
 }
 
-// buildArrow15 builds the program that reads with Arrow 15, once.
+// buildArrow15 builds the program that reads with Arrow 15, once for all tests.
 var buildArrow15 = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "arrow15-*")
 	if err != nil {
@@ -109,13 +112,24 @@ var buildArrow15 = sync.OnceValues(func() (string, error) {
 	}
 	arrow15Dir = dir
 	program := filepath.Join(dir, "arrow15.exe")
-	if out, err := exec.Command("go", "build", "-o", program, "./internal/arrow15").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build internal/arrow15: %w\n%s", err, out)
+	const source = "github.com/cvexport/cvexport/load/tablefile/internal/arrow15"
+	if out, err := exec.Command("go", "build", "-o", program, source).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", source, err, out)
 	}
 	return program, nil
 })
 
-var arrow15Dir string // what buildArrow15 made
+var arrow15Dir string // made by buildArrow15
+
+// Run runs the tests and then removes what the readers shared. TestMain calls it.
+func Run(m *testing.M) int {
+	code := m.Run()
+	if err := os.RemoveAll(arrow15Dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
 
 func readArrow15(t *testing.T, _ schema.Table, body []byte) [][]string {
 	t.Helper()
@@ -123,7 +137,7 @@ func readArrow15(t *testing.T, _ schema.Table, body []byte) [][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, writeFile(t, body))
+	cmd := exec.Command(program, WriteFile(t, body))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -158,7 +172,7 @@ func readXitongsys(t *testing.T, table schema.Table, body []byte) [][]string {
 		t.Fatal(err)
 	}
 	defer pr.ReadStop()
-	rows := make([]row, pr.GetNumRows())
+	rows := make([]Row, pr.GetNumRows())
 	leaf := int64(0)
 	column := func() (values []any, repetition, definition []int32) {
 		values, repetition, definition, err := pr.ReadColumnByIndex(leaf, pr.GetNumRows())

@@ -1,4 +1,4 @@
-package load
+package tablefile
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 
+	"github.com/cvexport/cvexport/load/tablefile/tablefiletest"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -31,7 +32,7 @@ var fuzzTable = schema.Table{Name: "fuzz", Columns: []schema.Column{
 }}
 
 // fuzzRows makes a row of every two bytes, as often as the first of them says.
-func fuzzRows(data []byte) (rows []row) {
+func fuzzRows(data []byte) (rows []tablefiletest.Row) {
 	var values [8]byte
 	for ; len(data) >= 2 && len(rows) < 300; data = data[2:] {
 		what, value := data[0], data[1]
@@ -48,7 +49,7 @@ func fuzzRows(data []byte) (rows []row) {
 			}
 			return v
 		}
-		r := row{
+		r := tablefiletest.Row{
 			string(rune(0x100 + bits%0x1000)), null(0, strings.Repeat("x", int(value%40))), null(1, strings.ToValidUTF8(string(values[:value%9]), "?")),
 			int32(bits), null(2, int64(bits)), null(3, time.UnixMicro(int64(bits>>16))), null(4, real),
 		}
@@ -59,8 +60,8 @@ func fuzzRows(data []byte) (rows []row) {
 	return rows
 }
 
-// FuzzPages: Arrow's reader finds every value in the pages, and the least, the
-// greatest and the number of nulls of every column chunk are those of its values.
+// FuzzPages: Arrow's reader finds every value in the pages, and the minimum, the
+// maximum and the number of nulls of every column chunk are those of its values.
 func FuzzPages(f *testing.F) {
 	for _, data := range []string{"", "\x00a", "\xffa", "\xe0a\x00b\x1fc", strings.Repeat("\x00a\x01b\x02c\x04d\x08e\x10f", 40), strings.Repeat("\xe0a\x80b", 40)} {
 		f.Add([]byte(data), uint16(100), uint16(50), uint8(30), true)
@@ -68,12 +69,12 @@ func FuzzPages(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte, groupRows, pageSize uint16, recordRows uint8, dictionaries bool) {
 		rows := fuzzRows(data)
-		as := fuzzTable.Arrow(exportA)
+		as := fuzzTable.Arrow(tablefiletest.ExportID)
 		if dictionaries {
-			as = fuzzTable.Record(exportA)
+			as = fuzzTable.Record(tablefiletest.ExportID)
 		}
 		var body bytes.Buffer
-		props := writerProperties(fuzzTable, func(int) bool { return false })
+		props := properties(fuzzTable, func(int) bool { return false })
 		w, err := newFileWriter(&sink{w: &body}, as, props)
 		if err != nil {
 			t.Fatal(err)
@@ -82,7 +83,7 @@ func FuzzPages(f *testing.F) {
 		for part := range slices.Chunk(rows, int(groupRows)%500+1) {
 			var group rowGroup
 			for part := range slices.Chunk(part, int(recordRows)*4+1) {
-				group.add(recordAs(memory.DefaultAllocator, as, part))
+				group.add(tablefiletest.RecordAs(memory.DefaultAllocator, as, part))
 			}
 			if err := w.writeGroup(group.rows, group.column); err != nil {
 				t.Fatal(err)
@@ -92,23 +93,23 @@ func FuzzPages(f *testing.F) {
 		if err := w.close(); err != nil {
 			t.Fatal(err)
 		}
-		fr, err := openParquet(bytes.NewReader(body.Bytes()), int64(body.Len()))
+		fr, err := Open(bytes.NewReader(body.Bytes()), int64(body.Len()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, err := countRows(fr); err != nil || n != int64(len(rows)) {
+		if n, err := fr.Rows(); err != nil || n != int64(len(rows)) {
 			t.Fatalf("%d rows, %v, want %d", n, err, len(rows))
 		}
 		from := 0
-		for g := range fr.ParquetReader().NumRowGroups() {
-			group := fr.ParquetReader().MetaData().RowGroup(g)
+		for g := range fr.file.NumRowGroups() {
+			group := fr.file.MetaData().RowGroup(g)
 			part := rows[from:][:group.NumRows()]
 			from += len(part)
-			got, err := fr.ReadRowGroups(context.Background(), []int{0, 1, 2, 3, 4, 5, 6}, []int{g})
+			got, err := fr.arrow.ReadRowGroups(context.Background(), []int{0, 1, 2, 3, 4, 5, 6}, []int{g})
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := recordAs(memory.DefaultAllocator, fuzzTable.Arrow(exportA), part)
+			want := tablefiletest.RecordAs(memory.DefaultAllocator, fuzzTable.Arrow(tablefiletest.ExportID), part)
 			for i, c := range fuzzTable.Columns {
 				chunks, err := array.Concatenate(got.Column(i).Data().Chunks(), memory.DefaultAllocator)
 				if err != nil {
@@ -132,7 +133,7 @@ func FuzzPages(f *testing.F) {
 	})
 }
 
-func checkStatistics(t *testing.T, stats metadata.TypedStatistics, dictionary bool, rows []row, column int) {
+func checkStatistics(t *testing.T, stats metadata.TypedStatistics, dictionary bool, rows []tablefiletest.Row, column int) {
 	t.Helper()
 	var values []any
 	for _, r := range rows {
@@ -149,12 +150,12 @@ func checkStatistics(t *testing.T, stats metadata.TypedStatistics, dictionary bo
 		t.Errorf("column %s: %d nulls, want %d", name, stats.NullCount(), n)
 	}
 	if want := len(values) > 0 && !dictionary; stats.HasMinMax() != want {
-		t.Errorf("column %s: least and greatest: %v, want %v", name, stats.HasMinMax(), want)
+		t.Errorf("column %s: minimum and maximum: %v, want %v", name, stats.HasMinMax(), want)
 	}
 	if !stats.HasMinMax() {
 		return
 	}
-	least, greatest := slices.MinFunc(values, compareValues), slices.MaxFunc(values, compareValues)
+	lowest, highest := slices.MinFunc(values, compareValues), slices.MaxFunc(values, compareValues)
 	var got [2]any
 	switch s := stats.(type) {
 	case *metadata.Int32Statistics:
@@ -166,8 +167,8 @@ func checkStatistics(t *testing.T, stats metadata.TypedStatistics, dictionary bo
 	case *metadata.ByteArrayStatistics:
 		got = [...]any{string(s.Min()), string(s.Max())}
 	}
-	if compareValues(got[0], least) != 0 || compareValues(got[1], greatest) != 0 {
-		t.Errorf("column %s: from %v to %v, want %v to %v", name, got[0], got[1], least, greatest)
+	if compareValues(got[0], lowest) != 0 || compareValues(got[1], highest) != 0 {
+		t.Errorf("column %s: from %v to %v, want %v to %v", name, got[0], got[1], lowest, highest)
 	}
 }
 
@@ -183,33 +184,34 @@ func compareValues(a, b any) int {
 	return strings.Compare(a.(string), b.(string))
 }
 
-// A text that is too long for the footer is no bound: a name may have 64 KiB.
-func TestLongTextsAreNoBounds(t *testing.T) {
+// A text that is too long for the footer is left out of the statistics: a name may have
+// 64 KiB.
+func TestStatisticsWithoutLongTexts(t *testing.T) {
 	for length, want := range map[int]bool{4096: true, 4097: false} {
-		rows := []row{{"w", nil, strings.Repeat("x", length), int32(1), nil, nil, nil}}
-		rec := record(memory.DefaultAllocator, fuzzTable, rows)
+		rows := []tablefiletest.Row{{"w", nil, strings.Repeat("x", length), int32(1), nil, nil, nil}}
+		rec := tablefiletest.Record(memory.DefaultAllocator, fuzzTable, rows)
 		defer rec.Release()
 		var body bytes.Buffer
-		tw := newTableWriter(&body, fuzzTable, exportA, rowGroupRows)
-		if err := errors.Join(tw.append(rec), tw.close()); err != nil {
+		tw := NewWriter(&body, fuzzTable, tablefiletest.ExportID, RowGroupRows)
+		if err := errors.Join(tw.Append(rec), tw.Close()); err != nil {
 			t.Fatal(err)
 		}
-		fr, err := openParquet(bytes.NewReader(body.Bytes()), int64(body.Len()))
+		fr, err := Open(bytes.NewReader(body.Bytes()), int64(body.Len()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		chunk, err := fr.ParquetReader().MetaData().RowGroup(0).ColumnChunk(fuzzTable.Column("text"))
+		chunk, err := fr.file.MetaData().RowGroup(0).ColumnChunk(fuzzTable.Column("text"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		stats, err := chunk.Statistics()
 		if err != nil || stats.HasMinMax() != want {
-			t.Errorf("%d bytes: least and greatest: %v, %v, want %v", length, stats.HasMinMax(), err, want)
+			t.Errorf("%d bytes: minimum and maximum: %v, %v, want %v", length, stats.HasMinMax(), err, want)
 		}
 	}
 }
 
-// What the hybrid of runs and groups looks like, by hand, and that it is read back.
+// The expected bytes are worked out by hand.
 func TestHybrid(t *testing.T) {
 	repeat := func(n int, v uint32) []uint32 { return slices.Repeat([]uint32{v}, n) }
 	for _, tc := range []struct {
