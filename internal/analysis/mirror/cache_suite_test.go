@@ -63,7 +63,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		w.openedSince()
 		c.mustUpdate(t, w, func(table string) bool { return table == "images" || table == "tags" })
 		c.holds(t, w, append(wanted, keysA[0], keysB[0])...)
-		if opened := w.openedSince(); !slices.Equal(opened, []string{keysB[0], keysA[0]}) {
+		if opened := w.openedSince(); !slices.Equal(opened, []string{keysA[0], keysB[0]}) {
 			t.Errorf("read %v", opened)
 		}
 	})
