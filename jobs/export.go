@@ -117,7 +117,11 @@ func Export(ctx context.Context, client *extract.Client, store load.Store, r Req
 	if err := plan.checkImages(int64(read.images), r.Force); err != nil {
 		return Result{}, err
 	}
-	tables, err := read.finish(tagPerformances(r.Memory, exportID, performance, plan.IterationTags))
+	figures, err := tagPerformances(r.Memory, exportID, performance, plan.IterationTags)
+	if err != nil {
+		return Result{}, err
+	}
+	tables, err := read.finish(figures)
 	if err != nil {
 		return Result{}, err
 	}

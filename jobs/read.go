@@ -166,7 +166,7 @@ func (d *decoders) decode(p extract.Page) (*transform.Records, error) {
 
 // tagPerformances joins the service's figures with its tags: one row a tag,
 // in the order of the figures, then the tags that have none.
-func tagPerformances(mem memory.Allocator, exportID schema.ID, p extract.Performance, tags []extract.Tag) arrow.RecordBatch {
+func tagPerformances(mem memory.Allocator, exportID schema.ID, p extract.Performance, tags []extract.Tag) (arrow.RecordBatch, error) {
 	byID := make(map[schema.ID]extract.Tag, len(tags))
 	for _, tag := range tags {
 		byID[tag.ID] = tag
