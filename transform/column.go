@@ -65,7 +65,7 @@ func (c *column[T]) array(mem memory.Allocator, dt arrow.DataType) arrow.Array {
 type doubleColumn struct{ column[float64] }
 
 func (c *doubleColumn) read(s *scanner) (err error) {
-	v, ok := s.fraction()
+	v, ok := s.shortFloat()
 	if !ok {
 		if v, err = s.float(); err != nil {
 			return err

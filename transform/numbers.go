@@ -89,14 +89,14 @@ func (s *scanner) float() (float64, error) {
 }
 
 // Powers of ten that a double holds exactly, as it does any number of 15 digits.
-var tens = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+var tens = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
 
-// fraction reads a number below 1 of up to 15 digits without an exponent, if it is
-// next and well inside the page: nearly all numbers are such. It is the quotient of
-// two exact doubles, which is rounded once (Clinger, How to Read Floating Point
-// Numbers Accurately, 1990).
-func (s *scanner) fraction() (float64, bool) {
-	if len(s.body)-s.pos < 20 || s.body[s.pos] != '0' || s.body[s.pos+1] != '.' {
+// shortFloat reads a number such as 0.108991474 or 8.79471951E-13 if it is next and
+// well inside the page: nearly all numbers are such. It is the quotient of two exact
+// doubles, which is rounded once (Clinger, How to Read Floating Point Numbers
+// Accurately, 1990).
+func (s *scanner) shortFloat() (float64, bool) {
+	if len(s.body)-s.pos < 24 || s.body[s.pos+1] != '.' || !isDigit(s.body[s.pos]) {
 		return 0, false
 	}
 	start, digits := leadingDigits(binary.LittleEndian.Uint64(s.body[s.pos+2:]))
@@ -105,11 +105,26 @@ func (s *scanner) fraction() (float64, bool) {
 		end, n := leadingDigits(binary.LittleEndian.Uint64(s.body[s.pos+10:]))
 		value, digits = value*tens[n]+float64(end), 8+n
 	}
-	if digits == 0 || digits >= len(tens) || s.body[s.pos+2+digits]|0x20 == 'e' {
+	if digits == 0 || digits > 14 {
 		return 0, false
 	}
-	s.pos += 2 + digits
-	return value / tens[digits], true
+	if first := s.body[s.pos]; first != '0' {
+		value += float64(first-'0') * tens[digits]
+	}
+	end, exponent := s.pos+2+digits, digits
+	if s.body[end]|0x20 == 'e' {
+		e := s.body[end:]
+		if e[1] != '-' || !isDigit(e[2]) || !isDigit(e[3]) || isDigit(e[4]) {
+			return 0, false
+		}
+		exponent += int(e[2]-'0')*10 + int(e[3]-'0')
+		end += 4
+		if exponent >= len(tens) {
+			return 0, false
+		}
+	}
+	s.pos = end
+	return value / tens[exponent], true
 }
 
 // leadingDigits returns the number that 8 bytes of text begin with, the first of

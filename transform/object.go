@@ -53,11 +53,15 @@ func (o *object) read(s *scanner) error {
 		start := s.pos
 		i := o.guess(s, n)
 		if i == unknownField {
+			if s.at('}') { // faster than key, which sees it as well
+				s.pos++
+				return o.appendNulls(absent)
+			}
 			name, more, err := s.key(n)
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
-			case !more:
+			}
+			if !more {
 				return o.appendNulls(absent)
 			}
 			if i = o.index(name); i == unknownField {
@@ -99,7 +103,7 @@ func (o *object) index(name []byte) int {
 // guess reads the name of the n-th field if it is the usual one.
 func (o *object) guess(s *scanner, n int) int {
 	if n < len(o.usual) && len(s.body)-s.pos >= 16 {
-		u, b := &o.usual[n], s.body[s.pos:s.pos+16]
+		u, b := &o.usual[n], s.body[s.pos:]
 		if binary.LittleEndian.Uint64(b)&u.mask[0] == u.text[0] && binary.LittleEndian.Uint64(b[8:])&u.mask[1] == u.text[1] {
 			s.pos += u.length
 			return u.field

@@ -29,10 +29,11 @@ func (s *scanner) peek() byte {
 	if s.pos < len(s.body) && s.body[s.pos] > ' ' {
 		return s.body[s.pos]
 	}
-	return s.peekFar()
+	return s.skipSpace()
 }
 
-func (s *scanner) peekFar() byte {
+// skipSpace is the part of peek that is not worth inlining.
+func (s *scanner) skipSpace() byte {
 	for s.pos < len(s.body) {
 		switch c := s.body[s.pos]; c {
 		case ' ', '\t', '\r', '\n':
