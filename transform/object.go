@@ -23,7 +23,7 @@ type field struct {
 }
 
 // fieldSet holds fields by their index.
-type fieldSet uint16
+type fieldSet uint64
 
 // object reads a JSON object. It remembers how the last object was written, as
 // others on the page are usually written the same way: then a name is compared
@@ -129,7 +129,7 @@ func (o *object) remember(n int, text []byte, i int) {
 
 func (o *object) appendNulls(absent fieldSet) error {
 	for ; absent != 0; absent &= absent - 1 {
-		f := &o.fields[bits.TrailingZeros16(uint16(absent))]
+		f := &o.fields[bits.TrailingZeros64(uint64(absent))]
 		if f.required {
 			return missingError{f.name}
 		}
