@@ -149,7 +149,11 @@ func export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 	if err := plan.checkImages(int64(read.images), r.Force); err != nil {
 		return plan, Result{}, err
 	}
-	tables, err := read.finish(tagPerformances(r.Memory, exportID, performance, plan.IterationTags))
+	figures, err := tagPerformances(r.Memory, exportID, performance, plan.IterationTags)
+	if err != nil {
+		return Result{}, err
+	}
+	tables, err := read.finish(figures)
 	if err != nil {
 		return plan, Result{}, err
 	}

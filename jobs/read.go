@@ -171,7 +171,7 @@ func (d *decoders) decode(p extract.Page) (*transform.Records, error) {
 
 // tagPerformances joins the service's figures with its tags: one row per tag, in the
 // order of the figures, followed by the tags without figures.
-func tagPerformances(mem memory.Allocator, exportID schema.ID, p extract.Performance, tags []extract.Tag) arrow.RecordBatch {
+func tagPerformances(mem memory.Allocator, exportID schema.ID, p extract.Performance, tags []extract.Tag) (arrow.RecordBatch, error) {
 	known := make(map[schema.ID]extract.Tag, len(tags))
 	for _, tag := range tags {
 		known[tag.ID] = tag

@@ -12,6 +12,51 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
+// A page as encoding/json reads it.
+
+type jsonPage []jsonImage
+
+type jsonImage struct {
+	Predictions  []jsonPrediction `json:"predictions,omitempty"`
+	ID           string           `json:"id"`
+	Created      *string          `json:"created,omitempty"`
+	Width        *int32           `json:"width,omitempty"`
+	Height       *int32           `json:"height,omitempty"`
+	ImageURI     *string          `json:"imageUri,omitempty"`
+	ThumbnailURI *string          `json:"thumbnailUri,omitempty"`
+	Tags         []jsonLabel      `json:"tags,omitempty"`
+	Regions      []jsonLabel      `json:"regions,omitempty"`
+}
+
+type jsonPrediction struct {
+	Probability json.Number `json:"probability"`
+	TagID       string      `json:"tagId"`
+	TagName     *string     `json:"tagName,omitempty"`
+	BoundingBox *jsonBox    `json:"boundingBox,omitempty"`
+}
+
+type jsonBox struct {
+	Left   json.Number `json:"left"`
+	Top    json.Number `json:"top"`
+	Width  json.Number `json:"width"`
+	Height json.Number `json:"height"`
+}
+
+type jsonLabel struct {
+	RegionID string  `json:"regionId,omitempty"`
+	TagName  *string `json:"tagName,omitempty"`
+	Created  *string `json:"created,omitempty"`
+	TagID    string  `json:"tagId"`
+	jsonBoxOrNone
+}
+
+type jsonBoxOrNone struct {
+	Left   json.Number `json:"left,omitempty"`
+	Top    json.Number `json:"top,omitempty"`
+	Width  json.Number `json:"width,omitempty"`
+	Height json.Number `json:"height,omitempty"`
+}
+
 // BenchmarkDecode reads one page of 256 images with 40 predictions and up to 5
 // regions each: into Arrow records, and with encoding/json into structs.
 func BenchmarkDecode(b *testing.B) {
@@ -36,7 +81,7 @@ func BenchmarkDecode(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
 		for b.Loop() {
-			var page oraclePage
+			var page jsonPage
 			if err := json.Unmarshal(body, &page); err != nil {
 				b.Fatal(err)
 			}
@@ -56,19 +101,23 @@ func BenchmarkColumns(b *testing.B) {
 		tagIDs = append(tagIDs, schema.ID{2, byte(i)}.Append(nil))
 	}
 	b.Run("ours", func(b *testing.B) {
-		c := newPredictionColumns(exportID)
+		c := newPredictionRows(exportID)
+		names := c.columns[schema.Predictions.Column("tag_name")].(*nameColumn)
+		var doubles []*doubleColumn
+		for _, column := range []string{"probability", "box_left", "box_top", "box_width", "box_height"} {
+			doubles = append(doubles, c.columns[schema.Predictions.Column(column)].(*doubleColumn))
+		}
 		b.ReportAllocs()
 		for b.Loop() {
 			for _, image := range imageIDs {
-				from := c.n()
 				for n, tag := range tagIDs {
-					i := c.tagID.index(tag)
-					c.tagID.append(i)
-					c.tagName.append(c.tagName.index(tag))
-					c.probability.append(float64(n))
-					c.box.append(&[4]float64{1, 2, 3, 4}, true)
+					c.tagID.append(c.tagID.index(tag))
+					names.append(names.index(tag))
+					for _, column := range doubles {
+						column.append(float64(n))
+					}
 				}
-				c.appendImage(tagIDs[0], image, from)
+				c.endImage(tagIDs[0], image)
 			}
 			c.record(memory.DefaultAllocator).Release()
 		}

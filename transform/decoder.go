@@ -2,18 +2,15 @@ package transform
 
 import (
 	"bytes"
-	"errors"
-	"io"
-	"unicode/utf8"
+	"fmt"
+	"math"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/go-faster/jx"
 
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Options are what an export asks of every page.
+// Options are the same for every page of an export.
 type Options struct {
 	ExportID schema.ID
 	KeepSAS  bool // keep the query string of URIs, which holds a secret that differs at every call
@@ -25,35 +22,17 @@ type Options struct {
 type Decoder struct {
 	opts     Options
 	exportID []byte
+	maxPage  int // bytes; Arrow's offsets are int32
 
-	images      imageColumns
-	predictions predictionColumns
-	tags        tagColumns
-	regions     regionColumns
+	images                     imageRows
+	predictions, tags, regions *childRows
 
 	// The page being read.
-	jx      *jx.Decoder
-	body    []byte
-	repeats int
-	known   func(schema.ID) bool
-	ids     []schema.ID
-	most    int // images that a page had so far
-	unknown map[string]int
-
-	quick quick
-
-	// Where the reading is, for errors.
-	at     place
-	image  image
-	item   item
-	fields callbacks
-}
-
-// callbacks are the decoder's own methods as values: made once, because a
-// method value made for every object would be an allocation for every object.
-type callbacks struct {
-	image, prediction, tag, region, box         func(*jx.Decoder, []byte) error
-	images, predictionItem, tagItem, regionItem func(*jx.Decoder) error
+	scanner
+	repeated int
+	known    func(schema.ID) bool
+	ids      []schema.ID
+	idsHint  int // the most images that a page had so far
 }
 
 // NewDecoder returns a decoder.
@@ -62,19 +41,10 @@ func NewDecoder(opts Options) *Decoder {
 		opts.Memory = memory.DefaultAllocator
 	}
 	d := &Decoder{
-		opts:        opts,
-		exportID:    opts.ExportID.Append(nil),
-		images:      newImageColumns(opts.ExportID),
-		predictions: newPredictionColumns(opts.ExportID),
-		tags:        newTagColumns(opts.ExportID),
-		regions:     newRegionColumns(opts.ExportID),
-		jx:          jx.DecodeBytes(nil),
+		opts: opts, exportID: opts.ExportID.Append(nil), maxPage: math.MaxInt32,
+		predictions: newPredictionRows(opts.ExportID), tags: newTagRows(opts.ExportID), regions: newRegionRows(opts.ExportID),
 	}
-	d.quick.decoder = d
-	d.fields = callbacks{
-		image: d.imageField, prediction: d.predictionField, tag: d.tagField, region: d.regionField, box: d.boxField,
-		images: d.imageItem, predictionItem: d.predictionItem, tagItem: d.tagItem, regionItem: d.regionItem,
-	}
+	d.images = newImageRows(opts, d.predictions, d.tags, d.regions)
 	return d
 }
 
@@ -84,69 +54,121 @@ func NewDecoder(opts Options) *Decoder {
 // get no rows; known may be nil. An error is an [*Error], and then no row of the
 // page exists. body is not kept.
 func (d *Decoder) Decode(body []byte, repeated int, known func(schema.ID) bool) (*Records, error) {
-	d.jx.ResetBytes(body)
-	d.body, d.repeats, d.known, d.unknown = body, repeated, known, nil
-	d.ids = make([]schema.ID, 0, d.most)
-	d.at = place{image: -1, item: -1}
+	d.scanner = scanner{body: body}
+	d.repeated, d.known, d.ids = repeated, known, make([]schema.ID, 0, d.idsHint)
 	err := d.page()
-	d.body, d.known = nil, nil
+	records := &Records{IDs: d.ids, Repeated: min(repeated, len(d.ids)), Unknown: d.unknown}
+	d.idsHint = max(d.idsHint, len(d.ids))
+	d.scanner, d.known, d.ids = scanner{}, nil, nil
+	if err == nil {
+		err = guard(func() { d.fill(records) })
+	}
 	if err != nil {
-		d.discard()
-		return nil, err
+		records.Release()
+		for _, r := range []*rows{d.images.rows, d.predictions.rows, d.tags.rows, d.regions.rows} {
+			r.discard()
+		}
+		return nil, locate(err, "", 0)
 	}
-	d.most = max(d.most, len(d.ids))
-	return &Records{
-		Images: d.record(d.images.rows), Predictions: d.record(d.predictions.rows), Tags: d.record(d.tags.rows), Regions: d.record(d.regions.rows),
-		IDs: d.ids, Repeated: min(repeated, len(d.ids)), Unknown: d.unknown,
-	}, nil
+	return records, nil
 }
 
-func (d *Decoder) record(r *rows) arrow.RecordBatch { return r.record(d.opts.Memory) }
-
-// discard drops what was read of a page.
-func (d *Decoder) discard() {
-	d.ids = d.ids[:0]
-	for _, r := range d.tables() {
-		r.discard()
-	}
-}
-
-func (d *Decoder) tables() [4]*rows {
-	return [...]*rows{d.images.rows, d.predictions.rows, d.tags.rows, d.regions.rows}
+func (d *Decoder) fill(records *Records) {
+	records.Images = d.images.record(d.opts.Memory)
+	records.Predictions = d.predictions.record(d.opts.Memory)
+	records.Tags = d.tags.record(d.opts.Memory)
+	records.Regions = d.regions.record(d.opts.Memory)
 }
 
 func (d *Decoder) page() error {
-	trimmed := bytes.TrimLeft(d.body, " \t\r\n\ufeff")
+	if len(d.body) > d.maxPage {
+		return fmt.Errorf("the page has %d bytes, more than the %d that Arrow's offsets can count", len(d.body), d.maxPage)
+	}
+	start := bytes.TrimLeft(d.body, " \t\r\n\ufeff")
 	switch {
-	case len(trimmed) == 0:
-		return &Error{Image: -1, Err: errEmpty}
-	case trimmed[0] == '<':
-		return &Error{Image: -1, Offset: len(d.body) - len(trimmed), Err: errHTML}
-	case !utf8.Valid(d.body):
-		return &Error{Image: -1, Offset: invalidUTF8(d.body), Err: errUTF8}
+	case len(start) == 0:
+		return errEmpty
+	case start[0] == '<':
+		return locate(errHTML, "", len(d.body)-len(start))
 	}
-	if d.known == nil {
-		if d.quick.page() {
-			return nil
+	if err := d.open('[', "an array"); err != nil {
+		return locate(err, "", d.pos)
+	}
+	for n := 0; ; n++ {
+		more, err := d.more(']', n)
+		if err != nil {
+			return err
 		}
-		d.discard()
+		if !more {
+			break
+		}
+		d.peek()
+		start := d.pos
+		if err := d.image(n); err != nil {
+			e := locate(err, "", start)
+			e.Image = n
+			return e
+		}
 	}
-	if err := d.jx.Arr(d.fields.images); err != nil {
-		return d.locate(err)
-	}
-	d.at = place{image: -1, item: -1, offset: len(d.body)}
-	if d.jx.Next() != jx.Invalid || !errors.Is(d.jx.Skip(), io.EOF) { // what is cut off ends in io.EOF, too
-		return d.locate(errTrailing)
+	if d.peek(); d.pos < len(d.body) {
+		return locate(errTrailing, "", d.pos)
 	}
 	return nil
 }
 
-func invalidUTF8(b []byte) int {
-	for i := 0; ; {
-		r, size := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && size <= 1 {
-			return i
+// image reads the n-th image of the page.
+func (d *Decoder) image(n int) error {
+	if n < d.repeated || d.known != nil {
+		start := d.pos
+		if skipped, err := d.skipKnown(n); skipped || err != nil {
+			return err
 		}
-		i += size
+		d.pos = start
+	}
+	if err := d.images.read(&d.scanner); err != nil {
+		return err
+	}
+	d.ids = append(d.ids, d.images.id.last)
+	var buf [36]byte
+	id := d.images.id.last.Append(buf[:0])
+	d.images.exportID.repeat(d.exportID, 1)
+	d.images.index.append(int32(d.images.index.len()))
+	for _, c := range []*childRows{d.predictions, d.tags, d.regions} {
+		c.endImage(d.exportID, id)
+	}
+	return nil
+}
+
+// skipKnown reads an image that is to be left out, and lists its id. It may stop
+// anywhere in another image, as in one without an id.
+func (d *Decoder) skipKnown(n int) (skipped bool, err error) {
+	if err := d.open('{', "an object"); err != nil {
+		return false, err
+	}
+	for i := 0; ; i++ {
+		start := d.pos
+		key, more, err := d.key(i)
+		if err != nil || !more {
+			return skipped, err
+		}
+		name, isNull := clip(key), d.peek() == 'n'
+		switch {
+		case name != imageIDName || isNull && !skipped:
+			err = d.skip(d.images.depth)
+		case skipped:
+			err = errTwice
+		default:
+			var id schema.ID
+			if id, err = d.id(); err == nil {
+				if n >= d.repeated && !d.known(id) {
+					return false, nil
+				}
+				d.ids = append(d.ids, id)
+				skipped = true
+			}
+		}
+		if err != nil {
+			return false, d.locateField(err, name, start)
+		}
 	}
 }

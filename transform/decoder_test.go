@@ -2,6 +2,8 @@ package transform
 
 import (
 	"errors"
+	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -113,19 +115,45 @@ func TestDecodeRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ body, want string }{
 		"empty":              {"", "the body is empty"},
 		"html":               {"\n<html>502</html>", "byte 1: html where json should be"},
-		"no list":            {`{"code":"x"}`, "byte 0: "},
+		"no list":            {`{"code":"x"}`, "byte 0: want an array, got an object"},
 		"cut off":            {image(`"width":816`)[:60], "the page is cut off after 60 bytes"},
 		"cut in a string":    {`[{"id":"2657`, "field id: the page is cut off after 12 bytes"},
-		"more after the end": {`[] []`, "more after the end"},
-		"an end cut off":     {`[][[],`, "more after the end"},
-		"a letter after it":  {`[] x`, "more after the end"},
-		"bad utf-8":          {image(`"imageUri":"` + "\xff" + `"`), "byte 104: the bytes are not valid utf-8"},
-		"missing id":         {`[{"width":1}]`, "image 0, byte 2: the required field id is missing"},
+		"null":               {"null", "byte 0: want an array, got null"},
+		"byte order mark":    {"\ufeff[]", "byte 0: unexpected character '\\ufeff'"},
+		"mark before html":   {"\ufeff<html>", "byte 3: html where json should be"},
+		"bytes of no text":   {"\x1f\x8b", "byte 0: unexpected character '\\x1f'"},
+		"bytes not utf-8":    {"[\x8b", "image 0, byte 1: the bytes are not valid utf-8"},
+		"no comma":           {`[{"id":"` + idA + `"} {"id":"` + idB + `"}]`, "byte 47: unexpected character '{'"},
+		"comma at the end":   {image(`"tags":[],`), "image 1, byte 102: unexpected character '}'"},
+		"comma in a list":    {image(`"tags":[,]`), "image 1, byte 100, field tags[0]: unexpected character ','"},
+		"no colon":           {image(`"tags" []`), "image 1, byte 99: unexpected character '['"},
+		"key is a number":    {image(`1:2`), "image 1, byte 92: unexpected character '1'"},
+		"bad escape":         {image(`"imageUri":"\x"`), "image 1, byte 105, field imageUri: unexpected character 'x'"},
+		"bad code unit":      {image(`"imageUri":"\ud83d\u12g4"`), "image 1, byte 114, field imageUri: unexpected character 'g'"},
+		"control character":  {image("\"imageUri\":\"\\n\t\""), "image 1, byte 106, field imageUri: unexpected character '\\t'"},
+		"escaped name twice": {image(`"\u0069d":"` + idB + `"`), "image 1, byte 92, field id: the field is there twice"},
+		"nulls twice":        {image(`"width":null,"width":null`), "image 1, byte 105, field width: the field is there twice"},
+		"half a null":        {image(`"width":nul,"height":1`), "image 1, byte 103, field width: unexpected character ','"},
+		"bad unknown field":  {image(`"new":[1,{"a":tru}]`), "image 1, byte 109, field new: unexpected character '}'"},
+		"unknown in a box":   {prediction(`"boundingBox":{"new":.5}`), "image 1, byte 194, field predictions[1].boundingBox.new: unexpected character '.'"},
+		"too deep":           {image(`"new":` + strings.Repeat("[", maxDepth)), "image 1, byte 92, field new: nested deeper than 10000 levels"},
+		"name too long":      {prediction(`"tagName":"` + strings.Repeat("x", schema.MaxText+1) + `"`), "field predictions[1].tagName: the text has 65537 bytes, more than the 65536 that are taken"},
+		"null in a list":     {image(`"tags":[null]`), "image 1, byte 100, field tags[0]: want an object, got null"},
+		"zero tag id":        {image(`"tags":[{"tagId":"00000000-0000-0000-0000-000000000000"}]`), "image 1, byte 101, field tags[0].tagId: the id is all zeros"},
+		"tag id of zeros":    {image(`"tags":[{"tagId":"` + strings.Repeat("\x00", 36) + `"}]`), "image 1, byte 110, field tags[0].tagId: unexpected character '\\x00'"},
+		"exponent":           {prediction(`"probability":1e+`), "image 1, byte 190, field predictions[1].probability: unexpected character '}'"},
+		"width is a minus":   {image(`"width":-`), "image 1, byte 101, field width: unexpected character '}'"},
+		"width with a point": {image(`"width":1.`), "image 1, byte 102, field width: unexpected character '}'"},
+		"more after the end": {`[] []`, "byte 3: there is more after the end"},
+		"an end cut off":     {`[][[],`, "byte 2: there is more after the end"},
+		"a letter after it":  {`[] x`, "byte 3: there is more after the end"},
+		"bad utf-8":          {image(`"imageUri":"` + "\xff" + `"`), "image 1, byte 104, field imageUri: the bytes are not valid utf-8"},
+		"missing id":         {`[{"width":1}]`, "image 0, byte 1: the required field id is missing"},
 		"null id":            {`[{"id":null}]`, "the required field id is missing"},
 		"zero id":            {`[{"id":"00000000-0000-0000-0000-000000000000"}]`, "all zeros"},
 		"id leaves the path": {`[{"id":"../../../../../../../../../../../etc"}]`, "is not a uuid"},
 		"id is a number":     {`[{"id":5}]`, "want a string, got a number"},
-		"image is a number":  {`[5]`, "image 0, byte 0: want a object, got a number"},
+		"image is a number":  {`[5]`, "image 0, byte 1: want an object, got a number"},
 		"id twice":           {image(`"id":"` + idB + `"`), "image 1, byte 92, field id: the field is there twice"},
 		"list twice":         {image(`"tags":[],"tags":[]`), "field tags: the field is there twice"},
 		"width too large":    {image(`"width":2147483648`), "image 1, byte 92, field width: 2147483648 does not fit 32 bits"},
@@ -136,14 +164,14 @@ func TestDecodeRefuses(t *testing.T) {
 		"no probability":     {prediction(`"tagId":"` + tag + `"`), "field predictions[1]: the required field probability is missing"},
 		"no tag id":          {prediction(`"probability":0.5`), "field predictions[1]: the required field tagId is missing"},
 		"infinite":           {prediction(`"tagId":"` + tag + `","probability":1e999`), "field predictions[1].probability: 1e999 does not fit a double"},
-		"not a number":       {prediction(`"probability":NaN`), "field predictions[1].probability: unexpected byte 78 'N'"},
+		"not a number":       {prediction(`"probability":NaN`), "image 1, byte 187, field predictions[1].probability: unexpected character 'N'"},
 		"number as text":     {prediction(`"probability":"1"`), "want a number, got a string"},
-		"leading zero":       {prediction(`"probability":01`), "predictions[1].probability: unexpected byte"},
+		"leading zero":       {prediction(`"probability":01`), "image 1, byte 188, field predictions[1].probability: unexpected character '1'"},
 		"box without a side": {prediction(`"tagId":"` + tag + `","probability":1,"boundingBox":{"left":0,"top":0,"width":1}`), "field predictions[1].boundingBox: the required field height is missing"},
 		"box side null":      {prediction(`"tagId":"` + tag + `","probability":1,"boundingBox":{"left":null,"top":0,"width":1,"height":1}`), "the required field left is missing"},
-		"box is a list":      {prediction(`"boundingBox":[]`), "predictions[1].boundingBox: want a object, got a array"},
+		"box is a list":      {prediction(`"boundingBox":[]`), "image 1, byte 173, field predictions[1].boundingBox: want an object, got an array"},
 		"region without id":  {image(`"regions":[{"tagId":"` + tag + `","left":0,"top":0,"width":1,"height":1}]`), "field regions[0]: the required field regionId is missing"},
-		"predictions object": {image(`"predictions":{}`), "field predictions: want a array, got a object"},
+		"predictions object": {image(`"predictions":{}`), "image 1, byte 92, field predictions: want an array, got an object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			records, err := decode(t, Options{}, tc.body, nil)
@@ -157,6 +185,123 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Errorf("error %q does not say %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// Whatever byte a page ends before or is broken at, the error names that byte.
+func TestErrorOffset(t *testing.T) {
+	body := `[{"predictions":[{"probability":0.901985943,"tagId":"` + tag + `","tagName":"Schere \u2702 \"x\"","boundingBox":{"left":1.5E-3,"top":-0.5,"width":1.0,"height":0.66622499}},
+		{"probability":0.25,"tagId":"` + tag + `","tagName":null,"boundingBox":{"left":0.0,"top":0.5,"width":1.0,"height":0.6662499} } ],
+		"id":"` + idA + `","created":"2020-02-11T16:43:08.98791","new":[true,false,{"\ud83d\ude00":null}],"width":816,"height":612}]`
+	d := NewDecoder(Options{ExportID: exportID})
+	for range 2 { // the second time it knows the order of the fields
+		for i := 1; i < len(body); i++ {
+			var located *Error
+			_, err := d.Decode([]byte(body[:i]), 0, nil)
+			if !errors.As(err, &located) || located.Offset != i || !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%s: %v", body[:i], err)
+			}
+			broken := body[:i] + "\x01" + body[i+1:]
+			_, err = d.Decode([]byte(broken), 0, nil)
+			if !errors.As(err, &located) || located.Offset != i || !strings.HasSuffix(err.Error(), `unexpected character '\x01'`) {
+				t.Errorf("%q: %v", broken, err)
+			}
+		}
+		records, err := d.Decode([]byte(body), 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records.Release()
+	}
+}
+
+// Of an image that is left out, only the syntax and the id are read.
+func TestDecodeLeftOutImages(t *testing.T) {
+	none := func(schema.ID) bool { return false }
+	for name, tc := range map[string]struct{ first, want string }{
+		"wrong types": {`{"width":"x","id":"` + idA + `","new":{"id":1},"tags":[{}]}`, ""},
+		"no id":       {`{"width":1}`, "image 0, byte 1: the required field id is missing"},
+		"null id":     {`{"id":null}`, "image 0, byte 1: the required field id is missing"},
+		"number":      {`{"id":1}`, "image 0, byte 2, field id: want a string, got a number"},
+		"id twice":    {`{"id":"` + idA + `","id":null}`, "image 0, byte 46, field id: the field is there twice"},
+		"syntax":      {`{"id":"` + idA + `","tags":[{]}`, "image 0, byte 55, field tags: unexpected character ']'"},
+		"no image":    {`null`, "image 0, byte 1: want an object, got null"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := NewDecoder(Options{ExportID: exportID})
+			records, err := d.Decode([]byte(`[`+tc.first+`,{"id":"`+idB+`","new":1}]`), 1, none)
+			switch {
+			case tc.want != "":
+				if err == nil || err.Error() != tc.want {
+					t.Errorf("error %v, want %s", err, tc.want)
+				}
+			case err != nil:
+				t.Error(err)
+			case records.Images.NumRows() != 1 || len(records.IDs) != 2 || records.Repeated != 1 || records.Tags.NumRows() != 0 || !cmp.Equal(records.Unknown, map[string]int{"new": 1}):
+				t.Errorf("%+v", records)
+			}
+		})
+	}
+}
+
+func TestDecodeBoundsThePage(t *testing.T) {
+	d := NewDecoder(Options{ExportID: exportID})
+	if d.maxPage != math.MaxInt32 {
+		t.Errorf("a page may have %d bytes", d.maxPage)
+	}
+	d.maxPage = 10
+	var located *Error
+	if _, err := d.Decode([]byte("[         ]"), 0, nil); !errors.As(err, &located) || located.Image != -1 || !strings.Contains(err.Error(), "the page has 11 bytes, more than the 10 that Arrow's offsets can count") {
+		t.Errorf("error %v", err)
+	}
+	records, err := d.Decode([]byte("[        ]"), 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records.Release()
+}
+
+// brokenAllocator panics when its allocations are used up.
+type brokenAllocator struct {
+	memory.Allocator
+	left int
+}
+
+func (a *brokenAllocator) Allocate(size int) []byte {
+	if a.left--; a.left < 0 {
+		panic("out of memory")
+	}
+	return a.Allocator.Allocate(size)
+}
+
+// A panic in Arrow is an error, and the decoder is fit for the next page.
+func TestArrowPanics(t *testing.T) {
+	body := []byte(`[{"id":"` + idA + `","tags":[{"tagId":"` + tag + `"}],"predictions":[{"probability":1,"tagId":"` + tag + `"}]}]`)
+	broken := &brokenAllocator{Allocator: memory.DefaultAllocator}
+	d := NewDecoder(Options{ExportID: exportID, Memory: broken})
+	panics := 0
+	for ; ; panics++ {
+		broken.left = panics
+		records, err := d.Decode(body, 0, nil)
+		if err == nil {
+			if records.Images.NumRows() != 1 || records.Predictions.NumRows() != 1 || records.Tags.NumRows() != 1 {
+				t.Errorf("%+v", records)
+			}
+			records.Release()
+			break
+		}
+		var located *Error
+		if !errors.As(err, &located) || located.Image != -1 || !strings.Contains(err.Error(), "arrow panicked: out of memory") {
+			t.Fatalf("%T: %v", err, err)
+		}
+	}
+	if panics < 10 {
+		t.Errorf("only %d allocations failed", panics)
+	}
+	broken.left = 0
+	name := "x"
+	if record, err := TagPerformances(broken, exportID, []TagPerformance{{Name: &name}}); err == nil || record != nil {
+		t.Errorf("record %v, error %v", record, err)
 	}
 }
 

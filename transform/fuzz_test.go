@@ -3,19 +3,23 @@ package transform
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cvexport/cvexport/internal/simulated"
+	"github.com/cvexport/cvexport/schema"
 )
 
-// FuzzDecode: whatever the bytes are, the decoder does not panic or leak, an
-// error says where, and what it takes is valid JSON. Of what encoding/json
-// reads as a page, written again by it, every row is the same.
+// FuzzDecode: whatever the bytes are, the decoder takes what the oracle takes and
+// makes the same rows of it; an error says where. The page is read twice, because a
+// decoder remembers how the last one was written.
 func FuzzDecode(f *testing.F) {
 	files, err := filepath.Glob("testdata/recordings/*Untagged*.json") // the others are large, which makes fuzzing slow
 	if err != nil {
@@ -26,55 +30,86 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(body)
+		f.Add(body, uint8(0), false)
 	}
 	for _, kind := range []simulated.Kind{simulated.Multilabel, simulated.Detection} {
-		service, err := simulated.New(simulated.Config{Kind: kind, Images: 1, Tags: 2, Predictions: 2})
+		service, err := simulated.New(simulated.Config{Kind: kind, Images: 2, Tags: 2, Predictions: 2})
 		if err != nil {
 			f.Fatal(err)
 		}
-		body := service.AppendPage(nil, 0, 0, 0, 1)
-		f.Add(body)
-		f.Add(body[:len(body)/2])
+		body := service.AppendPage(nil, 0, 0, 0, 2)
+		f.Add(body, uint8(0), false)
+		f.Add(body, uint8(1), false)
+		f.Add(body, uint8(1), true)
+		f.Add(body[:len(body)/2], uint8(0), false)
 	}
-	for _, body := range []string{"", "[]", "[{}]", "<html>", "\ufeff[]", `[{"id":"` + idA + `","width":1e3}]`, `[{"id":null,"predictions":[{}]}] x`} {
-		f.Add([]byte(body))
+	id := `[{"id":"` + idA + `",`
+	for _, body := range []string{
+		"", "[]", "null", " [ ] ", "[{}]", "[1]", "<html>", "\ufeff[]", id[:len(id)-1] + "}]", id + `"id":"` + idA + `"}]`, id + `"width":01}]`, id + `"width":1e3}]`,
+		id + `"width":-0,"height":2147483648,"new":1}]`, id + `"\u0077idth":3,"ID":[{"a":[true,false,null,"\n",-1.5E+7]}],"new":{}}]`, `[{"id":null,"predictions":[{}]}] x`,
+		id + `"imageUri":"a\"?b","thumbnailUri":null,"tags":[{"tagId":"` + idA + `","tagName":"\u00fc\\","created":"2020-02-11T16:43:08.98791"}]}]`,
+		id + `"imageUri":"\ud83d\ude00\ud800\ud83d\ude00\udc00\ud800\u0041\ud800","tags":[{"tagId":"` + strings.ToUpper(tag) + `","tagName":"ü"},{"tagName":"ü","tagId":"` + tag + `"},{"tagId":"` + tag + `","tagName":"\u00fc"}]}]`,
+		id + `"predictions":[{"tagId":"` + idA + `","probability":8.79471951E-13,"boundingBox":null},{"probability":-0.0,"tagId":"` + idA + `","boundingBox":{"left":1e22,"top":1e-400,"width":0.1234567890123456789,"height":123456789012345}}]}]`,
+		id + `"regions":[{"regionId":"` + idA + `","tagId":"` + idA + `","left":0,"top":1,"width":.5,"height":1.}]}, 1]`, id + `"tags":[null,{}]}]x`,
+		`[{"a":[{"id":1}],"id":"` + idB + `","id":1},{"width":"","id":"` + idA + `"}]`,
+	} {
+		f.Add([]byte(body), uint8(0), false)
+		f.Add([]byte(body), uint8(2), true)
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
+	f.Fuzz(func(t *testing.T, body []byte, repeated uint8, someKnown bool) {
 		mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 		defer mem.AssertSize(t, 0)
+		want := oracle{repeated: int(repeated % 3)}
+		if someKnown {
+			want.known = func(id schema.ID) bool { return id[15]%2 == 0 }
+		}
+		wantErr := want.read(body)
 		d := NewDecoder(Options{ExportID: exportID, Memory: mem})
-		records, err := d.Decode(body, 0, nil)
-		if err != nil {
-			var located *Error
-			if !errors.As(err, &located) || located.Offset < 0 || located.Offset > len(body) || located.Error() == "" {
-				t.Fatalf("%T: %v", err, err)
+		for range 2 {
+			got, err := d.Decode(body, want.repeated, want.known)
+			if (err == nil) != (wantErr == nil) {
+				t.Fatalf("error %v, the oracle's %v", err, wantErr)
 			}
-		} else {
-			records.Release()
-			if !json.Valid(body) {
-				t.Fatal("it took what is not json")
+			if err != nil {
+				var located *Error
+				if !errors.As(err, &located) || located.Offset < 0 || located.Offset > len(body) || located.Image < -1 || located.Err == nil {
+					t.Fatalf("%#v", err)
+				}
+				continue
 			}
+			if diff := cmp.Diff(want.rows, decodedRows(got)); diff != "" {
+				t.Errorf("rows (-oracle +decoder):\n%s", diff)
+			}
+			if !cmp.Equal(want.ids, got.IDs) && len(want.ids)+len(got.IDs) > 0 || !cmp.Equal(want.unknown, got.Unknown) || got.Repeated != min(want.repeated, len(want.ids)) {
+				t.Errorf("ids %v, unknown %v, repeated %d; want %+v", got.IDs, got.Unknown, got.Repeated, want)
+			}
+			got.Release()
 		}
-		var page oraclePage
-		if json.Unmarshal(body, &page) != nil {
-			return
-		}
-		canonical, err := json.Marshal(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		page = nil // a number that was not there is written as 0
-		if err := json.Unmarshal(canonical, &page); err != nil {
-			t.Fatal(err)
-		}
-		records, err = d.Decode(canonical, 0, nil)
-		if err != nil {
-			return // the oracle knows no ids, times or required fields
-		}
-		defer records.Release()
-		if diff := cmp.Diff(page.rows(t), decodedRows(records)); diff != "" {
-			t.Errorf("rows of %s (-want +got):\n%s", canonical, diff)
+	})
+}
+
+// FuzzDouble: a number is what strconv makes of it, to the last bit, and only what
+// JSON calls a number is one.
+func FuzzDouble(f *testing.F) {
+	for _, s := range []string{"0", "-0.0", "1.0", "0.108991474", "8.79471951E-13", "1e22", "1e23", "123456789012345e-22", "1234567890123456", "01", "1.", ".5", "-", "1e", "1e+", "1e400", "5e-324", "0e9999", "0.000000000000000000001", "0.123456789012345", "0.1234567890123456", "0.12345678e2", "9.99999999999999", "9.999999999999999", "9.12345678e-14", "9.12345678e-15", "0.5e-1", "0.5e-100"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		const padding = "                        " // without it, the number is too near to the end to be read quickly
+		for _, body := range []string{s, s + padding} {
+			var column doubleColumn
+			scan := scanner{body: []byte(body)}
+			err := column.read(&scan)
+			took := err == nil && scan.peek() == 0 && scan.pos == len(body)
+			number := strings.Trim(s, " \t\r\n")
+			want, wantErr := strconv.ParseFloat(number, 64)
+			isNumber := json.Valid([]byte(number)) && wantErr == nil && number != "null"
+			if took != isNumber {
+				t.Fatalf("%q: error %v, want %v", body, err, wantErr)
+			}
+			if took && math.Float64bits(column.values[0]) != math.Float64bits(want) {
+				t.Errorf("%q is %v, want %v", body, column.values[0], want)
+			}
 		}
 	})
 }

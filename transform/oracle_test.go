@@ -1,119 +1,297 @@
 package transform
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
+	"unicode/utf8"
+
+	"github.com/cvexport/cvexport/schema"
 )
 
-// The oracle: a page as encoding/json reads it, and the rows that follow.
+// The oracle reads a page with encoding/json into a tree, and makes rows of the tree.
 
-type oraclePage []oracleImage
+type oracle struct {
+	repeated int
+	known    func(schema.ID) bool
 
-type oracleImage struct {
-	Predictions  []oraclePrediction `json:"predictions,omitempty"`
-	ID           string             `json:"id"`
-	Created      *string            `json:"created,omitempty"`
-	Width        *int32             `json:"width,omitempty"`
-	Height       *int32             `json:"height,omitempty"`
-	ImageURI     *string            `json:"imageUri,omitempty"`
-	ThumbnailURI *string            `json:"thumbnailUri,omitempty"`
-	Tags         []oracleLabel      `json:"tags,omitempty"`
-	Regions      []oracleLabel      `json:"regions,omitempty"`
+	rows    map[string][]row
+	ids     []schema.ID
+	unknown map[string]int
 }
 
-type oraclePrediction struct {
-	Probability json.Number `json:"probability"`
-	TagID       string      `json:"tagId"`
-	TagName     *string     `json:"tagName,omitempty"`
-	BoundingBox *oracleBox  `json:"boundingBox,omitempty"`
+func (o *oracle) read(body []byte) error {
+	if !json.Valid(body) || !utf8.Valid(body) {
+		return errors.New("not json")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	page, err := tree(d)
+	if err != nil {
+		return err
+	}
+	images, ok := page.([]any)
+	if !ok {
+		return errors.New("not a list")
+	}
+	o.rows = map[string][]row{"images": nil, "predictions": nil, "tags": nil, "regions": nil}
+	for n, image := range images {
+		if err := o.image(n, image); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-type oracleBox struct {
-	Left   json.Number `json:"left"`
-	Top    json.Number `json:"top"`
-	Width  json.Number `json:"width"`
-	Height json.Number `json:"height"`
+// member is a field of an object; names may come twice.
+type member struct {
+	name  string
+	value any
 }
 
-type oracleLabel struct {
-	RegionID string  `json:"regionId,omitempty"`
-	TagName  *string `json:"tagName,omitempty"`
-	Created  *string `json:"created,omitempty"`
-	TagID    string  `json:"tagId"`
-	oracleBoxOrNone
-}
-
-type oracleBoxOrNone struct {
-	Left   json.Number `json:"left,omitempty"`
-	Top    json.Number `json:"top,omitempty"`
-	Width  json.Number `json:"width,omitempty"`
-	Height json.Number `json:"height,omitempty"`
-}
-
-func (p oraclePage) rows(t *testing.T) map[string][]row {
-	x := exportID.String()
-	out := map[string][]row{"images": nil, "predictions": nil, "tags": nil, "regions": nil}
-	for i, img := range p {
-		id := strings.ToLower(img.ID)
-		out["images"] = append(out["images"], row{"export_id": x, "image_id": id, "image_index": int32(i), "created": oracleTime(t, img.Created),
-			"width": deref(img.Width), "height": deref(img.Height), "image_uri": withoutQuery(img.ImageURI), "thumbnail_uri": withoutQuery(img.ThumbnailURI)})
-		for n, v := range img.Predictions {
-			r := row{"export_id": x, "image_id": id, "prediction_index": int32(n), "tag_id": strings.ToLower(v.TagID), "tag_name": deref(v.TagName),
-				"probability": double(t, v.Probability), "box_left": nil, "box_top": nil, "box_width": nil, "box_height": nil}
-			if b := v.BoundingBox; b != nil {
-				r["box_left"], r["box_top"], r["box_width"], r["box_height"] = double(t, b.Left), double(t, b.Top), double(t, b.Width), double(t, b.Height)
+func tree(d *json.Decoder) (any, error) {
+	token, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch token {
+	case json.Delim('['):
+		list := []any{}
+		for d.More() {
+			item, err := tree(d)
+			if err != nil {
+				return nil, err
 			}
-			out["predictions"] = append(out["predictions"], r)
+			list = append(list, item)
 		}
-		for n, v := range img.Tags {
-			out["tags"] = append(out["tags"], row{"export_id": x, "image_id": id, "tag_index": int32(n), "tag_id": strings.ToLower(v.TagID),
-				"tag_name": deref(v.TagName), "created": oracleTime(t, v.Created)})
+		_, err = d.Token()
+		return list, err
+	case json.Delim('{'):
+		object := []member{}
+		for d.More() {
+			name, err := d.Token()
+			if err != nil {
+				return nil, err
+			}
+			value, err := tree(d)
+			if err != nil {
+				return nil, err
+			}
+			object = append(object, member{name.(string), value})
 		}
-		for n, v := range img.Regions {
-			out["regions"] = append(out["regions"], row{"export_id": x, "image_id": id, "region_index": int32(n), "region_id": strings.ToLower(v.RegionID),
-				"tag_id": strings.ToLower(v.TagID), "tag_name": deref(v.TagName), "created": oracleTime(t, v.Created),
-				"box_left": double(t, v.Left), "box_top": double(t, v.Top), "box_width": double(t, v.Width), "box_height": double(t, v.Height)})
-		}
+		_, err = d.Token()
+		return object, err
 	}
-	return out
+	return token, nil
 }
 
-func deref[T any](p *T) any {
-	if p == nil {
-		return nil
+// object returns the fields of those names that are not null, and counts others.
+func (o *oracle) object(v any, path string, names ...string) (map[string]any, error) {
+	members, ok := v.([]member)
+	if !ok {
+		return nil, fmt.Errorf("%v is no object", v)
 	}
-	return *p
+	fields, seen := map[string]any{}, map[string]bool{}
+	for _, m := range members {
+		wanted := false
+		for _, name := range names {
+			wanted = wanted || m.name == name
+		}
+		switch {
+		case !wanted && path != "-":
+			if o.unknown == nil {
+				o.unknown = map[string]int{}
+			}
+			name := path + clip(m.name)
+			if o.unknown[name] == 0 && len(o.unknown) >= 100 {
+				name = "(others)"
+			}
+			o.unknown[name]++
+		case !wanted:
+		case seen[m.name]:
+			return nil, fmt.Errorf("%s is there twice", m.name)
+		default:
+			seen[m.name] = true
+			if m.value != nil {
+				fields[m.name] = m.value
+			}
+		}
+	}
+	return fields, nil
 }
 
-func withoutQuery(s *string) any {
-	if s == nil {
-		return nil
+func (o *oracle) image(n int, v any) error {
+	if n < o.repeated || o.known != nil {
+		f, err := o.object(v, "-", "id")
+		if err != nil {
+			return err
+		}
+		if f["id"] != nil {
+			id, err := oracleID(f["id"])
+			if err != nil {
+				return err
+			}
+			parsed, err := schema.ParseID(id.(string))
+			if err != nil {
+				return err
+			}
+			if n < o.repeated || o.known(parsed) {
+				o.ids = append(o.ids, parsed)
+				return nil
+			}
+		}
 	}
-	before, _, _ := strings.Cut(*s, "?")
-	return before
-}
-
-func double(t *testing.T, n json.Number) any {
-	t.Helper()
-	f, err := strconv.ParseFloat(n.String(), 64)
+	f, err := o.object(v, "", "id", "created", "width", "height", "imageUri", "thumbnailUri", "predictions", "tags", "regions")
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	return f
+	r, err := o.row(f, row{"image_index": int32(len(o.rows["images"]))}, []oracleField{{"id", "image_id", oracleID, true},
+		{"created", "created", oracleTime, false}, {"width", "width", oraclePixels, false}, {"height", "height", oraclePixels, false},
+		{"imageUri", "image_uri", oracleURI, false}, {"thumbnailUri", "thumbnail_uri", oracleURI, false}})
+	if err != nil {
+		return err
+	}
+	o.rows["images"] = append(o.rows["images"], r)
+	id, err := schema.ParseID(r["image_id"].(string))
+	if err != nil {
+		return err
+	}
+	o.ids = append(o.ids, id)
+	tag := []oracleField{{"tagId", "tag_id", oracleID, true}, {"tagName", "tag_name", oracleText, false}}
+	created := oracleField{"created", "created", oracleTime, false}
+	box := []oracleField{{"left", "box_left", oracleDouble, true}, {"top", "box_top", oracleDouble, true}, {"width", "box_width", oracleDouble, true}, {"height", "box_height", oracleDouble, true}}
+	return errors.Join(
+		o.list(f["predictions"], "prediction", id, append([]oracleField{{"probability", "probability", oracleDouble, true}, {"boundingBox", "", nil, false}}, tag...), box),
+		o.list(f["tags"], "tag", id, append([]oracleField{created}, tag...), nil),
+		o.list(f["regions"], "region", id, append(append([]oracleField{created, {"regionId", "region_id", oracleID, true}}, tag...), box...), nil))
 }
 
-// oracleTime reads a time with the standard library, cut to the microsecond.
-func oracleTime(t *testing.T, s *string) any {
-	t.Helper()
-	if s == nil {
-		return nil
+// list makes the rows of a list; box is for the boundingBox of its items.
+func (o *oracle) list(v any, kind string, id schema.ID, fields, box []oracleField) error {
+	items, ok := v.([]any)
+	if !ok && v != nil {
+		return fmt.Errorf("%v is no list", v)
 	}
-	at, err := time.Parse("2006-01-02T15:04:05.999999999", strings.TrimSuffix(*s, "Z"))
+	names := func(fields []oracleField) (names []string) {
+		for _, f := range fields {
+			names = append(names, f.name)
+		}
+		return names
+	}
+	for n, item := range items {
+		path := kind + "s[]."
+		f, err := o.object(item, path, names(fields)...)
+		if err != nil {
+			return err
+		}
+		r := row{"image_id": id.String(), kind + "_index": int32(n)}
+		sides, hasBox := f["boundingBox"], f["boundingBox"] != nil
+		delete(f, "boundingBox")
+		if r, err = o.row(f, r, fields); err != nil {
+			return err
+		}
+		delete(r, "")
+		if hasBox {
+			f, err := o.object(sides, path+"boundingBox.", names(box)...)
+			if err != nil {
+				return err
+			}
+			if r, err = o.row(f, r, box); err != nil {
+				return err
+			}
+		} else {
+			for _, side := range box {
+				r[side.column] = nil
+			}
+		}
+		o.rows[kind+"s"] = append(o.rows[kind+"s"], r)
+	}
+	return nil
+}
+
+type oracleField struct {
+	name, column string
+	convert      func(any) (any, error)
+	required     bool
+}
+
+func (o *oracle) row(values map[string]any, r row, fields []oracleField) (row, error) {
+	r["export_id"] = exportID.String()
+	for _, f := range fields {
+		v := values[f.name]
+		if v == nil {
+			if f.required {
+				return nil, errors.New("a required field is missing")
+			}
+			r[f.column] = nil
+			continue
+		}
+		var err error
+		if r[f.column], err = f.convert(v); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func oracleText(v any) (any, error) {
+	s, ok := v.(string)
+	if !ok || len(s) > schema.MaxText {
+		return nil, fmt.Errorf("%T is no text", v)
+	}
+	return s, nil
+}
+
+func oracleURI(v any) (any, error) {
+	s, err := oracleText(v)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return time.UnixMicro(at.UnixMicro()).UTC().Format(time.RFC3339Nano)
+	before, _, _ := strings.Cut(s.(string), "?")
+	return before, nil
+}
+
+func oracleID(v any) (any, error) {
+	s, ok := v.(string)
+	id, err := schema.ParseID(s)
+	if !ok || err != nil || id.IsZero() {
+		return nil, fmt.Errorf("%v is no id", v)
+	}
+	return strings.ToLower(s), nil
+}
+
+func oracleTime(v any) (any, error) {
+	s, ok := v.(string)
+	if !ok {
+		return nil, fmt.Errorf("%v is no time", v)
+	}
+	micros, err := schema.ParseTime(s)
+	if at, err := time.Parse("2006-01-02T15:04:05.999999999", strings.TrimSuffix(s, "Z")); err == nil {
+		micros = at.UnixMicro() // zones are left to the tests of ParseTime
+	}
+	return timeCell(micros), err
+}
+
+func oracleDouble(v any) (any, error) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return nil, fmt.Errorf("%v is no number", v)
+	}
+	return strconv.ParseFloat(n.String(), 64)
+}
+
+func oraclePixels(v any) (any, error) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return nil, fmt.Errorf("%v is no number", v)
+	}
+	i, err := strconv.ParseInt(n.String(), 10, 32)
+	if err != nil || i < 0 {
+		return nil, fmt.Errorf("%v is no size", v)
+	}
+	return int32(i), nil
 }

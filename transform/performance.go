@@ -20,39 +20,34 @@ type TagPerformance struct {
 }
 
 // TagPerformances makes the tag_performance record. The owner calls Release.
-func TagPerformances(mem memory.Allocator, exportID schema.ID, tags []TagPerformance) arrow.RecordBatch {
+func TagPerformances(mem memory.Allocator, exportID schema.ID, tags []TagPerformance) (record arrow.RecordBatch, err error) {
 	r := newRows(schema.TagPerformance, exportID)
-	export, id, name, kind := r.dictionary("export_id"), r.text("tag_id"), r.text("tag_name"), r.dictionary("tag_type")
-	images := numbers[int32](r, "image_count")
-	precision, precisionDeviation := numbers[float64](r, "precision"), numbers[float64](r, "precision_std_deviation")
-	recall, recallDeviation := numbers[float64](r, "recall"), numbers[float64](r, "recall_std_deviation")
-	averagePrecision := numbers[float64](r, "average_precision")
+	export, id, name, kind := r.dictionary("export_id"), add(r, "tag_id", new(texts)), add(r, "tag_name", new(texts)), r.dictionary("tag_type")
+	images := add(r, "image_count", new(column[int32]))
+	double := func(name string) *column[float64] { return add(r, name, new(column[float64])) }
+	precision, precisionDeviation := double("precision"), double("precision_std_deviation")
+	recall, recallDeviation := double("recall"), double("recall_std_deviation")
+	averagePrecision := double("average_precision")
 	for _, tag := range tags {
 		export.repeat(exportID.Append(nil), 1)
 		id.append(tag.ID.Append(nil))
-		name.appendText(textOf(tag.Name))
-		kind.appendText(textOf(tag.Type))
-		appendPointer(images, tag.ImageCount)
-		appendPointer(precision, tag.Precision)
-		appendPointer(precisionDeviation, tag.PrecisionDeviation)
-		appendPointer(recall, tag.Recall)
-		appendPointer(recallDeviation, tag.RecallDeviation)
-		appendPointer(averagePrecision, tag.AveragePrecision)
+		appendPointer(tag.Name, func(s string) { name.append([]byte(s)) }, name.appendNull)
+		appendPointer(tag.Type, func(s string) { kind.append(kind.index([]byte(s))) }, kind.appendNull)
+		appendPointer(tag.ImageCount, images.append, images.appendNull)
+		appendPointer(tag.Precision, precision.append, precision.appendNull)
+		appendPointer(tag.PrecisionDeviation, precisionDeviation.append, precisionDeviation.appendNull)
+		appendPointer(tag.Recall, recall.append, recall.appendNull)
+		appendPointer(tag.RecallDeviation, recallDeviation.append, recallDeviation.appendNull)
+		appendPointer(tag.AveragePrecision, averagePrecision.append, averagePrecision.appendNull)
 	}
-	return r.record(mem)
+	err = guard(func() { record = r.record(mem) })
+	return record, err
 }
 
-func textOf(s *string) text {
-	if s == nil {
-		return text{}
-	}
-	return text{bytes: []byte(*s), present: true}
-}
-
-func appendPointer[T int32 | float64](c *column[T], v *T) {
+func appendPointer[T any](v *T, appendValue func(T), appendNull func()) {
 	if v != nil {
-		c.append(*v)
+		appendValue(*v)
 	} else {
-		c.appendNull()
+		appendNull()
 	}
 }

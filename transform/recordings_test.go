@@ -33,18 +33,18 @@ func TestRecordings(t *testing.T) {
 				}
 				body = []byte(`[{"id":"` + idA + `","predictions":` + string(quick.Predictions) + `}]`)
 			}
-			var page oraclePage
-			if err := json.Unmarshal(body, &page); err != nil {
+			var want oracle
+			if err := want.read(body); err != nil {
 				t.Fatal(err)
 			}
 			records, err := decode(t, Options{}, string(body), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(page.rows(t), decodedRows(records)); diff != "" {
+			if diff := cmp.Diff(want.rows, decodedRows(records)); diff != "" {
 				t.Errorf("rows (-want +got):\n%s", diff)
 			}
-			if strings.Contains(file, "Images") && (records.Unknown["originalImageUri"] != len(page) || records.Images.NumRows() == 0) {
+			if strings.Contains(file, "Images") && (records.Unknown["originalImageUri"] != len(want.ids) || records.Images.NumRows() == 0) {
 				t.Errorf("%d images, unknown fields %v", records.Images.NumRows(), records.Unknown)
 			}
 		})

@@ -1,6 +1,8 @@
 package transform
 
 import (
+	"fmt"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -8,15 +10,15 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Records are the rows of one page, a record a table; columns whose values repeat
-// are dictionaries (schema.Table.Record). The owner calls Release.
+// Records are the rows of one page, one record for each table; columns whose values
+// repeat are dictionaries (schema.Table.Record). The owner calls Release.
 type Records struct {
 	Images, Predictions, Tags, Regions arrow.RecordBatch
 
-	// IDs are the images the page listed, in its order: also those that were
-	// left out of the records because an earlier page or listing already had them.
+	// IDs are the images on the page, in its order, including those that were left
+	// out of the records because an earlier page or listing already had them.
 	IDs      []schema.ID
-	Repeated int // of those, at the beginning, the page before had
+	Repeated int // how many of them, at the beginning, the page before had
 
 	// Unknown counts the fields that were skipped, by their path.
 	Unknown map[string]int
@@ -25,7 +27,7 @@ type Records struct {
 // ImageIDs returns IDs.
 func (r *Records) ImageIDs() []schema.ID { return r.IDs }
 
-// ByTable returns the record that belongs to a table that pages fill.
+// ByTable returns the record of one of the tables that pages fill, nil for another.
 func (r *Records) ByTable(table string) arrow.RecordBatch {
 	switch table {
 	case schema.Images.Name:
@@ -60,7 +62,7 @@ func (r *Records) NumberImages(mem memory.Allocator, first int32) error {
 	return nil
 }
 
-// Release gives the records' memory back.
+// Release releases the records.
 func (r *Records) Release() {
 	for _, rec := range []arrow.RecordBatch{r.Images, r.Predictions, r.Tags, r.Regions} {
 		if rec != nil {
@@ -70,11 +72,11 @@ func (r *Records) Release() {
 	r.Images, r.Predictions, r.Tags, r.Regions = nil, nil, nil, nil
 }
 
-// rows collects the rows of one table. Its columns are found by name once.
+// rows collects the rows of one table.
 type rows struct {
 	table   schema.Table
 	schema  *arrow.Schema
-	columns []collector // by the table's columns
+	columns []collector // in the order of the table's columns
 }
 
 type collector interface {
@@ -87,43 +89,30 @@ func newRows(t schema.Table, exportID schema.ID) *rows {
 	return &rows{table: t, schema: t.Record(exportID), columns: make([]collector, len(t.Columns))}
 }
 
-func (r *rows) text(name string) *texts {
-	c := new(texts)
+// add makes c the column of that name, and returns it.
+func add[C collector](r *rows, name string, c C) C {
 	r.columns[r.table.Column(name)] = c
 	return c
 }
 
 func (r *rows) dictionary(name string) *dictionary {
-	c := &dictionary{known: map[string]int32{}}
-	r.columns[r.table.Column(name)] = c
-	return c
+	d := newDictionary()
+	return add(r, name, &d)
 }
 
-func numbers[T int32 | float64 | arrow.Timestamp](r *rows, name string) *column[T] {
-	c := new(column[T])
-	r.columns[r.table.Column(name)] = c
-	return c
-}
-
-func (r *rows) box() (b boxColumns) {
-	for i, part := range [...]string{"box_left", "box_top", "box_width", "box_height"} {
-		b[i] = numbers[float64](r, part)
-	}
-	return b
-}
-
-// record makes a record of what was collected, and starts anew.
+// record makes a record of what was collected, and starts afresh.
 func (r *rows) record(mem memory.Allocator) arrow.RecordBatch {
-	arrays := make([]arrow.Array, len(r.columns))
+	defer r.discard()
+	arrays := make([]arrow.Array, 0, len(r.columns))
+	defer func() {
+		for _, a := range arrays {
+			a.Release()
+		}
+	}()
 	for i, c := range r.columns {
-		arrays[i] = c.array(mem, r.schema.Field(i).Type)
+		arrays = append(arrays, c.array(mem, r.schema.Field(i).Type))
 	}
-	rec := array.NewRecordBatch(r.schema, arrays, int64(r.columns[0].len()))
-	for _, a := range arrays {
-		a.Release()
-	}
-	r.discard()
-	return rec
+	return array.NewRecordBatch(r.schema, arrays, int64(r.columns[0].len()))
 }
 
 // discard drops what was collected; the columns may differ in length.
@@ -133,23 +122,17 @@ func (r *rows) discard() {
 	}
 }
 
-// text is a string of the page that may be absent. Its bytes belong to the
-// page's body, so they are appended before the page goes.
-type text struct {
-	bytes   []byte
-	present bool
-}
-
-// micros is a time that may be absent.
-type micros struct {
-	value   int64
-	present bool
-}
-
-func (m micros) appendTo(c *column[arrow.Timestamp]) { c.appendIf(m.present, arrow.Timestamp(m.value)) }
-
-// count is an int32 that may be absent.
-type count struct {
-	value   int32
-	present bool
+// guard runs f, in which Arrow is called, and makes an error of a panic.
+func guard(f func()) (err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case error:
+			err = fmt.Errorf("arrow panicked: %w", p)
+		default:
+			err = fmt.Errorf("arrow panicked: %v", p)
+		}
+	}()
+	f()
+	return nil
 }

@@ -46,7 +46,9 @@ func cell(a arrow.Array, i int) any {
 	case *array.Float64:
 		return a.Value(i)
 	case *array.Timestamp:
-		return time.UnixMicro(int64(a.Value(i))).UTC().Format(time.RFC3339Nano)
+		return timeCell(int64(a.Value(i)))
 	}
 	panic(a.DataType().String())
 }
+
+func timeCell(micros int64) any { return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano) }

@@ -1,38 +1,43 @@
 package transform
 
 import (
+	"bytes"
 	"encoding/binary"
-	"math"
+	"fmt"
+	"io"
 	"math/bits"
-	"strconv"
-	"unsafe"
-
-	"github.com/go-faster/jx"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
-// scanner reads JSON that it knows the shape of. Each method reads one thing,
-// after white space, and reports whether it was there; if not, where the scanner
-// is then means nothing. It reads no more than JSON allows, and less in places.
+// maxDepth bounds the nesting of objects and lists, as encoding/json does.
+const maxDepth = 10_000
+
+// scanner reads JSON from a page. Each method skips white space
+// and reads one thing. An error of the syntax is an [*Error] with the offset of
+// the offending byte; an error of the value is not, and its caller locates it.
 type scanner struct {
-	b []byte
-	i int
+	body      []byte
+	pos       int
+	unescaped []byte         // the last text that had escapes
+	unknown   map[string]int // skipped fields by path
 }
 
-// state is what comes next in an object or list.
-type state int
-
-const (
-	broken state = iota // something else
-	closed              // its end, which was read
-	open                // another field or item
-)
-
-// peek is the next byte that is no white space, 0 at the end.
+// peek returns the next byte that is not white space, 0 at the end.
 func (s *scanner) peek() byte {
-	for s.i < len(s.b) {
-		switch c := s.b[s.i]; c {
+	if s.pos < len(s.body) && s.body[s.pos] > ' ' {
+		return s.body[s.pos]
+	}
+	return s.skipSpace()
+}
+
+// skipSpace is the part of peek that is not worth inlining.
+func (s *scanner) skipSpace() byte {
+	for s.pos < len(s.body) {
+		switch c := s.body[s.pos]; c {
 		case ' ', '\t', '\r', '\n':
-			s.i++
+			s.pos++
 		default:
 			return c
 		}
@@ -40,273 +45,277 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-func (s *scanner) take(c byte) bool {
+// unexpected is the error of a byte that cannot be where it is, or of the page's end.
+func (s *scanner) unexpected() error {
+	if s.pos == len(s.body) {
+		return &Error{Image: -1, Offset: s.pos, Err: fmt.Errorf("the page is cut off after %d bytes: %w", s.pos, io.ErrUnexpectedEOF)}
+	}
+	r, size := utf8.DecodeRune(s.body[s.pos:])
+	if r == utf8.RuneError && size == 1 {
+		return &Error{Image: -1, Offset: s.pos, Err: errUTF8}
+	}
+	return &Error{Image: -1, Offset: s.pos, Err: fmt.Errorf("unexpected character %q", r)}
+}
+
+// wrongType is the error of a value that is not what is wanted.
+func (s *scanner) wrongType(want string) error {
+	var got string
+	switch c := s.peek(); c {
+	case '{':
+		got = "an object"
+	case '[':
+		got = "an array"
+	case '"':
+		got = "a string"
+	case 't', 'f':
+		got = "a boolean"
+	case 'n':
+		got = "null"
+	default:
+		if c != '-' && !isDigit(c) {
+			return s.unexpected()
+		}
+		got = "a number"
+	}
+	return fmt.Errorf("want %s, got %s", want, got)
+}
+
+// open reads the start of an object or array.
+func (s *scanner) open(c byte, want string) error {
 	if s.peek() != c {
-		return false
+		return s.wrongType(want)
 	}
-	s.i++
-	return true
+	s.pos++
+	return nil
 }
 
-// literal reads a text that has to be there as it is, white space too.
-func (s *scanner) literal(text string) bool {
-	if len(s.b)-s.i < len(text) || string(s.b[s.i:s.i+len(text)]) != text {
-		return false
+// more reads what stands before the n-th item of an object or array, or its end.
+func (s *scanner) more(end byte, n int) (bool, error) {
+	switch c := s.peek(); {
+	case c == end:
+		s.pos++
+		return false, nil
+	case n == 0:
+		return true, nil
+	case c == ',':
+		s.pos++
+		return true, nil
 	}
-	s.i += len(text)
-	return true
+	return false, s.unexpected()
 }
 
-// ended reports whether nothing but white space is left.
-func (s *scanner) ended() bool { return s.peek() == 0 && s.i == len(s.b) }
-
-func (s *scanner) null() bool {
-	if s.peek() != 'n' || len(s.b)-s.i < 4 || string(s.b[s.i:s.i+4]) != "null" {
-		return false
+// key reads the name of an object's n-th field, or the object's end. The name is
+// valid until the next text is read.
+func (s *scanner) key(n int) (name []byte, more bool, err error) {
+	if more, err = s.more('}', n); !more || err != nil {
+		return nil, false, err
 	}
-	s.i += 4
-	return true
+	if s.peek() != '"' {
+		return nil, false, s.unexpected()
+	}
+	if name, err = s.text(); err != nil {
+		return nil, false, err
+	}
+	if s.peek() != ':' {
+		return nil, false, s.unexpected()
+	}
+	s.pos++
+	return name, true, nil
 }
 
-// item goes to the next item of a list; first, into the list. No list is null.
-func (s *scanner) item(first bool) state {
-	switch {
-	case first && s.take('['):
-		if s.take(']') {
-			return closed
+// locateField names the field whose name follows start.
+func (s *scanner) locateField(err error, name string, start int) error {
+	return locate(err, name, start+bytes.IndexByte(s.body[start:], '"'))
+}
+
+// literal reads true, false or null.
+func (s *scanner) literal(word string) error {
+	for i := range len(word) {
+		if s.pos == len(s.body) || s.body[s.pos] != word[i] {
+			return s.unexpected()
 		}
-		return open
-	case first && s.null(), !first && s.take(']'):
-		return closed
-	case !first && s.take(','):
-		return open
+		s.pos++
 	}
-	return broken
+	return nil
 }
 
-// key goes to the next field of an object and reads its name, which is a part of
-// the page and has no escapes; first, into the object.
-func (s *scanner) key(first bool) ([]byte, state) {
-	switch {
-	case first && !s.take('{'):
-		return nil, broken
-	case s.take('}'):
-		return nil, closed
-	case !first && !s.take(','), !s.take('"'):
-		return nil, broken
-	}
-	start := s.i
-	for ; s.i < len(s.b); s.i++ {
-		switch c := s.b[s.i]; {
-		case c == '"':
-			key := s.b[start:s.i]
-			s.i++
-			if !s.take(':') {
-				return nil, broken
+// skip reads a value inside depth objects and arrays and drops it.
+func (s *scanner) skip(depth int) (err error) {
+	switch c := s.peek(); c {
+	case '"':
+		_, err = s.text()
+	case 't':
+		err = s.literal("true")
+	case 'f':
+		err = s.literal("false")
+	case 'n':
+		err = s.literal("null")
+	case '{', '[':
+		if depth == maxDepth {
+			return errDepth
+		}
+		s.pos++
+		for n := 0; ; n++ {
+			var more bool
+			if c == '{' {
+				_, more, err = s.key(n)
+			} else {
+				more, err = s.more(']', n)
 			}
-			return key, open
-		case c == '\\', c < ' ':
-			return nil, broken
+			if !more || err != nil {
+				return err
+			}
+			if err = s.skip(depth + 1); err != nil {
+				return err
+			}
 		}
+	default:
+		_, err = s.number("a value")
 	}
-	return nil, broken
+	return err
 }
 
-// text reads a string, or null. Its bytes are a part of the page unless it has
-// escapes.
-func (s *scanner) text(into *text) bool {
-	if !s.take('"') {
-		return s.null()
+// skipUnknown skips the value of a field this version does not know, and counts it.
+func (s *scanner) skipUnknown(path string, depth int) error {
+	const limit = 100 // names; a page may hold any number of them
+	if s.unknown == nil {
+		s.unknown = map[string]int{}
 	}
-	start, escaped := s.i, false
-	for ; s.i < len(s.b); s.i++ {
-		s.plain()
-		if s.i == len(s.b) {
-			return false
+	if _, counted := s.unknown[path]; !counted && len(s.unknown) >= limit {
+		path = "(others)"
+	}
+	s.unknown[path]++
+	return s.skip(depth)
+}
+
+// text reads a string. Its bytes are a part of the page, or valid until the next
+// text is read.
+func (s *scanner) text() ([]byte, error) {
+	if err := s.open('"', "a string"); err != nil {
+		return nil, err
+	}
+	start := s.pos
+	for {
+		s.skipPlain()
+		if s.pos == len(s.body) {
+			return nil, s.unexpected()
 		}
-		switch c := s.b[s.i]; {
+		switch c := s.body[s.pos]; {
 		case c == '"':
-			*into = text{bytes: s.b[start:s.i], present: true}
-			s.i++
-			if escaped {
-				var err error
-				into.bytes, err = jx.DecodeBytes(s.b[start-1 : s.i]).StrBytes()
-				return err == nil
-			}
-			return true
+			s.pos++
+			return s.body[start : s.pos-1], s.validate(start)
 		case c == '\\':
-			escaped = true
-			s.i++ // what is behind it may be a quote
+			return s.unescape(start)
 		case c < ' ':
-			return false
+			return nil, s.unexpected()
 		}
+		s.pos++
 	}
-	return false
 }
 
-// plain goes over the bytes of a string that stand for themselves, eight at a time,
-// and may stop short of the first that does not.
-func (s *scanner) plain() {
+// validate checks the UTF-8 of a string that began at start and was just read.
+// Only strings can have bytes beyond ASCII.
+func (s *scanner) validate(start int) error {
+	if utf8.Valid(s.body[start:s.pos]) {
+		return nil
+	}
+	for s.pos = start; ; {
+		r, size := utf8.DecodeRune(s.body[s.pos:])
+		if r == utf8.RuneError && size == 1 {
+			return s.unexpected()
+		}
+		s.pos += size
+	}
+}
+
+// skipPlain goes over the bytes of a string that stand for themselves, eight at a
+// time, and may stop short of the first that does not.
+func (s *scanner) skipPlain() {
 	const every = 0x0101010101010101
-	for len(s.b)-s.i >= 8 {
-		text := binary.LittleEndian.Uint64(s.b[s.i:])
+	for len(s.body)-s.pos >= 8 {
+		text := binary.LittleEndian.Uint64(s.body[s.pos:])
 		quote, backslash := text^'"'*every, text^'\\'*every
 		// The highest bit of a byte is set if the byte is below 0x20, or 0 as a
-		// quote and a backslash are now; those behind the first may be wrong.
+		// quote and a backslash are now; those after the first may be wrong.
 		special := ((text - 0x20*every) &^ text) | ((quote - every) &^ quote) | ((backslash - every) &^ backslash)
 		if special &= 0x80 * every; special != 0 {
-			s.i += bits.TrailingZeros64(special) / 8
+			s.pos += bits.TrailingZeros64(special) / 8
 			return
 		}
-		s.i += 8
+		s.pos += 8
 	}
 }
 
-// fixed reads a string of n bytes without escapes, which its reader has to check.
-func (s *scanner) fixed(n int) ([]byte, bool) {
-	if !s.take('"') || len(s.b)-s.i <= n || s.b[s.i+n] != '"' {
-		return nil, false
+// unescape reads on in a string that began at start, from its first backslash.
+func (s *scanner) unescape(start int) (_ []byte, err error) {
+	text := append(s.unescaped[:0], s.body[start:s.pos]...)
+	for s.pos < len(s.body) {
+		switch c := s.body[s.pos]; {
+		case c == '"':
+			s.pos++
+			s.unescaped = text
+			return text, s.validate(start)
+		case c == '\\':
+			s.pos++
+			if text, err = s.escape(text); err != nil {
+				return nil, err
+			}
+		case c < ' ':
+			return nil, s.unexpected()
+		default:
+			text = append(text, c)
+			s.pos++
+		}
 	}
-	s.i += n + 1
-	return s.b[s.i-n-1 : s.i-1], true
+	return nil, s.unexpected()
 }
 
-// digits reads digits into a number, which overflows beyond 19 of them.
-func (s *scanner) digits(into uint64) uint64 {
-	for len(s.b)-s.i >= 8 {
-		value, n := leadingDigits(binary.LittleEndian.Uint64(s.b[s.i:]))
-		into = into*tens[n] + value
-		if s.i += n; n < 8 {
-			return into
+// escape reads what follows a backslash. Half of a surrogate pair becomes U+FFFD,
+// as with encoding/json.
+func (s *scanner) escape(text []byte) ([]byte, error) {
+	if s.pos == len(s.body) {
+		return nil, s.unexpected()
+	}
+	if i := strings.IndexByte(`"\/bfnrt`, s.body[s.pos]); i >= 0 {
+		s.pos++
+		return append(text, "\"\\/\b\f\n\r\t"[i]), nil
+	}
+	r, err := s.codeUnit()
+	if err != nil {
+		return nil, err
+	}
+	if utf16.IsSurrogate(r) && s.pos+1 < len(s.body) && s.body[s.pos] == '\\' && s.body[s.pos+1] == 'u' {
+		start := s.pos
+		s.pos++
+		low, err := s.codeUnit()
+		if err != nil {
+			return nil, err
+		}
+		if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
+			s.pos = start // the second stands for itself, or begins a pair
 		}
 	}
-	for ; s.i < len(s.b) && s.b[s.i]-'0' <= 9; s.i++ {
-		into = into*10 + uint64(s.b[s.i]-'0')
-	}
-	return into
+	return utf8.AppendRune(text, r), nil
 }
 
-var tens = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
-
-// leadingDigits is the number that 8 bytes of text begin with, the first of them
-// the lowest, and how many digits it has. It adds up pairs of digits, then pairs
-// of those, then the two halves, each in one multiplication (Lemire, Quickly
-// parsing eight digits, 2018).
-func leadingDigits(text uint64) (value uint64, n int) {
-	const every = 0x0101010101010101
-	digits := text - '0'*every
-	// The highest bit of a byte is set if it is no digit; what is carried from
-	// one byte to the next comes from one that is none already.
-	others := (digits | (text + (0x7f-'9')*every)) & (0x80 * every)
-	n = bits.TrailingZeros64(others) / 8
-	digits <<= 64 - 8*n // as if zeros came before them
-	digits = digits*10 + digits>>8
-	const even = 0x000000FF000000FF
-	return ((digits&even)*(100+1e6<<32) + (digits>>16&even)*(1+1e4<<32)) >> 32, n
-}
-
-// integer reads a whole number from 0 to 999,999,999.
-func (s *scanner) integer() (int32, bool) {
-	c := s.peek()
-	start := s.i
-	n := s.digits(0)
-	length := s.i - start
-	if length == 0 || length > 9 || (c == '0' && length > 1) {
-		return 0, false
+// codeUnit reads a "u" and four hexadecimal digits.
+func (s *scanner) codeUnit() (r rune, err error) {
+	if err := s.literal("u"); err != nil {
+		return 0, err
 	}
-	if s.i < len(s.b) {
-		switch s.b[s.i] {
-		case '.', 'e', 'E':
-			return 0, false
+	for range 4 {
+		if s.pos == len(s.body) {
+			return 0, s.unexpected()
 		}
-	}
-	return int32(n), true
-}
-
-// exactPowers are the powers of ten that a double holds exactly.
-var exactPowers = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
-
-// exactDigits is how many digits a double holds exactly, whatever they are.
-const exactDigits = 15
-
-// fraction reads a number from 0 to 1 of up to 15 digits, as float does, if it is
-// here and well inside of the page: nearly all numbers are such.
-func (s *scanner) fraction() (float64, bool) {
-	if len(s.b)-s.i < 20 || s.b[s.i] != '0' || s.b[s.i+1] != '.' {
-		return 0, false
-	}
-	mantissa, digits := leadingDigits(binary.LittleEndian.Uint64(s.b[s.i+2:]))
-	if digits == 8 {
-		more, n := leadingDigits(binary.LittleEndian.Uint64(s.b[s.i+10:]))
-		mantissa, digits = mantissa*tens[n]+more, 8+n
-	}
-	if digits == 0 || digits > exactDigits || s.b[s.i+2+digits]|0x20 == 'e' {
-		return 0, false
-	}
-	s.i += 2 + digits
-	return float64(mantissa) / exactPowers[digits], true
-}
-
-// float reads a number to the last digit of the double. One of up to 15 digits
-// times or over a power of ten up to 1e22 is two exact doubles with one rounding
-// between them (Clinger, How to Read Floating Point Numbers Accurately, 1990); the
-// service's have 7 to 9. Others are strconv's.
-func (s *scanner) float() (float64, bool) {
-	if value, ok := s.fraction(); ok {
-		return value, true
-	}
-	negative := s.peek() == '-'
-	start := s.i
-	if negative {
-		s.i++
-	}
-	first := s.i
-	mantissa := s.digits(0)
-	digits := s.i - first
-	if digits == 0 || (digits > 1 && s.b[first] == '0') {
-		return 0, false
-	}
-	exponent := 0
-	if s.i < len(s.b) && s.b[s.i] == '.' {
-		s.i++
-		point := s.i
-		mantissa = s.digits(mantissa)
-		if s.i == point {
-			return 0, false
+		digit := strings.IndexByte("0123456789abcdef", s.body[s.pos])
+		if digit < 0 {
+			digit = strings.IndexByte("0123456789ABCDEF", s.body[s.pos])
 		}
-		digits += s.i - point
-		exponent = point - s.i
-	}
-	if s.i < len(s.b) && s.b[s.i]|0x20 == 'e' {
-		s.i++
-		minus := false
-		if s.i < len(s.b) && (s.b[s.i] == '-' || s.b[s.i] == '+') {
-			minus = s.b[s.i] == '-'
-			s.i++
+		if digit < 0 {
+			return 0, s.unexpected()
 		}
-		from := s.i
-		e := int(s.digits(0))
-		if length := s.i - from; length == 0 || length > 4 {
-			return 0, false
-		}
-		if minus {
-			e = -e
-		}
-		exponent += e
+		r = r<<4 | rune(digit)
+		s.pos++
 	}
-	var value float64
-	switch most := len(exactPowers) - 1; {
-	case digits <= exactDigits && 0 <= exponent && exponent <= most:
-		value = float64(mantissa) * exactPowers[exponent]
-	case digits <= exactDigits && -most <= exponent && exponent < 0:
-		value = float64(mantissa) / exactPowers[-exponent]
-	default:
-		number := s.b[start:s.i]
-		value, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(number), len(number)), 64)
-		return value, err == nil && !math.IsInf(value, 0)
-	}
-	if negative {
-		value = -value
-	}
-	return value, true
+	return r, nil
 }

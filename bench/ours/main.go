@@ -70,7 +70,10 @@ func run(ctx context.Context, folder, warehouse string) (err error) {
 		}
 		page.Release()
 	}
-	figures := transform.TagPerformances(mem, export.ExportID, nil)
+	figures, err := transform.TagPerformances(mem, export.ExportID, nil)
+	if err != nil {
+		return err
+	}
 	defer figures.Release()
 	if err := spools.Append(schema.TagPerformance, figures); err != nil {
 		return err
