@@ -151,7 +151,7 @@ func export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 	}
 	figures, err := tagPerformances(r.Memory, exportID, performance, plan.IterationTags)
 	if err != nil {
-		return Result{}, err
+		return plan, Result{}, err
 	}
 	tables, err := read.finish(figures)
 	if err != nil {
