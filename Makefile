@@ -54,7 +54,7 @@ ALONE = ^(TestSoak|TestEvaluation.*|TestFolderOfPictures)$$
 
 race: cc
 	CGO_ENABLED=1 go test -race -vet=off -p 3 -timeout 15m -skip '$(ALONE)' ./...
-	CGO_ENABLED=1 go test -vet=off -run '$(ALONE)' ./jobs ./cmd/cvreport ./internal/analysis/report
+	CGO_ENABLED=1 go test -vet=off -run '$(ALONE)' ./jobs ./internal/analysis/viewtest ./internal/analysis/report
 
 # Every fault, where the normal tests try a part of them. What was done is in the
 # lines of FIGURES. Takes three hours, most of it fuzzing.
@@ -85,7 +85,7 @@ bench: cc ## cvexport against DuckDB and Polars on the same pages (bench/results
 	go build -o bin/bench ./bench && bin/bench -runs $(BENCHCOUNT)
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./transform ./load ./jobs | tee bin/bench.txt
 	$(BENCHSTAT) bin/bench.txt
-	go test -run '^$$' -bench Evaluation -benchtime 1x -timeout 3h ./cmd/cvreport # the views, once: 30 million predictions take half an hour
+	go test -run '^$$' -bench Evaluation -benchtime 1x -timeout 3h ./internal/analysis/viewtest # the views, once: 30 million predictions take half an hour
 
 demo: build ## the tour: simulate a service, export it to ./warehouse, query it, write report.html
 	bin/cvexport demo

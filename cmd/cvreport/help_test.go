@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -55,7 +56,7 @@ func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
 // The help lists every view and function.
 func TestHelpLists(t *testing.T) {
 	for _, v := range schema.Views() {
-		if !strings.Contains(listing()+"\n", "  "+v.Name) || !strings.Contains(listing()+"\n", ": "+v.Doc+"\n") {
+		if !strings.Contains(query.Listing()+"\n", "  "+v.Name) || !strings.Contains(query.Listing()+"\n", ": "+v.Doc+"\n") {
 			t.Errorf("%s is not listed", v.Name)
 		}
 	}
@@ -73,7 +74,7 @@ func TestHelpExamples(t *testing.T) {
 				continue
 			}
 			args := append(strings.Fields(before)[2:], sql, "--warehouse", root) // the last one counts
-			if _, stderr, code := query(t, args...); code != exitDone {
+			if _, stderr, code := runQuery(t, args...); code != exitDone {
 				t.Errorf("%s: exit code %d: %s", line, code, stderr)
 			}
 			ran++

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -19,7 +17,7 @@ import (
 
 func mustQuery(t *testing.T, args ...string) (stdout, stderr string) {
 	t.Helper()
-	stdout, stderr, code := query(t, args...)
+	stdout, stderr, code := runQuery(t, args...)
 	if code != exitDone {
 		t.Fatalf("%v: exit code %d: %s", args, code, stderr)
 	}
@@ -30,7 +28,7 @@ func mustQuery(t *testing.T, args ...string) (stdout, stderr string) {
 // it needs, once.
 func testQueryRemote(t *testing.T, r *remote) {
 	t.Setenv("CVEXPORT_CACHE", filepath.Join(t.TempDir(), "cache"))
-	_, stderr, code := query(t, "--warehouse", r.address, "FROM exports")
+	_, stderr, code := runQuery(t, "--warehouse", r.address, "FROM exports")
 	if code != exitFailed || !strings.Contains(stderr, "it has no export (export something first, or check --warehouse)") {
 		t.Errorf("empty: exit code %d: %s", code, stderr)
 	}
@@ -55,8 +53,8 @@ func testQueryRemote(t *testing.T, r *remote) {
 	if again, stderr := mustQuery(t, "--warehouse", r.address, "--format", "csv", "SELECT count(*) AS n FROM current_labels"); again != out || stderr != "" {
 		t.Errorf("second: %s%s", again, stderr)
 	}
-	_, stderr, code = query(t, "--warehouse", r.address, "--offline", "SELECT count(*) AS n FROM images")
-	if code != exitDone || !strings.Contains(stderr, "warning: 2 objects that the sql reads are not in the cache") {
+	_, stderr, code = runQuery(t, "--warehouse", r.address, "--offline", "SELECT count(*) AS n FROM images")
+	if code != exitDone || !strings.Contains(stderr, "warning: 2 objects that the query reads are not in the cache") {
 		t.Errorf("offline, with objects missing: exit code %d: %s", code, stderr)
 	}
 
@@ -84,7 +82,7 @@ func testQueryRemote(t *testing.T, r *remote) {
 	answers := make([]string, 3)
 	for n := range answers {
 		wait.Go(func() {
-			answers[n], _, _ = query(t, "--warehouse", r.address, "--quiet", "--format", "json", "SELECT export_id, count(*) AS n FROM current_predictions GROUP BY ALL ORDER BY ALL")
+			answers[n], _, _ = runQuery(t, "--warehouse", r.address, "--quiet", "--format", "json", "SELECT export_id, count(*) AS n FROM current_predictions GROUP BY ALL ORDER BY ALL")
 		})
 	}
 	wait.Wait()
@@ -120,7 +118,7 @@ func testQueryRemote(t *testing.T, r *remote) {
 	if out, _ := mustQuery(t, "--warehouse", r.address, "--offline", "--format", "csv", "SELECT count(*) AS n FROM exports"); out != "n\n1\n" {
 		t.Errorf("offline: %s", out)
 	}
-	_, stderr, code = query(t, "--warehouse", r.address+"/elsewhere", "--offline", "FROM exports")
+	_, stderr, code = runQuery(t, "--warehouse", r.address+"/elsewhere", "--offline", "FROM exports")
 	if code != exitFailed || !strings.Contains(stderr, "run it once without --offline") {
 		t.Errorf("offline without a cache: exit code %d: %s", code, stderr)
 	}
@@ -129,7 +127,7 @@ func testQueryRemote(t *testing.T, r *remote) {
 func TestQueryS3(t *testing.T) {
 	r := onS3(t)
 	testQueryRemote(t, r)
-	_, stderr, code := query(t, "--warehouse", r.address, "FROM exports")
+	_, stderr, code := runQuery(t, "--warehouse", r.address, "FROM exports")
 	if code != exitFailed || !strings.Contains(stderr, "fetch s3://bucket/vision: list table exports: ") || !strings.Contains(stderr, "use --offline") {
 		t.Errorf("without a server: exit code %d: %s", code, stderr)
 	}
@@ -161,86 +159,6 @@ func TestQueryInterrupted(t *testing.T) {
 	}
 }
 
-// What is fetched for a view or function is all that it reads.
-func TestQueryFetchesEnough(t *testing.T) {
-	r := onGCS(t)
-	r.fill(t)
-	t.Setenv("CVEXPORT_CACHE", t.TempDir())
-	local := r.copyAll(t)
-	whole, err := openWarehouse(t.Context(), local)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer whole.Close()
-	for name, call := range r.calls() {
-		text := fmt.Sprintf("SELECT count(*), coalesce(sum(hash(t)), 0)::VARCHAR FROM (SELECT COLUMNS(c -> c NOT LIKE 'f1%%' AND c NOT LIKE '%%precision%%' AND c NOT LIKE '%%recall%%') FROM %s) AS t", call)
-		part, err := openFor(t.Context(), local, namesIn(text), namesIn(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var rows [2]struct {
-			n    int
-			hash string
-		}
-		for i, db := range []*sql.DB{whole, part} {
-			if err := db.QueryRowContext(t.Context(), text).Scan(&rows[i].n, &rows[i].hash); err != nil {
-				t.Fatal(name, err)
-			}
-		}
-		if err := part.Close(); err != nil {
-			t.Error(err)
-		}
-		if rows[0] != rows[1] || rows[0].n == 0 && name != "export_health" {
-			t.Errorf("%s: %v of the whole, %v of %s", name, rows[0], rows[1], "what it reads")
-		}
-	}
-}
-
 type writerFunc func([]byte) (int, error)
 
 func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
-
-func TestCacheFolders(t *testing.T) {
-	for _, name := range []string{"STORAGE_EMULATOR_HOST", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT"} {
-		t.Setenv(name, "")
-	}
-	t.Setenv("XDG_CACHE_HOME", "/home/somebody/.cache")
-	seen := map[string]string{}
-	folder := func(address string) string {
-		t.Helper()
-		of, err := cacheOf(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		folder, err := (&source{}).cacheFolder(of)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return folder
-	}
-	for _, address := range []string{
-		"gs://bucket/a-b", "gs://bucket/a/b", "s3://bucket/a/b", "azblob://bucket/a/b", "gs://bucket/" + strings.Repeat("long/", 100),
-		"gs://bucket/" + strings.Repeat("long/", 101), "gs://bucket/../猫 'x'",
-	} {
-		got := folder(address)
-		if seen[got] != "" || filepath.Dir(got) != "/home/somebody/.cache/cvexport" || len(filepath.Base(got)) > 80 || strings.Trim(filepath.Base(got), "abcdefghijklmnopqrstuvwxyz0123456789-._") != "" {
-			t.Errorf("%s: %s, the folder of %q", address, got, seen[got])
-		}
-		seen[got] = address
-	}
-	if got := folder("gs://bucket/a/b/"); seen[got] != "gs://bucket/a/b" || !strings.HasPrefix(filepath.Base(got), "gs-bucket-a-b-") {
-		t.Errorf("a slash at the end: %s", got)
-	}
-	if folder("az://bucket/a/b") != folder("azblob://bucket/a/b") {
-		t.Error("az and azblob have different folders")
-	}
-	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", "DefaultEndpointsProtocol=https;AccountName=one;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net")
-	of, err := cacheOf("azblob://bucket/a/b")
-	if err != nil || of != "azblob://bucket/a/b at one" {
-		t.Errorf("%q, %v", of, err)
-	}
-	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
-	if got := folder("s3://bucket/a/b"); seen[got] != "" {
-		t.Errorf("another server has the same folder: %s", got)
-	}
-}

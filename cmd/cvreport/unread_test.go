@@ -22,11 +22,11 @@ func TestQueryUnread(t *testing.T) {
 			}
 			temporary := t.TempDir()
 			code, stderr := unreadAfter(t, 4, temporary, "query", "--warehouse", root, "--format", format, text)
-			if code != exitUnread && !(code == exitDone && len(text) < 20) || stderr != "" { // a little may have been written before
+			if code != exitClosed && !(code == exitDone && len(text) < 20) || stderr != "" { // a little may have been written before
 				t.Errorf("%s, %s: exit code %d: %s", format, text, code, stderr)
 			}
 			code, stderr = unreadAfter(t, 0, temporary, "query", "--warehouse", root, "--format", format, text)
-			if code != exitUnread || stderr != "" {
+			if code != exitClosed || stderr != "" {
 				t.Errorf("%s, %s: exit code %d: %s", format, text, code, stderr)
 			}
 			if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {

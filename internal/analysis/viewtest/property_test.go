@@ -1,4 +1,4 @@
-package main
+package viewtest
 
 import (
 	"database/sql"
@@ -241,8 +241,11 @@ func (m *made) check(t *testing.T, db *sql.DB) {
 func TestEvaluationProperties(t *testing.T) {
 	db := open(t, t.TempDir())
 	exported.InMemory(t, db)
-	const together = 50
-	for first := 0; first < *seeds; first += together {
+	together, seeds := 50, *seeds
+	if testing.Short() {
+		together, seeds = 10, 10
+	}
+	for first := 0; first < seeds; first += together {
 		m := &made{rows: map[string][]string{}, nameless: first/together == 1}
 		for seed := first; seed < first+together; seed++ {
 			m.grow(uint64(seed))
@@ -257,6 +260,9 @@ func TestEvaluationProperties(t *testing.T) {
 
 // The same, of files.
 func TestEvaluationPropertiesOfFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a long comparison")
+	}
 	memory := open(t, t.TempDir())
 	exported.InMemory(t, memory)
 	m := &made{rows: map[string][]string{}}
