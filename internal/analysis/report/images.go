@@ -5,11 +5,10 @@ import (
 	"strings"
 )
 
-// imageURIs are where the service keeps an image.
+// imageURIs are the addresses of an image at the service.
 type imageURIs struct{ image, thumbnail string }
 
-// readImages reads the sizes, labels and predictions of the images that the
-// lists name.
+// readImages reads the sizes, labels and predictions of the listed images.
 func (l *loader) readImages() error {
 	l.uris = make([]imageURIs, len(l.page.Images))
 	if len(l.page.Images) == 0 {
@@ -44,15 +43,19 @@ WHERE iteration_id IS NULL OR iteration_id = `+quote(l.shown().ID), func(row fun
 FROM (SELECT *, 1 AS is_right FROM report_right UNION ALL BY NAME SELECT *, 0 AS is_right FROM report_wrong) SEMI JOIN report_shown USING (image_id)
 WHERE iteration_id = `+quote(l.shown().ID)+` ORDER BY image_id, probability DESC, prediction_index`, func(row func(...any) error) error {
 		var number int64
-		var tag string
+		var id string
 		var probability float64
 		var right, index int
 		var box [4]*float64
-		if err := row(&number, &tag, &probability, &right, &index, &box[0], &box[1], &box[2], &box[3]); err != nil {
+		if err := row(&number, &id, &probability, &right, &index, &box[0], &box[1], &box[2], &box[3]); err != nil {
+			return err
+		}
+		tag, err := l.tag(id)
+		if err != nil {
 			return err
 		}
 		image := &l.page.Images[l.image[number]]
-		image.Predictions = append(image.Predictions, append([]any{l.tags[tag], probability, right, index}, corners(box)...))
+		image.Predictions = append(image.Predictions, append([]any{tag, probability, right, index}, boxValues(box)...))
 		return nil
 	})
 	if err != nil {
@@ -63,26 +66,30 @@ FROM current_labels AS c SEMI JOIN report_shown AS s ON s.image_id = c.image_id
 LEFT JOIN report_right AS o ON o.iteration_id = c.iteration_id AND o.image_id = c.image_id AND o.label_index = c.label_index
 WHERE c.iteration_id = `+quote(l.shown().ID)+` ORDER BY c.image_id, c.label_index`, func(row func(...any) error) error {
 		var number int64
-		var tag string
-		var found *float64
+		var id string
+		var probability *float64 // of the prediction that finds the label
 		var index int
 		var box [4]*float64
-		if err := row(&number, &tag, &found, &index, &box[0], &box[1], &box[2], &box[3]); err != nil {
+		if err := row(&number, &id, &probability, &index, &box[0], &box[1], &box[2], &box[3]); err != nil {
+			return err
+		}
+		tag, err := l.tag(id)
+		if err != nil {
 			return err
 		}
 		image := &l.page.Images[l.image[number]]
-		image.Labels = append(image.Labels, append([]any{l.tags[tag], found, index}, corners(box)...))
+		image.Labels = append(image.Labels, append([]any{tag, probability, index}, boxValues(box)...))
 		return nil
 	})
 }
 
-// corners are a box's left, top, width and height; nothing for a classifier.
-func corners(box [4]*float64) (parts []any) {
-	for _, side := range box {
-		if side == nil {
+// boxValues are a box's left, top, width and height; nothing for a classifier.
+func boxValues(box [4]*float64) (values []any) {
+	for _, v := range box {
+		if v == nil {
 			return nil
 		}
-		parts = append(parts, short(*side))
+		values = append(values, short(*v))
 	}
-	return parts
+	return values
 }

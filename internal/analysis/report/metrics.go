@@ -2,18 +2,21 @@ package report
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
 	"slices"
+	"strconv"
 )
 
-// readMetrics reads tag_metrics at every threshold: of the two iterations by
-// tag, of every iteration together.
+// readMetrics reads tag_metrics at every threshold: by tag for the two iterations that
+// are compared, in total for all.
 func (l *loader) readMetrics() error {
 	if err := l.readTags(); err != nil {
 		return err
 	}
-	place := map[string]int{}
+	position := map[string]int{} // of an iteration in the page
 	for n, i := range l.page.Iterations {
-		place[i.ID] = n
+		position[i.ID] = n
 	}
 	l.page.Trend = make([][]figures, len(l.page.Thresholds))
 	for t := range l.page.Trend {
@@ -25,43 +28,52 @@ func (l *loader) readMetrics() error {
 	}
 	const query = "SELECT iteration_id, scope, COALESCE(tag_id, ''), true_positives, false_positives, false_negatives, precision, recall, f1 FROM tag_metrics({threshold}, {overlap})"
 	return l.each(query+" WHERE scope = 'micro' OR iteration_id IN ("+l.both()+")", func(t int, scan func(...any) error) (func(), error) {
-		var iteration, scope, tag string
+		var iteration, scope, tagID string
 		var tp, fp, fn int64
 		var f figures
-		err := scan(&iteration, &scope, &tag, &tp, &fp, &fn, &f[0], &f[1], &f[2])
+		if err := scan(&iteration, &scope, &tagID, &tp, &fp, &fn, &f[0], &f[1], &f[2]); err != nil {
+			return nil, err
+		}
+		var tag int
+		if scope == "tag" {
+			var err error
+			if tag, err = l.tag(tagID); err != nil {
+				return nil, err
+			}
+		}
 		return func() {
-			at := place[iteration]
+			at := position[iteration]
 			if scope == "micro" {
 				l.page.Trend[t][at] = f
 			}
-			var into *metrics
+			var m *metrics
 			switch at {
 			case l.page.Shown:
-				into = &l.page.Metrics[t]
+				m = &l.page.Metrics[t]
 			case l.page.Compared:
-				into = &l.page.Before[t]
+				m = &l.page.Before[t]
 			default:
 				return
 			}
-			line := counted{tp, fp, fn, f[0], f[1], f[2]}
+			row := counted{tp, fp, fn, f[0], f[1], f[2]}
 			switch scope {
 			case "micro":
-				into.Micro = line
+				m.Micro = row
 			case "macro":
-				into.Macro = line
+				m.Macro = row
 			default:
-				into.Tags[l.tags[tag]] = line
+				m.Tags[tag] = row
 			}
-		}, err
+		}, nil
 	})
 }
 
-// readTags lists the tags of the two iterations, by name.
+// readTags reads the tags of the two iterations, in the order of their names.
 func (l *loader) readTags() error {
 	l.tags = map[string]int{}
 	shown := quote(l.shown().ID)
-	// One threshold names them all: every tag is a tag of the iteration, or one
-	// that was labelled or predicted.
+	// tag_metrics has the same tags at every threshold: those of the iteration, and those
+	// that were labelled or predicted.
 	err := l.read(`
 SELECT m.tag_id, COALESCE(ARG_MAX(m.tag_name, m.iteration_id = `+shown+`), m.tag_id), COALESCE(MAX(m.labels) FILTER (m.iteration_id = `+shown+`), 0),
   ANY_VALUE(p.image_count), ANY_VALUE(p.precision), ANY_VALUE(p.recall), ANY_VALUE(p.average_precision)
@@ -88,27 +100,47 @@ GROUP BY m.tag_id`,
 	return nil
 }
 
-// readCurves reads the precision-recall curves, the best thresholds and the
-// average precisions.
+// tag returns a tag's position in the page. readTags has read every tag, so one that
+// is missing means that the functions disagree about the tags.
+func (l *loader) tag(id string) (int, error) {
+	n, ok := l.tags[id]
+	if !ok {
+		return 0, fmt.Errorf("tag %q is not one of the tags of tag_metrics", id)
+	}
+	return n, nil
+}
+
+// tagOrNone returns -1 for no tag.
+func (l *loader) tagOrNone(id *string) (int, error) {
+	if id == nil {
+		return -1, nil
+	}
+	return l.tag(*id)
+}
+
+// readCurves reads the precision-recall curves, the best thresholds and the average
+// precisions.
 func (l *loader) readCurves() error {
 	overlap, shown := double(l.page.Overlap), quote(l.shown().ID)
 	err := l.read(`SELECT iteration_id, COALESCE(tag_id, ''), average_precision FROM average_precision(`+overlap+`)
 WHERE iteration_id IN (`+l.both()+`)`, func(row func(...any) error) error {
-		var iteration, tag string
+		var iteration, id string
 		var area *float64
-		if err := row(&iteration, &tag, &area); err != nil {
+		if err := row(&iteration, &id, &area); err != nil {
 			return err
 		}
-		now := iteration == l.shown().ID
-		switch at, ok := l.tags[tag]; {
-		case tag == "" && now:
-			l.page.AveragePrecision = area
-		case tag == "":
-			l.page.AveragePrecisionBefore = area
-		case ok && now:
-			l.page.Tags[at].AveragePrecision = area
-		case ok:
-			l.page.Tags[at].Before = area
+		shown, before := &l.page.AveragePrecision, &l.page.AveragePrecisionBefore
+		if id != "" {
+			tag, err := l.tag(id)
+			if err != nil {
+				return err
+			}
+			shown, before = &l.page.Tags[tag].AveragePrecision, &l.page.Tags[tag].Before
+		}
+		if iteration == l.shown().ID {
+			*shown = area
+		} else {
+			*before = area
 		}
 		return nil
 	})
@@ -116,14 +148,16 @@ WHERE iteration_id IN (`+l.both()+`)`, func(row func(...any) error) error {
 		return err
 	}
 	err = l.read(`SELECT tag_id, probability_threshold, precision, recall, f1 FROM best_threshold(`+overlap+`) WHERE iteration_id = `+shown, func(row func(...any) error) error {
-		var tag string
+		var id string
 		best := make([]*float64, 4)
-		if err := row(&tag, &best[0], &best[1], &best[2], &best[3]); err != nil {
+		if err := row(&id, &best[0], &best[1], &best[2], &best[3]); err != nil {
 			return err
 		}
-		if at, ok := l.tags[tag]; ok {
-			l.page.Tags[at].Best = best
+		tag, err := l.tag(id)
+		if err != nil {
+			return err
 		}
+		l.page.Tags[tag].Best = best
 		return nil
 	})
 	if err != nil {
@@ -131,24 +165,72 @@ WHERE iteration_id IN (`+l.both()+`)`, func(row func(...any) error) error {
 	}
 	curves := make([][]point, len(l.page.Tags))
 	err = l.read(`SELECT tag_id, recall, precision, probability FROM precision_recall_curve(`+overlap+`) WHERE iteration_id = `+shown+` ORDER BY tag_id, probability DESC`, func(row func(...any) error) error {
-		var tag string
+		var id string
 		var p point
-		if err := row(&tag, &p.recall, &p.precision, &p.threshold); err != nil {
+		if err := row(&id, &p.recall, &p.precision, &p.threshold); err != nil {
 			return err
 		}
-		at := l.tags[tag]
-		curves[at] = append(curves[at], p)
+		tag, err := l.tag(id)
+		if err != nil {
+			return err
+		}
+		curves[tag] = append(curves[tag], p)
 		l.page.CurvePoints++
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for at, curve := range curves {
-		l.page.Tags[at].Curve = [][3]any{}
+	for tag, curve := range curves {
+		l.page.Tags[tag].Curve = [][3]any{}
 		for _, p := range thin(curve) {
-			l.page.Tags[at].Curve = append(l.page.Tags[at].Curve, [3]any{short(p.recall), short(p.precision), short(p.threshold)})
+			l.page.Tags[tag].Curve = append(l.page.Tags[tag].Curve, [3]any{short(p.recall), short(p.precision), short(p.threshold)})
 		}
 	}
 	return nil
+}
+
+// point is a point of a precision-recall curve.
+type point struct{ recall, precision, threshold float64 }
+
+// curveColumns is how many columns wide a drawn curve is assumed to be.
+const curveColumns = 80
+
+// thin keeps the points that change the drawing: the first, the last, the highest and
+// the lowest in each column. The points must be in order of recall.
+func thin(curve []point) []point {
+	if len(curve) <= 2*curveColumns {
+		return curve
+	}
+	var kept []point
+	for from := 0; from < len(curve); {
+		column := int(curve[from].recall * curveColumns)
+		to := from
+		low, high := from, from
+		for ; to < len(curve) && int(curve[to].recall*curveColumns) == column; to++ {
+			if curve[to].precision < curve[low].precision {
+				low = to
+			}
+			if curve[to].precision > curve[high].precision {
+				high = to
+			}
+		}
+		keep := []int{from, low, high, to - 1}
+		slices.Sort(keep)
+		for _, n := range slices.Compact(keep) {
+			kept = append(kept, curve[n])
+		}
+		from = to
+	}
+	return kept
+}
+
+// short rounds a number that is only drawn to six significant digits. It does not
+// round up to 1, because a threshold of 1 would be wrong.
+func short(f float64) json.Number {
+	text := strconv.FormatFloat(f, 'g', 6, 64)
+	if text == "1" && f < 1 {
+		text = "0.999999"
+	}
+	return json.Number(text)
 }

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// querier is what reads a warehouse: a database, or one connection of it.
+// querier is a database, or one connection to it.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// Projects lists the projects that have a committed export, by name.
+// Projects returns the projects that have a committed export, ordered by name.
 func Projects(ctx context.Context, q querier) (projects []Project, err error) {
 	err = scan(ctx, q, `SELECT project_id, COALESCE(ARG_MAX(project_name, finished_at), project_id) AS name FROM exports GROUP BY project_id ORDER BY name, project_id`,
 		func(row func(...any) error) error {
@@ -31,8 +31,8 @@ func Projects(ctx context.Context, q querier) (projects []Project, err error) {
 	return projects, nil
 }
 
-// Iterations lists the iterations of a project that have a committed export,
-// the first trained first.
+// Iterations returns the iterations of a project that have a committed export, in the
+// order in which they were trained.
 func Iterations(ctx context.Context, q querier, project string) (iterations []Iteration, err error) {
 	err = scan(ctx, q, `
 SELECT
@@ -59,13 +59,13 @@ ORDER BY COALESCE(trained_at, created, finished_at), iteration_id`,
 	return iterations, nil
 }
 
-// warehouse is a connection to a warehouse, within one page's making.
+// warehouse is a connection to a warehouse, for the time that a page is made.
 type warehouse struct {
 	ctx  context.Context
 	conn *sql.Conn
 }
 
-// run runs statements, one after the other.
+// run runs statements.
 func (w warehouse) run(statements ...string) error {
 	for _, s := range statements {
 		if _, err := w.conn.ExecContext(w.ctx, s); err != nil {
@@ -94,7 +94,7 @@ func scan(ctx context.Context, q querier, query string, each func(row func(...an
 	return rows.Err()
 }
 
-// quote makes a text of SQL. DuckDB takes no parameter as a function's argument.
+// quote makes an SQL string. DuckDB does not allow parameters as arguments of a function.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 func double(f float64) string {

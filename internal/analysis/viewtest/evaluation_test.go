@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
-	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
@@ -71,17 +70,6 @@ func exportSimulatedTags(t testing.TB, root string, config simulated.Config, tag
 		}
 	}
 	return service
-}
-
-// open opens a warehouse for the length of a test.
-func open(t testing.TB, root string) *sql.DB {
-	t.Helper()
-	db, err := query.Open(t.Context(), root, query.All, query.All)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
 }
 
 // call is a view, or a function with its arguments, as SQL.
@@ -248,7 +236,7 @@ func TestEvaluationOfExports(t *testing.T) {
 		config.Seed, config.Iterations = uint64(i), 3
 		exportSimulated(t, root, config, thresholds{0.5, 0.3}, thresholds{0, 0.5}, thresholds{1, 0})
 	}
-	files, db := open(t, root), open(t, root)
+	files, db := exported.Open(t, root), exported.Open(t, root)
 	exported.InMemory(t, db)
 	w := readWarehouse(t, files)
 	if len(w.exports) != 12 || len(w.predictions) < 1000 {

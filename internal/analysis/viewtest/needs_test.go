@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cvexport/cvexport/internal/analysis/query"
+	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -17,7 +18,7 @@ func TestNeeds(t *testing.T) {
 	service := exportSimulated(t, root, simulated.Config{Seed: 3, Kind: simulated.Detection, Iterations: 2, Images: 60}, thresholds{0.5, 0.3})
 	p := service.Projects()[0]
 	a := arguments{0.5, 0.3, place{p.ID.String(), p.Iterations[0].ID.String(), ""}, place{p.ID.String(), p.Iterations[1].ID.String(), ""}}
-	whole := open(t, root)
+	whole := exported.Open(t, root)
 	calls := map[string]string{}
 	for _, table := range schema.Tables() {
 		calls[table.Name] = table.Name

@@ -239,7 +239,7 @@ func (m *made) check(t *testing.T, db *sql.DB) {
 // are made up. Many seeds are looked at together, as DuckDB needs longer to
 // understand a query than to answer it.
 func TestEvaluationProperties(t *testing.T) {
-	db := open(t, t.TempDir())
+	db := exported.Open(t, t.TempDir())
 	exported.InMemory(t, db)
 	together, seeds := 50, *seeds
 	if testing.Short() {
@@ -263,7 +263,7 @@ func TestEvaluationPropertiesOfFiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a long comparison")
 	}
-	memory := open(t, t.TempDir())
+	memory := exported.Open(t, t.TempDir())
 	exported.InMemory(t, memory)
 	m := &made{rows: map[string][]string{}}
 	for seed := range uint64(3) {
@@ -272,7 +272,7 @@ func TestEvaluationPropertiesOfFiles(t *testing.T) {
 	m.load(t, memory)
 	root := t.TempDir()
 	writeFiles(t, memory, root)
-	m.check(t, open(t, root))
+	m.check(t, exported.Open(t, root))
 }
 
 // writeFiles writes the tables in memory as a warehouse of files, one a table and

@@ -29,7 +29,7 @@ func TestServiceFiguresAreThoseOfTheRows(t *testing.T) {
 			root := t.TempDir()
 			config.Seed, config.Iterations = 7, len(asked)
 			service := exportSimulated(t, root, config, asked...)
-			db := open(t, root)
+			db := exported.Open(t, root)
 			exported.InMemory(t, db)
 			detector := config.Kind == simulated.Detection
 			for i, it := range service.Projects()[0].Iterations {
@@ -65,7 +65,7 @@ func TestServiceFiguresOfFilteredExports(t *testing.T) {
 	for _, kind := range []simulated.Kind{simulated.Detection, simulated.Multilabel} {
 		root := t.TempDir()
 		exportSimulatedTags(t, root, simulated.Config{Kind: kind, Images: 40, Seed: 7}, 2, thresholds{0.5, 0.3})
-		db := open(t, root)
+		db := exported.Open(t, root)
 		if rows := rowsOf(t, db, "SELECT images FROM exports WHERE len(tag_filter) = 2").rows; len(rows) != 1 {
 			t.Fatalf("%s: filtered exports: %v", kind, rows)
 		}
