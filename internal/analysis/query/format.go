@@ -3,11 +3,8 @@ package query
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"math"
-	"math/big"
 	"regexp"
 	"strconv"
 	"strings"
@@ -142,45 +139,11 @@ func jsonText(v any, formatted bool) ([]byte, error) {
 	}), nil
 }
 
-// marshal does not escape < and &, and writes numbers that are not finite as strings.
+// marshal does not escape < and &.
 func marshal(v any) ([]byte, error) {
-	if n, ok := v.(*big.Int); ok {
-		return []byte(n.String()), nil
-	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
-	if _, unsupported := errors.AsType[*json.UnsupportedValueError](err); unsupported {
-		b.Reset()
-		err = e.Encode(finite(v))
-	}
 	return bytes.TrimSpace(b.Bytes()), err
-}
-
-func finite(v any) any {
-	switch v := v.(type) {
-	case float64:
-		switch {
-		case math.IsNaN(v):
-			return "NaN"
-		case math.IsInf(v, 1):
-			return "Infinity"
-		case math.IsInf(v, -1):
-			return "-Infinity"
-		}
-	case float32:
-		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return finite(f)
-		}
-	case []any:
-		for i := range v {
-			v[i] = finite(v[i])
-		}
-	case map[string]any:
-		for key := range v {
-			v[key] = finite(v[key])
-		}
-	}
-	return v
 }

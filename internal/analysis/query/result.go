@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -179,6 +180,19 @@ func plain(v any, databaseType string) any {
 			return v.Format(time.DateOnly)
 		case "TIME":
 			return v.Format("15:04:05.999999")
+		}
+	case float64:
+		switch { // JSON has no such numbers
+		case math.IsNaN(v):
+			return "NaN"
+		case math.IsInf(v, 1):
+			return "Infinity"
+		case math.IsInf(v, -1):
+			return "-Infinity"
+		}
+	case float32:
+		if f, ok := plain(float64(v), "").(string); ok {
+			return f
 		}
 	case duckdb.Decimal:
 		return v.Float64()

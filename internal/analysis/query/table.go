@@ -3,6 +3,7 @@ package query
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -16,11 +17,7 @@ func writeTable(w io.Writer, r result) error {
 		return nil
 	}
 	const measured = 1000 // rows
-	t := table{w: w, widths: make([]int, len(r.columns)), right: make([]bool, len(r.columns))}
-	for c := range t.right {
-		t.right[c] = isNumber(r.types[c])
-	}
-	waiting := [][][]string{cellsOf(r.columns)}
+	t := table{w: w, types: r.types, waiting: [][][]string{cellsOf(r.columns)}}
 	count := 0
 	for row, err := range r.rows {
 		if err != nil {
@@ -31,15 +28,14 @@ func writeTable(w io.Writer, r result) error {
 		for c, v := range row {
 			line[c] = cellText(v, "NULL")
 		}
-		waiting = append(waiting, cellsOf(line))
-		if count < measured {
-			continue
-		}
-		if err := t.flush(&waiting); err != nil {
-			return err
+		t.waiting = append(t.waiting, cellsOf(line))
+		if count >= measured {
+			if err := t.flush(); err != nil {
+				return err
+			}
 		}
 	}
-	if err := t.flush(&waiting); err != nil {
+	if err := t.flush(); err != nil {
 		return err
 	}
 	end := fmt.Sprintf("(%d rows)\n", count)
@@ -52,20 +48,18 @@ func writeTable(w io.Writer, r result) error {
 
 // table writes rows of cells of one or several lines.
 type table struct {
-	w      io.Writer
-	widths []int
-	right  []bool
-	begun  bool
+	w       io.Writer
+	types   []string
+	widths  []int // nil before the first row is written
+	waiting [][][]string
 }
 
 // flush writes the waiting rows. The first time, it measures them and writes a rule
 // below the first one, the header.
-func (t *table) flush(waiting *[][][]string) error {
-	rows := *waiting
-	*waiting = nil
-	if !t.begun {
-		t.begun = true
-		for _, cells := range rows {
+func (t *table) flush() error {
+	if t.widths == nil {
+		t.widths = make([]int, len(t.types))
+		for _, cells := range t.waiting {
 			for c, lines := range cells {
 				for _, line := range lines {
 					t.widths[c] = max(t.widths[c], runewidth.StringWidth(line))
@@ -76,16 +70,14 @@ func (t *table) flush(waiting *[][][]string) error {
 		for c, width := range t.widths {
 			rule[c] = strings.Repeat("-", width)
 		}
-		if err := t.write(rows[0]); err != nil {
-			return err
-		}
-		rows[0] = cellsOf(rule)
+		t.waiting = slices.Insert(t.waiting, 1, cellsOf(rule))
 	}
-	for _, cells := range rows {
+	for _, cells := range t.waiting {
 		if err := t.write(cells); err != nil {
 			return err
 		}
 	}
+	t.waiting = t.waiting[:0]
 	return nil
 }
 
@@ -105,11 +97,10 @@ func (t *table) write(cells [][]string) error {
 			if n < len(lines) {
 				text = lines[n]
 			}
-			space := strings.Repeat(" ", max(0, t.widths[c]-runewidth.StringWidth(text)))
-			if t.right[c] {
-				line += space + text
+			if isNumber(t.types[c]) {
+				line += runewidth.FillLeft(text, t.widths[c])
 			} else {
-				line += text + space
+				line += runewidth.FillRight(text, t.widths[c])
 			}
 		}
 		b.WriteString(strings.TrimRight(line, " ") + "\n")

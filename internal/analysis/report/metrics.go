@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -26,21 +27,13 @@ func (l *loader) readMetrics() error {
 			l.page.Before = append(l.page.Before, metrics{Tags: make([]counted, len(l.page.Tags))})
 		}
 	}
-	const query = "SELECT iteration_id, scope, COALESCE(tag_id, ''), true_positives, false_positives, false_negatives, precision, recall, f1 FROM tag_metrics({threshold}, {overlap})"
+	const query = "SELECT iteration_id, scope, tag_id, true_positives, false_positives, false_negatives, precision, recall, f1 FROM tag_metrics({threshold}, {overlap})"
 	return l.each(query+" WHERE scope = 'micro' OR iteration_id IN ("+l.both()+")", func(t int, scan func(...any) error) (func(), error) {
-		var iteration, scope, tagID string
+		var iteration, scope string
 		var tp, fp, fn int64
 		var f figures
-		if err := scan(&iteration, &scope, &tagID, &tp, &fp, &fn, &f[0], &f[1], &f[2]); err != nil {
-			return nil, err
-		}
 		var tag int
-		if scope == "tag" {
-			var err error
-			if tag, err = l.tag(tagID); err != nil {
-				return nil, err
-			}
-		}
+		err := scan(&iteration, &scope, l.tagOrNull(&tag), &tp, &fp, &fn, &f[0], &f[1], &f[2])
 		return func() {
 			at := position[iteration]
 			if scope == "micro" {
@@ -64,7 +57,7 @@ func (l *loader) readMetrics() error {
 			default:
 				m.Tags[tag] = row
 			}
-		}, nil
+		}, err
 	})
 }
 
@@ -74,6 +67,7 @@ func (l *loader) readTags() error {
 	shown := quote(l.shown().ID)
 	// tag_metrics has the same tags at every threshold: those of the iteration, and those
 	// that were labelled or predicted.
+	var t Tag
 	err := l.read(`
 SELECT m.tag_id, COALESCE(ARG_MAX(m.tag_name, m.iteration_id = `+shown+`), m.tag_id), COALESCE(MAX(m.labels) FILTER (m.iteration_id = `+shown+`), 0),
   ANY_VALUE(p.image_count), ANY_VALUE(p.precision), ANY_VALUE(p.recall), ANY_VALUE(p.average_precision)
@@ -81,15 +75,8 @@ FROM tag_metrics(`+double(l.page.Thresholds[0])+`, `+double(l.page.Overlap)+`) A
 LEFT JOIN tag_performance AS p ON p.project_id = m.project_id AND p.iteration_id = m.iteration_id AND p.tag_id = m.tag_id AND p.iteration_id = `+shown+`
 WHERE m.scope = 'tag' AND m.iteration_id IN (`+l.both()+`)
 GROUP BY m.tag_id`,
-		func(row func(...any) error) error {
-			var t Tag
-			err := row(&t.ID, &t.Name, &t.Labels, &t.Training, &t.Service[0], &t.Service[1], &t.Service[2])
-			if err != nil {
-				return err
-			}
-			l.page.Tags = append(l.page.Tags, t)
-			return nil
-		})
+		[]any{&t.ID, &t.Name, &t.Labels, &t.Training, &t.Service[0], &t.Service[1], &t.Service[2]},
+		func() { l.page.Tags = append(l.page.Tags, t) })
 	if err != nil {
 		return err
 	}
@@ -100,41 +87,43 @@ GROUP BY m.tag_id`,
 	return nil
 }
 
-// tag returns a tag's position in the page. readTags has read every tag, so one that
-// is missing means that the functions disagree about the tags.
-func (l *loader) tag(id string) (int, error) {
-	n, ok := l.tags[id]
-	if !ok {
-		return 0, fmt.Errorf("tag %q is not one of the tags of tag_metrics", id)
-	}
-	return n, nil
+// tag scans a tag's id as its position in the page. readTags has read every tag, so a
+// missing one means that the functions disagree about the tags.
+func (l *loader) tag(n *int) sql.Scanner { return tagScanner{l.tags, n, false} }
+
+// tagOrNull scans NULL as -1.
+func (l *loader) tagOrNull(n *int) sql.Scanner { return tagScanner{l.tags, n, true} }
+
+type tagScanner struct {
+	tags     map[string]int
+	n        *int
+	nullable bool
 }
 
-// tagOrNone returns -1 for no tag.
-func (l *loader) tagOrNone(id *string) (int, error) {
-	if id == nil {
-		return -1, nil
+func (s tagScanner) Scan(id any) error {
+	if id == nil && s.nullable {
+		*s.n = -1
+		return nil
 	}
-	return l.tag(*id)
+	n, ok := s.tags[fmt.Sprint(id)]
+	if !ok {
+		return fmt.Errorf("tag %q is not one of the tags of tag_metrics", id)
+	}
+	*s.n = n
+	return nil
 }
 
 // readCurves reads the precision-recall curves, the best thresholds and the average
 // precisions.
 func (l *loader) readCurves() error {
 	overlap, shown := double(l.page.Overlap), quote(l.shown().ID)
-	err := l.read(`SELECT iteration_id, COALESCE(tag_id, ''), average_precision FROM average_precision(`+overlap+`)
-WHERE iteration_id IN (`+l.both()+`)`, func(row func(...any) error) error {
-		var iteration, id string
-		var area *float64
-		if err := row(&iteration, &id, &area); err != nil {
-			return err
-		}
+	var iteration string
+	var tag int
+	var area *float64
+	err := l.read(`SELECT iteration_id, tag_id, average_precision FROM average_precision(`+overlap+`)
+WHERE iteration_id IN (`+l.both()+`)`, []any{&iteration, l.tagOrNull(&tag), &area}, func() {
 		shown, before := &l.page.AveragePrecision, &l.page.AveragePrecisionBefore
-		if id != "" {
-			tag, err := l.tag(id)
-			if err != nil {
-				return err
-			}
+		if tag >= 0 {
 			shown, before = &l.page.Tags[tag].AveragePrecision, &l.page.Tags[tag].Before
 		}
 		if iteration == l.shown().ID {
@@ -142,41 +131,22 @@ WHERE iteration_id IN (`+l.both()+`)`, func(row func(...any) error) error {
 		} else {
 			*before = area
 		}
-		return nil
 	})
 	if err != nil {
 		return err
 	}
-	err = l.read(`SELECT tag_id, probability_threshold, precision, recall, f1 FROM best_threshold(`+overlap+`) WHERE iteration_id = `+shown, func(row func(...any) error) error {
-		var id string
-		best := make([]*float64, 4)
-		if err := row(&id, &best[0], &best[1], &best[2], &best[3]); err != nil {
-			return err
-		}
-		tag, err := l.tag(id)
-		if err != nil {
-			return err
-		}
-		l.page.Tags[tag].Best = best
-		return nil
+	var best [4]*float64
+	err = l.read(`SELECT tag_id, probability_threshold, precision, recall, f1 FROM best_threshold(`+overlap+`) WHERE iteration_id = `+shown, []any{l.tag(&tag), &best[0], &best[1], &best[2], &best[3]}, func() {
+		l.page.Tags[tag].Best = slices.Clone(best[:])
 	})
 	if err != nil {
 		return err
 	}
+	var p point
 	curves := make([][]point, len(l.page.Tags))
-	err = l.read(`SELECT tag_id, recall, precision, probability FROM precision_recall_curve(`+overlap+`) WHERE iteration_id = `+shown+` ORDER BY tag_id, probability DESC`, func(row func(...any) error) error {
-		var id string
-		var p point
-		if err := row(&id, &p.recall, &p.precision, &p.threshold); err != nil {
-			return err
-		}
-		tag, err := l.tag(id)
-		if err != nil {
-			return err
-		}
+	err = l.read(`SELECT tag_id, recall, precision, probability FROM precision_recall_curve(`+overlap+`) WHERE iteration_id = `+shown+` ORDER BY tag_id, probability DESC`, []any{l.tag(&tag), &p.recall, &p.precision, &p.threshold}, func() {
 		curves[tag] = append(curves[tag], p)
 		l.page.CurvePoints++
-		return nil
 	})
 	if err != nil {
 		return err

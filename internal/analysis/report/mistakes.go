@@ -23,18 +23,10 @@ func (l *loader) readMistakes() error {
 		return err
 	}
 	err := l.each("SELECT true_tag_id, predicted_tag_id, cases FROM confusion({threshold}, {overlap})"+shown+" ORDER BY ALL", func(t int, scan func(...any) error) (func(), error) {
-		var labelled, predicted *string
-		var cases int
-		if err := scan(&labelled, &predicted, &cases); err != nil {
-			return nil, err
-		}
-		labelledTag, err := l.tagOrNone(labelled)
-		if err != nil {
-			return nil, err
-		}
-		predictedTag, err := l.tagOrNone(predicted)
+		var labelled, predicted, cases int
+		err := scan(l.tagOrNull(&labelled), l.tagOrNull(&predicted), &cases)
 		return func() {
-			l.page.Confusion[t] = append(l.page.Confusion[t], [3]int{labelledTag, predictedTag, cases})
+			l.page.Confusion[t] = append(l.page.Confusion[t], [3]int{labelled, predicted, cases})
 		}, err
 	})
 	if err != nil {
@@ -64,21 +56,13 @@ func (l *loader) readMistakes() error {
 		var id int64
 		var suspicion string
 		var confidence float64
-		var predicted, labelled *string
 		var prediction, label *int64
 		var iou *float64
-		var all int
-		if err := scan(&id, &suspicion, &confidence, &predicted, &labelled, &prediction, &label, &iou, &all); err != nil {
-			return nil, err
-		}
-		predictedTag, err := l.tagOrNone(predicted)
-		if err != nil {
-			return nil, err
-		}
-		labelledTag, err := l.tagOrNone(labelled)
+		var predicted, labelled, all int
+		err := scan(&id, &suspicion, &confidence, l.tagOrNull(&predicted), l.tagOrNull(&labelled), &prediction, &label, &iou, &all)
 		return func() {
 			l.page.SusTotal[t] = all
-			l.page.Suspects[t] = append(l.page.Suspects[t], suspect{l.list(id), suspicion, confidence, predictedTag, labelledTag, prediction, label, iou})
+			l.page.Suspects[t] = append(l.page.Suspects[t], suspect{l.list(id), suspicion, confidence, predicted, labelled, prediction, label, iou})
 		}, err
 	})
 }
@@ -142,17 +126,14 @@ ORDER BY part, moved DESC, image_id, tag_id`
 	return l.each(query, func(t int, scan func(...any) error) (func(), error) {
 		var part string
 		var image *int64
-		var tagID *string
+		var tag int
 		var n [6]int
 		var was, is, moved *float64
-		if err := scan(&part, &image, &tagID, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &was, &is, &moved); err != nil {
-			return nil, err
-		}
-		tag, err := l.tagOrNone(tagID)
+		err := scan(&part, &image, l.tagOrNull(&tag), &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &was, &is, &moved)
 		return func() {
 			c := &l.page.Changes[t]
 			switch {
-			case part == "tag" && tagID == nil:
+			case part == "tag" && tag < 0:
 				c.Counts = [4]int(n[:4])
 			case part == "tag":
 				c.Tags = append(c.Tags, [5]int{tag, n[0], n[1], n[2], n[3]})
@@ -160,7 +141,7 @@ ORDER BY part, moved DESC, image_id, tag_id`
 				line := changed{l.list(*image), tag, n[0], n[1], n[2], was, n[3], n[4], n[5], is}
 				if part == "fixed" {
 					c.Fixed = append(c.Fixed, line)
-					l.fixed[imageTag{*image, *tagID}] = true
+					l.fixed[imageTag{*image, tag}] = true
 				} else {
 					c.Broken = append(c.Broken, line)
 				}
@@ -172,7 +153,7 @@ ORDER BY part, moved DESC, image_id, tag_id`
 // imageTag is a tag of an image.
 type imageTag struct {
 	image int64 // its number
-	tag   string
+	tag   int   // its position in the page
 }
 
 // readWrongBefore reads the wrong boxes that the other iteration had for the tags that
@@ -184,24 +165,16 @@ func (l *loader) readWrongBefore() error {
 	}
 	var pairs []string
 	for m := range l.fixed {
-		pairs = append(pairs, fmt.Sprintf("(%d, %s)", m.image, quote(m.tag)))
+		pairs = append(pairs, fmt.Sprintf("(%d, %s)", m.image, quote(l.page.Tags[m.tag].ID)))
 	}
+	var number int64
+	var tag int
+	var probability float64
+	var box [4]*float64
 	return l.read(`SELECT o.image_id, o.tag_id, o.probability, o.box_left, o.box_top, o.box_width, o.box_height
 FROM report_wrong AS o SEMI JOIN (VALUES `+strings.Join(pairs, ", ")+`) AS f(image_id, tag_id) ON f.image_id = o.image_id AND f.tag_id = o.tag_id
-WHERE o.iteration_id = `+quote(before.ID)+` ORDER BY o.image_id, o.probability DESC, o.prediction_index`, func(row func(...any) error) error {
-		var number int64
-		var id string
-		var probability float64
-		var box [4]*float64
-		if err := row(&number, &id, &probability, &box[0], &box[1], &box[2], &box[3]); err != nil {
-			return err
-		}
-		tag, err := l.tag(id)
-		if err != nil {
-			return err
-		}
+WHERE o.iteration_id = `+quote(before.ID)+` ORDER BY o.image_id, o.probability DESC, o.prediction_index`, []any{&number, l.tag(&tag), &probability, &box[0], &box[1], &box[2], &box[3]}, func() {
 		image := &l.page.Images[l.image[number]]
 		image.Before = append(image.Before, append([]any{tag, probability}, boxValues(box)...))
-		return nil
 	})
 }

@@ -18,16 +18,6 @@ import (
 // threshold that it passes, because more probable predictions are assigned their
 // labels first; the same holds for wrong ones.
 
-// prepare makes the copies.
-func (l *loader) prepare() error {
-	for _, do := range []func() error{l.copyTables, l.makeFunctions, l.keepOutcomes} {
-		if err := do(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // keepOnly drops the rows of other iterations, to make later queries faster.
 func (l *loader) keepOnly(iterations string) error {
 	for _, table := range []string{"report_current_predictions", "report_right", "report_wrong", "report_missed"} {
@@ -141,9 +131,7 @@ func (l *loader) copyTables() error {
 		}
 		const unlisted = " WHERE image_id IS NULL OR tag_id IS NULL OR tag_name IS NULL"
 		unknown := false
-		err := l.read("SELECT EXISTS (FROM report_current_predictions"+unlisted+") OR EXISTS (FROM report_current_labels"+unlisted+")", func(row func(...any) error) error {
-			return row(&unknown)
-		})
+		err := l.read("SELECT EXISTS (FROM report_current_predictions"+unlisted+") OR EXISTS (FROM report_current_labels"+unlisted+")", []any{&unknown}, func() {})
 		if err != nil {
 			return err
 		}
@@ -309,7 +297,7 @@ func (l *loader) each(query string, row func(threshold int, scan func(...any) er
 	return l.atEach(func(w warehouse, threshold string, n int) (func(), error) {
 		var after []func()
 		text := strings.NewReplacer("{threshold}", threshold, "{overlap}", double(l.page.Overlap)).Replace(query)
-		err := w.read(text, func(scan func(...any) error) error {
+		err := eachRow(w.ctx, w.conn, text, func(scan func(...any) error) error {
 			f, err := row(n, scan)
 			after = append(after, f)
 			return err

@@ -20,7 +20,7 @@ var assets embed.FS
 
 var (
 	pageTemplate  = template.Must(template.ParseFS(assets, "assets/page.html"))
-	indexTemplate = template.Must(template.New("index.html").Funcs(template.FuncMap{"seen": visibleName}).ParseFS(assets, "assets/index.html"))
+	indexTemplate = template.Must(template.New("index.html").Funcs(template.FuncMap{"visible": visibleName, "percent": percent, "day": day}).ParseFS(assets, "assets/index.html"))
 	errorTemplate = template.Must(template.ParseFS(assets, "assets/error.html"))
 
 	style  = asset("page.css")
@@ -114,8 +114,8 @@ func (w Writer) nav(page *Page) any {
 	}{Project: page.Project.ID}
 	for n, i := range slices.Backward(page.Iterations) {
 		name := visibleName(i.Name)
-		if day, _, ok := strings.Cut(i.Trained, "T"); ok {
-			name += ", " + day
+		if i.Trained != "" {
+			name += ", " + day(i.Trained)
 		}
 		// If the one before is compared with, it stays so whichever is shown next.
 		nav.Iterations = append(nav.Iterations, choice{i.ID, name, n == page.Shown, n == page.Compared && n != page.Shown-1})
@@ -130,4 +130,16 @@ func visibleName(name string) string {
 		return name
 	}
 	return "(no name)"
+}
+
+func day(timestamp string) string {
+	day, _, _ := strings.Cut(timestamp, "T")
+	return day
+}
+
+func percent(f *float64) string {
+	if f == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f\u202f%%", *f*100)
 }

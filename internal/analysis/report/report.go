@@ -52,7 +52,9 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 		what string
 		do   func() error
 	}{
-		{"judging the predictions", l.prepare},
+		{"copying the tables", l.copyTables},
+		{"creating the functions", l.makeFunctions},
+		{"judging the predictions", l.keepOutcomes},
 		{"reading the trend and the tags", l.readMetrics},
 		{"choosing the two iterations", func() error { return l.keepOnly(l.both()) }},
 		{"evaluating the curves", l.keepCurves},

@@ -108,55 +108,35 @@ func (s *Site) fail(w http.ResponseWriter, code int, err error) {
 	}
 }
 
+type indexEntry struct {
+	Project
+	Iterations []Iteration // the last trained first
+}
+
 func (s *Site) index(ctx context.Context) (_ []byte, err error) {
 	db, err := s.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	type line struct {
-		Iteration
-		Project, Day                     string
-		PrecisionText, RecallText, Means string
-		Newest, Second                   bool
-	}
-	type block struct {
-		Project
-		Lines []line
-	}
 	projects, err := Projects(ctx, db)
 	if err != nil {
 		return nil, err
 	}
-	var blocks []block
+	var entries []indexEntry
 	for _, p := range projects {
 		iterations, err := Iterations(ctx, db, p.ID)
 		if err != nil {
 			return nil, err
 		}
-		b := block{Project: p}
-		for n, i := range slices.Backward(iterations) {
-			day, _, _ := strings.Cut(i.Trained, "T")
-			b.Lines = append(b.Lines, line{
-				Iteration: i, Project: p.ID, Day: day,
-				PrecisionText: percent(i.Precision), RecallText: percent(i.Recall), Means: percent(i.AveragePrecision),
-				Newest: n == len(iterations)-1, Second: n == len(iterations)-2,
-			})
-		}
-		blocks = append(blocks, b)
+		slices.Reverse(iterations)
+		entries = append(entries, indexEntry{p, iterations})
 	}
 	var b bytes.Buffer
 	err = indexTemplate.Execute(&b, map[string]any{
-		"Projects": blocks, "Version": s.Version, "Style": template.CSS(style), "Policy": policy("", "'self'"),
+		"Projects": entries, "Version": s.Version, "Style": template.CSS(style), "Policy": policy("", "'self'"),
 	})
 	return b.Bytes(), err
-}
-
-func percent(f *float64) string {
-	if f == nil {
-		return "–"
-	}
-	return fmt.Sprintf("%.1f\u202f%%", *f*100)
 }
 
 func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
@@ -171,9 +151,7 @@ func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	exports := ""
-	err = scan(ctx, db, "SELECT COALESCE(string_agg(export_id, ' ' ORDER BY export_id), '') FROM exports WHERE project_id = "+quote(o.Project), func(row func(...any) error) error {
-		return row(&exports)
-	})
+	err = scan(ctx, db, "SELECT COALESCE(string_agg(export_id, ' ' ORDER BY export_id), '') FROM exports WHERE project_id = "+quote(o.Project), []any{&exports}, func() {})
 	if err != nil {
 		return nil, fmt.Errorf("looking for changes: %w", err)
 	}

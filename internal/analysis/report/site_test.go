@@ -103,10 +103,7 @@ func TestVisibleName(t *testing.T) {
 			t.Errorf("%q: %q", name, got)
 		}
 	}
-	project := struct {
-		ID, Name string
-		Lines    []Iteration
-	}{"p", "\u00a0", nil}
+	project := indexEntry{Project: Project{"p", "\u00a0"}}
 	var b strings.Builder
 	if err := indexTemplate.Execute(&b, map[string]any{"Projects": []any{project}}); err != nil || !strings.Contains(b.String(), "<bdi>(no name)</bdi>") {
 		t.Errorf("%v: %s", err, &b)
