@@ -16,10 +16,10 @@ import (
 
 var update = flag.Bool("update", false, "write the golden help texts")
 
-// The help of every command is what testdata/help holds, and teaches by example.
+// The help of every command is the text in testdata/help, and has an example.
 func TestHelp(t *testing.T) {
 	for _, name := range []string{"CVEXPORT_WAREHOUSE", "CVEXPORT_CACHE"} {
-		t.Setenv(name, "") // they are the defaults of flags
+		t.Setenv(name, "") // the defaults of flags
 	}
 	walk(newRoot(), func(cmd *cobra.Command) {
 		var out bytes.Buffer
@@ -73,7 +73,7 @@ func TestHelpExamples(t *testing.T) {
 			if !ok || !strings.HasPrefix(before, "cvreport query ") {
 				continue
 			}
-			args := append(strings.Fields(before)[2:], sql, "--warehouse", root) // the last one counts
+			args := append(strings.Fields(before)[2:], sql, "--warehouse", root) // a repeated flag replaces
 			if _, stderr, code := runQuery(t, args...); code != exitDone {
 				t.Errorf("%s: exit code %d: %s", line, code, stderr)
 			}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Whatever there was stays until the answer is whole, and nothing else stays.
+// An existing file stays until the result is complete, and no other file is left.
 func TestQueryOutput(t *testing.T) {
 	root := newWarehouse(t, "warehouse")
 	folder := t.TempDir()
@@ -84,7 +84,7 @@ func TestQueryOutputElsewhere(t *testing.T) {
 	}
 }
 
-// A terminal is not filled with Parquet.
+// Parquet is not written to a terminal.
 func TestQueryParquetToTerminal(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -108,7 +108,7 @@ func (f *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// That not all could be written is a failure.
+// A result that could not be written in full is a failure.
 func TestQueryToFullOutput(t *testing.T) {
 	root := newWarehouse(t, "warehouse")
 	for _, format := range []string{"table", "csv", "json", "parquet"} {

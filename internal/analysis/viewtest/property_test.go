@@ -172,7 +172,7 @@ func (m *made) iteration(at place, kind any) {
 	m.add(schema.Exports, at, row)
 }
 
-// What functions are called with.
+// The arguments of functions.
 var (
 	probabilities = []float64{0, 0.5, 0.75, 0.875, 1}
 	overlaps      = []float64{0, 0.25, 0.3, 0.5, 1}
