@@ -88,7 +88,7 @@ bench: cc chromium ## cvexport against DuckDB and Polars on the same pages (benc
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./transform ./load ./jobs | tee bin/bench.txt
 	$(BENCHSTAT) bin/bench.txt
 	cd check && go test -run '^$$' -bench . -benchtime 1x -timeout 1h ./page # the report of a large project
-	go test -run '^$$' -bench Evaluation -benchtime 1x -timeout 3h ./cmd/cvreport # the views, once: 30 million predictions take half an hour
+	go test -run '^$$' -bench Evaluation -benchtime 1x -timeout 3h ./internal/analysis/viewtest # the views, once: 30 million predictions take half an hour
 
 demo: build ## the tour: simulate a service, export it to ./warehouse, query it, write report.html
 	bin/cvexport demo

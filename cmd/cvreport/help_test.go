@@ -10,15 +10,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/schema"
 )
 
 var update = flag.Bool("update", false, "write the golden help texts")
 
-// The help of every command is what testdata/help holds, and teaches by example.
+// The help of every command is the text in testdata/help, and has an example.
 func TestHelp(t *testing.T) {
 	for _, name := range []string{"CVEXPORT_WAREHOUSE", "CVEXPORT_CACHE"} {
-		t.Setenv(name, "") // they are the defaults of flags
+		t.Setenv(name, "") // the defaults of flags
 	}
 	walk(newRoot(), func(cmd *cobra.Command) {
 		var out bytes.Buffer
@@ -55,7 +56,7 @@ func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
 // The help lists every view and function.
 func TestHelpLists(t *testing.T) {
 	for _, v := range schema.Views() {
-		if !strings.Contains(listing()+"\n", "  "+v.Name) || !strings.Contains(listing()+"\n", ": "+v.Doc+"\n") {
+		if !strings.Contains(query.Listing()+"\n", "  "+v.Name) || !strings.Contains(query.Listing()+"\n", ": "+v.Doc+"\n") {
 			t.Errorf("%s is not listed", v.Name)
 		}
 	}
@@ -72,8 +73,8 @@ func TestHelpExamples(t *testing.T) {
 			if !ok || !strings.HasPrefix(before, "cvreport query ") {
 				continue
 			}
-			args := append(strings.Fields(before)[2:], sql, "--warehouse", root) // the last one counts
-			if _, stderr, code := query(t, args...); code != exitDone {
+			args := append(strings.Fields(before)[2:], sql, "--warehouse", root) // a repeated flag replaces
+			if _, stderr, code := runQuery(t, args...); code != exitDone {
 				t.Errorf("%s: exit code %d: %s", line, code, stderr)
 			}
 			ran++

@@ -1,5 +1,5 @@
-// Command cvreport looks at a warehouse that cvexport has written. It has
-// DuckDB inside, and needs nothing else.
+// Command cvreport answers questions about a warehouse that cvexport has written. It
+// has DuckDB inside and needs nothing else.
 package main
 
 import (
@@ -14,16 +14,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/internal/analysis/query"
+	"github.com/cvexport/cvexport/internal/analysis/report"
 	"github.com/cvexport/cvexport/internal/brokenpipe"
 )
 
-// The exit codes, which the README documents with cvexport's.
+// The exit codes, which the README documents with those of cvexport.
 const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
 	exitInterrupted = 130
-	exitUnread      = 141 // as of SIGPIPE, which ends others
+	exitClosed      = 141 // that of programs that SIGPIPE ends
 )
 
 func main() {
@@ -42,28 +44,35 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	var usage *usageError
+	code := exitCode(ctx, err)
+	switch code {
+	case exitDone, exitClosed:
+	case exitInterrupted:
+		fmt.Fprintln(stderr, "cvreport: interrupted")
+	default:
+		fmt.Fprintln(stderr, "cvreport:", err)
+	}
+	return code
+}
+
+func exitCode(ctx context.Context, err error) int {
+	var usage *query.UsageError
 	switch {
 	case err == nil:
 		return exitDone
 	case ctx.Err() != nil:
-		fmt.Fprintln(stderr, "cvreport: interrupted")
 		return exitInterrupted
-	case errors.Is(err, errUnread):
-		return exitUnread
-	}
-	fmt.Fprintln(stderr, "cvreport:", err)
-	if errors.As(err, &usage) {
+	case errors.Is(err, query.ErrOutputClosed):
+		return exitClosed
+	case errors.As(err, &usage), errors.Is(err, report.ErrChoice), errors.Is(err, report.ErrNotFound):
 		return exitUsage
 	}
 	return exitFailed
 }
 
-// usageError is a mistake in the command line.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
+func usageErrorf(format string, args ...any) error {
+	return &query.UsageError{Err: fmt.Errorf(format, args...)}
+}
 
 // version is set by the linker for a release.
 var version = ""
@@ -90,13 +99,13 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return &usageError{fmt.Errorf("unknown command %q; see cvreport --help", args[0])}
+				return usageErrorf("unknown command %q; see cvreport --help", args[0])
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &query.UsageError{Err: err} })
 	root.AddCommand(newQuery(), newHTML(), newServe())
 	return root
 }

@@ -12,31 +12,31 @@ import (
 	"github.com/cvexport/cvexport/internal/analysis/mirror"
 )
 
-// fetchDisplay tells how far fetching is: in a line that is written over on a
-// terminal, in a line every few seconds anywhere else. It says nothing if there
-// is nothing to fetch.
+// fetchDisplay shows the progress of fetching: on a terminal in one line that it
+// overwrites, elsewhere in a line every few seconds. It shows nothing if there is
+// nothing to fetch.
 type fetchDisplay struct {
-	w        io.Writer // nil to be quiet
-	of       string
-	terminal bool
+	w         io.Writer // nil to be quiet
+	warehouse string
+	terminal  bool
 
 	mu    sync.Mutex
-	last  time.Time   // zero before the first line
-	quiet *time.Timer // tells that nothing has come
+	last  time.Time   // when a line was written; zero before the first
+	stall *time.Timer // of the message that nothing has arrived
 }
 
 const (
-	drawEvery = 100 * time.Millisecond
-	tellEvery = 10 * time.Second
-	patience  = 5 * time.Second
+	drawInterval = 100 * time.Millisecond // on a terminal
+	lineInterval = 10 * time.Second       // elsewhere
+	stallDelay   = 5 * time.Second
 )
 
-func newFetchDisplay(stderr io.Writer, quiet bool, of string) *fetchDisplay {
-	d := &fetchDisplay{w: stderr, of: of, terminal: isTerminal(stderr)}
+func newFetchDisplay(stderr io.Writer, quiet bool, warehouse string) *fetchDisplay {
+	d := &fetchDisplay{w: stderr, warehouse: warehouse, terminal: isTerminal(stderr)}
 	if quiet {
 		d.w = nil
 	}
-	d.quiet = time.AfterFunc(patience, d.waiting)
+	d.stall = time.AfterFunc(stallDelay, d.waiting)
 	return d
 }
 
@@ -44,7 +44,7 @@ func (d *fetchDisplay) waiting() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.w != nil && d.last.IsZero() {
-		fmt.Fprintf(d.w, "cvreport: waiting for %s; interrupt it and give --offline to use what the cache has\n", d.of)
+		fmt.Fprintf(d.w, "cvreport: waiting for %s; interrupt and give --offline to use what is in the cache\n", d.warehouse)
 	}
 }
 
@@ -54,34 +54,33 @@ func isTerminal(w io.Writer) bool {
 }
 
 func (d *fetchDisplay) show(f mirror.Progress) {
-	if d.w == nil || f.Bytes <= 0 { // all is planned before the first byte is fetched
+	if d.w == nil || f.Bytes <= 0 { // the totals are not known before the first byte arrives
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	every := tellEvery
+	interval := lineInterval
 	if d.terminal {
-		every = drawEvery
+		interval = drawInterval
 	}
-	first := d.last.IsZero()
-	if now := time.Now(); now.Sub(d.last) >= every {
-		d.last = now
-	} else {
+	first, now := d.last.IsZero(), time.Now()
+	if now.Sub(d.last) < interval {
 		return
 	}
+	d.last = now
 	switch {
 	case d.terminal:
 		fmt.Fprintf(d.w, "\r\x1b[Kfetching %d of %d objects, %s of %s", f.Objects, f.AllObjects, megabytes(f.Bytes), megabytes(f.AllBytes))
 	case first:
-		fmt.Fprintf(d.w, "cvreport: fetching %d objects, %s, of %s\n", f.AllObjects, megabytes(f.AllBytes), d.of)
+		fmt.Fprintf(d.w, "cvreport: fetching %d objects, %s, of %s\n", f.AllObjects, megabytes(f.AllBytes), d.warehouse)
 	default:
 		fmt.Fprintf(d.w, "cvreport: fetching %d of %d objects, %s of %s\n", f.Objects, f.AllObjects, megabytes(f.Bytes), megabytes(f.AllBytes))
 	}
 }
 
-// done takes the line away.
+// done removes the line.
 func (d *fetchDisplay) done() {
-	d.quiet.Stop()
+	d.stall.Stop()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.w != nil && d.terminal && !d.last.IsZero() {

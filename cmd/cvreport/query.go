@@ -1,23 +1,18 @@
 package main
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
-	"regexp"
-	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cvexport/cvexport/internal/analysis/query"
 )
 
-// queryCommand runs SQL over a warehouse.
 type queryCommand struct {
-	source
-	format string
-	output string
+	sourceFlags
+	format, output string
 }
 
 func newQuery() *cobra.Command {
@@ -28,17 +23,17 @@ func newQuery() *cobra.Command {
 		Long: `Query runs SQL with DuckDB over the tables images, predictions, tags, regions,
 tag_performance and exports of a warehouse, and over the views and functions
 below. Each table has the columns project_id and iteration_id besides its own.
-The SQL is the argument, or standard input for -. Of several statements, the rows
-of the last one are written.
+The SQL is the argument, or standard input for -. If it has several statements, the
+rows of the last one are written.
 
-Of a remote warehouse, the tables that the SQL names are first copied to a folder
-of this machine (--cache), and from then on only what has changed.
+The tables of a remote warehouse that the SQL names are first copied to a folder on
+this machine (--cache); later, only what has changed is copied.
 
-The format table is for reading: its columns are as wide as the first rows need.
+The format table is for people: its columns are as wide as the first rows need.
 csv, json and parquet are for any number of rows.
 
 Views, and functions with their arguments:
-` + listing(),
+` + query.Listing(),
 		Example: `  cvreport query "SELECT iteration_name, images, precision, recall FROM exports ORDER BY trained_at"
   cvreport query "DESCRIBE FROM outcomes()"
 
@@ -56,124 +51,48 @@ Views, and functions with their arguments:
   cvreport query --format json - < question.sql`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return &usageError{errors.New(`want one argument, the SQL (in quotes), or - for standard input; see cvreport query --help`)}
+				return usageErrorf("want one argument, the SQL (in quotes), or - for standard input; see cvreport query --help")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args[0]) },
 	}
-	c.addFlags(cmd)
-	cmd.Flags().StringVar(&c.format, "format", "", "table, csv, json or parquet (default what --output ends in, or table)")
-	cmd.Flags().StringVarP(&c.output, "output", "o", "-", "file to write, which appears when it is whole; - is standard output")
+	c.add(cmd)
+	cmd.Flags().StringVar(&c.format, "format", "", "table, csv, json or parquet (default: the extension of --output, or table)")
+	cmd.Flags().StringVarP(&c.output, "output", "o", "-", "file to write, which appears when it is complete; - is standard output")
 	return cmd
 }
 
 func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
-	ctx, stdout, stderr := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
-	if err := c.chooseFormat(stdout); err != nil {
+	ctx, stdout := cmd.Context(), cmd.OutOrStdout()
+	format, err := query.ChooseFormat(c.format, c.output)
+	if err != nil {
 		return err
+	}
+	if format == query.Parquet && c.output == "-" && isTerminal(stdout) {
+		return usageErrorf("a terminal cannot show --format parquet: give a file with --output")
 	}
 	if text == "-" {
 		b, err := io.ReadAll(cmd.InOrStdin())
 		if err != nil {
-			return fmt.Errorf("reading the sql: %w", err)
+			return fmt.Errorf("reading the SQL: %w", err)
 		}
 		text = string(b)
 	}
-	before, last, err := splitLast(text)
-	if err != nil {
-		return fmt.Errorf("query: %w", err)
-	}
-	if last == "" {
-		return &usageError{errors.New("there is no sql to run")}
-	}
-	out, err := newOutput(c.output, stdout)
+	q, err := query.Parse(text)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, out.close()) }()
-	wanted := namesIn(text)
-	root, err := c.localFolder(ctx, stderr, wanted)
+	out, err := query.NewOutput(c.output, stdout)
 	if err != nil {
 		return err
 	}
-	there := wanted
-	if !c.isRemote() {
-		there = anyName
-	}
-	db, err := openFor(ctx, root, there, wanted)
+	defer func() { err = errors.Join(err, out.Close()) }()
+	source := c.source(cmd)
+	db, err := source.Open(ctx, q.Needs)
 	if err != nil {
-		return c.explain(err, root)
+		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("starting duckdb: %w", err)
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	if before != "" {
-		if _, err := conn.ExecContext(ctx, before); err != nil {
-			return c.explain(fmt.Errorf("query: %w", err), root)
-		}
-	}
-	if err := c.write(ctx, conn, before, last, out); err != nil {
-		return c.explain(fmt.Errorf("query: %w", err), root)
-	}
-	return nil
-}
-
-// chooseFormat checks --format, or takes it from the file's name.
-func (c *queryCommand) chooseFormat(stdout io.Writer) error {
-	if c.format == "" {
-		c.format = "table"
-		switch end := strings.TrimPrefix(filepath.Ext(c.output), "."); end {
-		case "csv", "json", "parquet":
-			c.format = end
-		}
-	}
-	if formats[c.format].write == nil && c.format != "parquet" {
-		return &usageError{fmt.Errorf("--format %q is none of table, csv, json, parquet", c.format)}
-	}
-	if c.format == "parquet" && c.output == "-" && isTerminal(stdout) {
-		return &usageError{errors.New("--format parquet is nothing for a terminal: give a file with --output")}
-	}
-	return nil
-}
-
-func (c *queryCommand) write(ctx context.Context, conn *sql.Conn, before, last string, out *output) error {
-	if c.format == "parquet" {
-		return out.writeFile(func(path string) error { return copyParquet(ctx, conn, last, path) })
-	}
-	// It may be over again, or no more than a word of a text: then no harm is done.
-	return ask(ctx, conn, last, transaction.MatchString(before), formats[c.format].as, func(a answer) error {
-		return out.write(func(w io.Writer) error { return formats[c.format].write(w, a) })
-	})
-}
-
-var transaction = regexp.MustCompile(`(?i)\b(begin|transaction)\b`)
-
-// copyParquet lets DuckDB write the rows, so that their types stay what they are.
-func copyParquet(ctx context.Context, conn *sql.Conn, query, path string) error {
-	to := fmt.Sprintf("\n) TO '%s' (FORMAT parquet, COMPRESSION zstd)", quoted(path))
-	copying, err := conn.PrepareContext(ctx, "COPY (\n"+query+to)
-	if err != nil { // DuckDB's own word about what the user wrote, rather than about COPY
-		alone, aloneErr := conn.PrepareContext(ctx, query)
-		if aloneErr != nil {
-			return aloneErr
-		}
-		return errors.Join(fmt.Errorf("--format parquet is for a SELECT, and the last statement is none that can be copied: use another format: %w", err), alone.Close())
-	}
-	_, err = copying.ExecContext(ctx)
-	return errors.Join(aLineUp(err), copying.Close())
-}
-
-// explain adds what the user can do about an error of DuckDB's.
-func (c *queryCommand) explain(err error, root string) error {
-	if hint := hintOf(err.Error()); hint != "" {
-		return fmt.Errorf("%w\n%s", err, hint)
-	}
-	if c.isRemote() && strings.Contains(err.Error(), root) {
-		return fmt.Errorf("%w\nif a file of the cache is damaged, remove the cache and run it again: %s", err, root)
-	}
-	return err
+	return source.Explain(q.Run(ctx, db, format, out))
 }

@@ -34,7 +34,7 @@ func TestRecipes(t *testing.T) {
 	}
 	got := recipe.ReplaceAllStringFunc(recipes, func(text string) string {
 		sql := recipe.FindStringSubmatch(text)[1]
-		answer, stderr, code := query(t, "--warehouse", root, sql)
+		answer, stderr, code := runQuery(t, "--warehouse", root, sql)
 		if code != exitDone {
 			t.Errorf("%s%s", sql, stderr)
 		}

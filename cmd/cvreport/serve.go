@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log"
@@ -11,12 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
 )
 
-// serveCommand serves reports.
 type serveCommand struct {
-	reportCommand
+	reportFlags
 	listen     string
 	anyAddress bool
 	hosts      []string
@@ -27,55 +28,59 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the reports of a whole warehouse on this machine",
-		Long: `Serve shows the pages of cvreport html over a whole warehouse in a browser on this
+		Long: `Serve shows the pages of cvreport html for a whole warehouse in a browser on this
 machine: its projects, their iterations, and any two compared. A page is made when
-it is asked for, and made anew when the warehouse has changed. Nothing is written.
-It serves until it is interrupted, which is its good end: exit code 0.
+it is requested, and again when the warehouse has changed. Nothing is written.
+It serves until it is interrupted, and then ends with exit code 0.
 
-Whoever reaches the address sees everything in the warehouse, so it is one of this
-machine unless --any-address insists.`,
+Everybody who can reach the address sees everything in the warehouse, so it must be
+an address of this machine unless --any-address is given.`,
 		Example: `  cvreport serve
   cvreport serve --warehouse s3://my-bucket/vision --listen 127.0.0.1:9000`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
-	c.addFlags(cmd)
+	c.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.listen, "listen", "127.0.0.1:8771", "address to serve on, on this machine; port 0 takes a free one")
-	f.BoolVar(&c.anyAddress, "any-address", false, "let --listen be an address that others reach")
-	f.StringSliceVar(&c.hosts, "host", nil, "name that browsers call it by, besides localhost and addresses; may be given several times")
+	f.BoolVar(&c.anyAddress, "any-address", false, "allow an address for --listen that others can reach")
+	f.StringSliceVar(&c.hosts, "host", nil, "host name that browsers may use, besides localhost and addresses; may be repeated")
 	return cmd
 }
 
 func (c *serveCommand) run(cmd *cobra.Command) error {
 	host, _, err := net.SplitHostPort(c.listen)
 	if err != nil {
-		return &usageError{fmt.Errorf("--listen %q is not host:port: %w", c.listen, err)}
+		return usageErrorf("--listen %q is not host:port: %w", c.listen, err)
 	}
 	if ip := net.ParseIP(host); !c.anyAddress && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return &usageError{fmt.Errorf("--listen %q is not on this machine: use 127.0.0.1, or insist with --any-address", c.listen)}
+		return usageErrorf("--listen %q is not on this machine: use 127.0.0.1, or give --any-address", c.listen)
 	}
 	pictures, err := c.pictures()
 	if err != nil {
 		return err
 	}
 	ctx := cmd.Context()
-	from := &opener{source: &c.source, stderr: cmd.ErrOrStderr()}
-	if _, err := from.folder(ctx); err != nil { // rather than when a page is asked for
+	source := c.source(cmd)
+	source.MaxAge = time.Minute
+	if _, err := source.Prepare(ctx, query.NoFunction); err != nil { // not only when a page is requested
 		return err
 	}
 	errorLog := log.New(cmd.ErrOrStderr(), "cvreport: ", 0)
-	site := &report.Site{Version: programVersion(), Hosts: c.hosts, Open: from.open, Pictures: pictures, Log: errorLog}
+	site := &report.Site{
+		Version: programVersion(), Hosts: c.hosts, Pictures: pictures, Log: errorLog,
+		Open: func(ctx context.Context) (*sql.DB, error) { return source.Open(ctx, query.NoFunction) },
+	}
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", c.listen)
 	if err != nil {
 		return fmt.Errorf("serving reports: %w", err)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "Reports of %s are at http://%s/ until it is interrupted.\n", c.warehouse, listener.Addr())
+	fmt.Fprintf(cmd.OutOrStdout(), "Reports of %s are at http://%s/ until this program is interrupted.\n", c.warehouse, listener.Addr())
 	return serve(ctx, listener, site, errorLog)
 }
 
-// serve serves until ctx ends, and then lets what is asked for finish, for a while.
+// serve serves until ctx ends, then lets requests finish for a few seconds.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, errorLog *log.Logger) error {
 	server := &http.Server{
 		Handler: handler, ErrorLog: errorLog,

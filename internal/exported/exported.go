@@ -1,4 +1,4 @@
-// Package exported creates warehouses from the simulated service, for tests.
+// Package exported makes warehouses from the simulated service, for tests.
 package exported
 
 import (
@@ -10,17 +10,16 @@ import (
 	"strings"
 	"testing"
 
-	_ "github.com/duckdb/duckdb-go/v2" // registers the driver
-
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Warehouse exports every completed iteration of a simulated service into a new
-// folder of the test.
+// Warehouse exports every completed iteration of a simulated service into a temporary
+// folder.
 func Warehouse(t testing.TB, c simulated.Config) (root string) {
 	t.Helper()
 	service, err := simulated.New(c)
@@ -56,96 +55,64 @@ func Warehouse(t testing.TB, c simulated.Config) (root string) {
 	return root
 }
 
-// Open opens a warehouse with its tables, views and functions.
-func Open(t testing.TB, root string) *sql.DB {
-	t.Helper()
-	db := OpenViews(t, root)
-	for _, s := range schema.Macros() {
-		if _, err := db.ExecContext(t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return db
-}
+// Open opens a warehouse with its tables, views and functions until the test ends.
+func Open(t testing.TB, root string) *sql.DB { return openDuckDB(t, root, query.All) }
 
-// OpenViews opens a warehouse with its tables and views.
-func OpenViews(t testing.TB, root string) *sql.DB {
+// OpenViews opens a warehouse with its tables and views until the test ends.
+func OpenViews(t testing.TB, root string) *sql.DB { return openDuckDB(t, root, query.NoFunction) }
+
+func openDuckDB(t testing.TB, root string, functions func(string) bool) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("duckdb", "")
+	db, err := query.Open(t.Context(), root, query.All, functions)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(root)}
-	for _, table := range schema.Tables() {
-		if _, err := os.Stat(filepath.Join(root, table.Name)); os.IsNotExist(err) {
-			script.Empty = append(script.Empty, table.Name)
-		}
-	}
-	for _, v := range schema.Views() {
-		if len(v.Arguments) > 0 {
-			script.Without = append(script.Without, v.Name)
-		}
-	}
-	for _, s := range []string{"SET TimeZone = 'UTC'", script.String()} {
-		if _, err := db.ExecContext(t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
-	}
 	return db
 }
 
-// InMemory copies the tables below a warehouse's views and functions from its files into
-// memory, in a schema called data.
+// InMemory copies the tables into memory, into a schema called data, and lets the
+// views and functions read these instead of the files.
 func InMemory(t testing.TB, db *sql.DB) {
 	t.Helper()
-	statements := []string{"CREATE SCHEMA data"}
+	execute(t, db, "CREATE SCHEMA data")
 	for _, table := range schema.Tables() {
-		statements = append(statements, fmt.Sprintf("CREATE TABLE data.%[1]s AS FROM %[1]s; CREATE OR REPLACE VIEW %[1]s AS FROM data.%[1]s", table.Name))
-	}
-	for _, s := range statements {
-		if _, err := db.ExecContext(t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
+		execute(t, db, fmt.Sprintf("CREATE TABLE data.%[1]s AS FROM %[1]s; CREATE OR REPLACE VIEW %[1]s AS FROM data.%[1]s", table.Name))
 	}
 }
 
-// Rewrite replaces columns in every file of a table. Each is "expression AS column".
+// Rewrite replaces columns in every file of a table. A column is given as SQL,
+// "expression AS column".
 func Rewrite(t testing.TB, root, table string, columns ...string) {
 	t.Helper()
-	db, err := sql.Open("duckdb", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	rewrite(t, db, root, table, "SELECT * REPLACE ("+strings.Join(columns, ", ")+") FROM %s")
+	rewrite(t, root, table, "SELECT * REPLACE ("+strings.Join(columns, ", ")+")", "")
 }
 
-// Empty removes a table's rows.
+// Empty removes the rows of a table.
 func Empty(t testing.TB, root, table string) {
 	t.Helper()
-	db, err := sql.Open("duckdb", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	rewrite(t, db, root, table, "SELECT * FROM %s WHERE false")
+	rewrite(t, root, table, "SELECT *", " WHERE false")
 }
 
-func rewrite(t testing.TB, db *sql.DB, root, table, query string) {
+func rewrite(t testing.TB, root, table, columns, where string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, table, "*", "*", "data.parquet"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("table %s has %d files: %v", table, len(files), err)
 	}
+	db := Open(t, t.TempDir())
 	for _, file := range files {
 		name := strings.ReplaceAll(file, "'", "''")
-		rows := strings.Replace(query, "%s", "read_parquet('"+name+"', hive_partitioning = false)", 1)
-		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("COPY (%s) TO '%s.new' (FORMAT parquet)", rows, name)); err != nil {
-			t.Fatal(err)
-		}
+		execute(t, db, fmt.Sprintf("COPY (%s FROM read_parquet('%s', hive_partitioning = false)%s) TO '%[2]s.new' (FORMAT parquet)", columns, name, where))
 		if err := os.Rename(file+".new", file); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func execute(t testing.TB, db *sql.DB, statement string) {
+	t.Helper()
+	if _, err := db.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -12,34 +12,34 @@ import (
 	"time"
 )
 
-// What is fetched is bounded, as are the failures until it gives up: addresses in
-// a warehouse have no access token unless the export kept it, and then none works.
+// Unless the export kept access tokens, no address in a warehouse works, so fetching
+// gives up after some failures without a success.
 const (
-	fetchTimeout = 10 * time.Second
-	fetchBytes   = 20 << 20
-	fetchTries   = 24 // failures, with no success among them
+	fetchTimeout     = 10 * time.Second
+	maxPictureBytes  = 20 << 20
+	maxFetchFailures = 24
 )
 
-// fetcher fetches pictures from where the service keeps them. It sends no key.
+// fetcher fetches pictures from the service. It sends no key.
 type fetcher struct {
-	client            *http.Client
-	successes, failed atomic.Int64
-	first             atomic.Pointer[error] // why the first one failed
+	client              *http.Client
+	successes, failures atomic.Int64
+	firstErr            atomic.Pointer[error]
 }
 
-// Fetch are the pictures at the images' own addresses, the small ones first.
+// Fetch returns the pictures at the addresses of the images, preferring thumbnails.
 func Fetch() Pictures {
 	f := &fetcher{}
 	f.client = &http.Client{
 		Timeout: fetchTimeout,
-		// A redirect would tell the address, with its token, to another host.
+		// A redirect could send the address, with its token, to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return f
 }
 
-// safe lets no address through over which a token would travel in the clear.
-func safe(u *url.URL) error {
+// checkEncrypted refuses addresses that would send a token unencrypted.
+func checkEncrypted(u *url.URL) error {
 	ip := net.ParseIP(u.Hostname())
 	if u.Scheme == "https" || (u.Scheme == "http" && ip != nil && ip.IsLoopback()) {
 		return nil
@@ -53,27 +53,26 @@ func (f *fetcher) Picture(ctx context.Context, _, imageURI, thumbnailURI string)
 		if address == "" {
 			continue
 		}
-		if f.successes.Load() == 0 && f.failed.Load() >= fetchTries {
-			return nil, fmt.Errorf("gave up after %d that failed, the first of them so: %w", fetchTries, *f.first.Load())
+		if f.successes.Load() == 0 && f.failures.Load() >= maxFetchFailures {
+			return nil, fmt.Errorf("gave up after %d failures, the first of them: %w", maxFetchFailures, *f.firstErr.Load())
 		}
 		var b []byte
 		if b, err = f.get(ctx, address); err == nil {
 			f.successes.Add(1)
 			return b, nil
 		}
-		why := err
-		f.first.CompareAndSwap(nil, &why)
-		f.failed.Add(1)
+		failure := err
+		f.firstErr.CompareAndSwap(nil, &failure)
+		f.failures.Add(1)
 	}
 	return nil, err
 }
 
-// get tells no address in an error.
+// get returns errors without the address.
 func (f *fetcher) get(ctx context.Context, address string) (_ []byte, err error) {
 	defer func() {
-		var told *url.Error
-		if errors.As(err, &told) {
-			err = told.Err
+		if withAddress, ok := errors.AsType[*url.Error](err); ok {
+			err = withAddress.Err
 		}
 		if err != nil {
 			err = fmt.Errorf("fetching a picture: %w", err)
@@ -81,29 +80,29 @@ func (f *fetcher) get(ctx context.Context, address string) (_ []byte, err error)
 	}()
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, errors.New("its address is none")
+		return nil, errors.New("its address is malformed")
 	}
-	if err := safe(u); err != nil {
+	if err := checkEncrypted(u); err != nil {
 		return nil, err
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, errors.New("its address is none")
+		return nil, errors.New("its address is malformed")
 	}
-	answer, err := f.client.Do(r)
+	response, err := f.client.Do(r)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, answer.Body.Close()) }()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the answer is %s", answer.Status)
+	defer func() { err = errors.Join(err, response.Body.Close()) }()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the response is %s", response.Status)
 	}
-	b, err := io.ReadAll(io.LimitReader(answer.Body, fetchBytes+1))
+	b, err := io.ReadAll(io.LimitReader(response.Body, maxPictureBytes+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(b) > fetchBytes {
-		return nil, fmt.Errorf("it has more than %d bytes", fetchBytes)
+	if len(b) > maxPictureBytes {
+		return nil, fmt.Errorf("it has more than %d bytes", maxPictureBytes)
 	}
 	return b, nil
 }

@@ -19,13 +19,16 @@ import (
 
 var kinds = []simulated.Kind{simulated.Multiclass, simulated.Multilabel, simulated.Detection}
 
-// TestFiguresAreTheViews asks the views and functions of an untouched database
-// for what a page says.
+// TestFiguresAreTheViews compares a page with the views and functions of an untouched
+// database.
 func TestFiguresAreTheViews(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
+			if testing.Short() && kind != simulated.Detection {
+				t.Skip("a long comparison")
+			}
 			root := exported.Warehouse(t, simulated.Config{Seed: 3, Kind: kind, Images: 250, Iterations: 3})
-			// Equal probabilities, and probabilities that are thresholds, happen.
+			// Some probabilities are equal, and some are thresholds.
 			exported.Rewrite(t, root, "predictions", "CASE WHEN hash(image_id, prediction_index) % 3 = 0 THEN round(probability * 20) / 20 ELSE probability END AS probability")
 			start := 0.333
 			page := loadPage(t, root, Options{Threshold: &start})
@@ -44,10 +47,13 @@ func TestFiguresAreTheViews(t *testing.T) {
 	}
 }
 
-// TestUnlisted has predictions of a tag that no other table names, and images that
-// none does.
+// TestUnlisted has predictions of a tag that is in no other table, with and without the
+// tables that list images and tags.
 func TestUnlisted(t *testing.T) {
 	for _, table := range []string{"", "images", "tag_performance"} {
+		if testing.Short() && table != "images" {
+			continue
+		}
 		root := exported.Warehouse(t, simulated.Config{Seed: 4, Kind: simulated.Multilabel, Images: 60, Iterations: 2})
 		const some = "CASE WHEN hash(image_id, prediction_index) % 7 = 0 THEN 'other' ELSE "
 		exported.Rewrite(t, root, "predictions", some+"tag_id END AS tag_id", some+"tag_name END AS tag_name")
@@ -61,6 +67,40 @@ func TestUnlisted(t *testing.T) {
 		db := exported.Open(t, root)
 		exported.InMemory(t, db)
 		compare(t, db, page, page.Start, page.Thresholds[page.Start])
+	}
+}
+
+// A curve of a tag that the page does not have must not become another tag's.
+func TestUnknownTag(t *testing.T) {
+	root := exported.Warehouse(t, simulated.Config{Seed: 4, Kind: simulated.Multilabel, Images: 20, Iterations: 2})
+	db := exported.Open(t, root)
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, function := range []string{"average_precision", "best_threshold", "precision_recall_curve"} {
+		l := &loader{warehouse: warehouse{ctx: t.Context(), conn: conn}, db: db}
+		if err := l.choose(Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.readTags(); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.readCurves(); err != nil {
+			t.Fatalf("before %s has another tag: %v", function, err)
+		}
+		kept := "report_test_" + function
+		if err := l.run("CREATE TABLE "+kept+" AS FROM "+function+"(0.3)",
+			"CREATE OR REPLACE MACRO "+function+"(overlap_threshold) AS TABLE SELECT * REPLACE ('other' AS tag_id) FROM "+kept); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.readCurves(); err == nil || !strings.Contains(err.Error(), `tag "other"`) {
+			t.Errorf("%s: error = %v", function, err)
+		}
+		if err := l.run("CREATE OR REPLACE MACRO " + function + "(overlap_threshold) AS TABLE FROM " + kept); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -246,5 +286,5 @@ func texts(t *testing.T, lines [][]any) []string {
 	return all
 }
 
-// digits leaves out those that depend on the order in which a sum was added up.
+// digits leaves out those that depend on the order of a sum.
 func digits(f float64) string { return strconv.FormatFloat(f, 'g', 13, 64) }

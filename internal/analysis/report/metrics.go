@@ -2,18 +2,22 @@ package report
 
 import (
 	"cmp"
+	"database/sql"
+	"encoding/json"
+	"fmt"
 	"slices"
+	"strconv"
 )
 
-// readMetrics reads tag_metrics at every threshold: of the two iterations by
-// tag, of every iteration together.
+// readMetrics reads tag_metrics at every threshold: by tag for the two iterations that
+// are compared, in total for all.
 func (l *loader) readMetrics() error {
 	if err := l.readTags(); err != nil {
 		return err
 	}
-	place := map[string]int{}
+	position := map[string]int{} // of an iteration in the page
 	for n, i := range l.page.Iterations {
-		place[i.ID] = n
+		position[i.ID] = n
 	}
 	l.page.Trend = make([][]figures, len(l.page.Thresholds))
 	for t := range l.page.Trend {
@@ -23,45 +27,47 @@ func (l *loader) readMetrics() error {
 			l.page.Before = append(l.page.Before, metrics{Tags: make([]counted, len(l.page.Tags))})
 		}
 	}
-	const query = "SELECT iteration_id, scope, COALESCE(tag_id, ''), true_positives, false_positives, false_negatives, precision, recall, f1 FROM tag_metrics({threshold}, {overlap})"
+	const query = "SELECT iteration_id, scope, tag_id, true_positives, false_positives, false_negatives, precision, recall, f1 FROM tag_metrics({threshold}, {overlap})"
 	return l.each(query+" WHERE scope = 'micro' OR iteration_id IN ("+l.both()+")", func(t int, scan func(...any) error) (func(), error) {
-		var iteration, scope, tag string
+		var iteration, scope string
 		var tp, fp, fn int64
 		var f figures
-		err := scan(&iteration, &scope, &tag, &tp, &fp, &fn, &f[0], &f[1], &f[2])
+		var tag int
+		err := scan(&iteration, &scope, l.tagOrNull(&tag), &tp, &fp, &fn, &f[0], &f[1], &f[2])
 		return func() {
-			at := place[iteration]
+			at := position[iteration]
 			if scope == "micro" {
 				l.page.Trend[t][at] = f
 			}
-			var into *metrics
+			var m *metrics
 			switch at {
 			case l.page.Shown:
-				into = &l.page.Metrics[t]
+				m = &l.page.Metrics[t]
 			case l.page.Compared:
-				into = &l.page.Before[t]
+				m = &l.page.Before[t]
 			default:
 				return
 			}
-			line := counted{tp, fp, fn, f[0], f[1], f[2]}
+			row := counted{tp, fp, fn, f[0], f[1], f[2]}
 			switch scope {
 			case "micro":
-				into.Micro = line
+				m.Micro = row
 			case "macro":
-				into.Macro = line
+				m.Macro = row
 			default:
-				into.Tags[l.tags[tag]] = line
+				m.Tags[tag] = row
 			}
 		}, err
 	})
 }
 
-// readTags lists the tags of the two iterations, by name.
+// readTags reads the tags of the two iterations, in the order of their names.
 func (l *loader) readTags() error {
 	l.tags = map[string]int{}
 	shown := quote(l.shown().ID)
-	// One threshold names them all: every tag is a tag of the iteration, or one
-	// that was labelled or predicted.
+	// tag_metrics has the same tags at every threshold: those of the iteration, and those
+	// that were labelled or predicted.
+	var t Tag
 	err := l.read(`
 SELECT m.tag_id, COALESCE(ARG_MAX(m.tag_name, m.iteration_id = `+shown+`), m.tag_id), COALESCE(MAX(m.labels) FILTER (m.iteration_id = `+shown+`), 0),
   ANY_VALUE(p.image_count), ANY_VALUE(p.precision), ANY_VALUE(p.recall), ANY_VALUE(p.average_precision)
@@ -69,15 +75,8 @@ FROM tag_metrics(`+double(l.page.Thresholds[0])+`, `+double(l.page.Overlap)+`) A
 LEFT JOIN tag_performance AS p ON p.project_id = m.project_id AND p.iteration_id = m.iteration_id AND p.tag_id = m.tag_id AND p.iteration_id = `+shown+`
 WHERE m.scope = 'tag' AND m.iteration_id IN (`+l.both()+`)
 GROUP BY m.tag_id`,
-		func(row func(...any) error) error {
-			var t Tag
-			err := row(&t.ID, &t.Name, &t.Labels, &t.Training, &t.Service[0], &t.Service[1], &t.Service[2])
-			if err != nil {
-				return err
-			}
-			l.page.Tags = append(l.page.Tags, t)
-			return nil
-		})
+		[]any{&t.ID, &t.Name, &t.Labels, &t.Training, &t.Service[0], &t.Service[1], &t.Service[2]},
+		func() { l.page.Tags = append(l.page.Tags, t) })
 	if err != nil {
 		return err
 	}
@@ -88,67 +87,120 @@ GROUP BY m.tag_id`,
 	return nil
 }
 
-// readCurves reads the precision-recall curves, the best thresholds and the
-// average precisions.
+// tag scans a tag's id as its position in the page. readTags has read every tag, so a
+// missing one means that the functions disagree about the tags.
+func (l *loader) tag(n *int) sql.Scanner { return tagScanner{l.tags, n, false} }
+
+// tagOrNull scans NULL as -1.
+func (l *loader) tagOrNull(n *int) sql.Scanner { return tagScanner{l.tags, n, true} }
+
+type tagScanner struct {
+	tags     map[string]int
+	n        *int
+	nullable bool
+}
+
+func (s tagScanner) Scan(id any) error {
+	if id == nil && s.nullable {
+		*s.n = -1
+		return nil
+	}
+	n, ok := s.tags[fmt.Sprint(id)]
+	if !ok {
+		return fmt.Errorf("tag %q is not one of the tags of tag_metrics", id)
+	}
+	*s.n = n
+	return nil
+}
+
+// readCurves reads the precision-recall curves, the best thresholds and the average
+// precisions.
 func (l *loader) readCurves() error {
 	overlap, shown := double(l.page.Overlap), quote(l.shown().ID)
-	err := l.read(`SELECT iteration_id, COALESCE(tag_id, ''), average_precision FROM average_precision(`+overlap+`)
-WHERE iteration_id IN (`+l.both()+`)`, func(row func(...any) error) error {
-		var iteration, tag string
-		var area *float64
-		if err := row(&iteration, &tag, &area); err != nil {
-			return err
+	var iteration string
+	var tag int
+	var area *float64
+	err := l.read(`SELECT iteration_id, tag_id, average_precision FROM average_precision(`+overlap+`)
+WHERE iteration_id IN (`+l.both()+`)`, []any{&iteration, l.tagOrNull(&tag), &area}, func() {
+		shown, before := &l.page.AveragePrecision, &l.page.AveragePrecisionBefore
+		if tag >= 0 {
+			shown, before = &l.page.Tags[tag].AveragePrecision, &l.page.Tags[tag].Before
 		}
-		now := iteration == l.shown().ID
-		switch at, ok := l.tags[tag]; {
-		case tag == "" && now:
-			l.page.AveragePrecision = area
-		case tag == "":
-			l.page.AveragePrecisionBefore = area
-		case ok && now:
-			l.page.Tags[at].AveragePrecision = area
-		case ok:
-			l.page.Tags[at].Before = area
+		if iteration == l.shown().ID {
+			*shown = area
+		} else {
+			*before = area
 		}
-		return nil
 	})
 	if err != nil {
 		return err
 	}
-	err = l.read(`SELECT tag_id, probability_threshold, precision, recall, f1 FROM best_threshold(`+overlap+`) WHERE iteration_id = `+shown, func(row func(...any) error) error {
-		var tag string
-		best := make([]*float64, 4)
-		if err := row(&tag, &best[0], &best[1], &best[2], &best[3]); err != nil {
-			return err
-		}
-		if at, ok := l.tags[tag]; ok {
-			l.page.Tags[at].Best = best
-		}
-		return nil
+	var best [4]*float64
+	err = l.read(`SELECT tag_id, probability_threshold, precision, recall, f1 FROM best_threshold(`+overlap+`) WHERE iteration_id = `+shown, []any{l.tag(&tag), &best[0], &best[1], &best[2], &best[3]}, func() {
+		l.page.Tags[tag].Best = slices.Clone(best[:])
 	})
 	if err != nil {
 		return err
 	}
+	var p point
 	curves := make([][]point, len(l.page.Tags))
-	err = l.read(`SELECT tag_id, recall, precision, probability FROM precision_recall_curve(`+overlap+`) WHERE iteration_id = `+shown+` ORDER BY tag_id, probability DESC`, func(row func(...any) error) error {
-		var tag string
-		var p point
-		if err := row(&tag, &p.recall, &p.precision, &p.threshold); err != nil {
-			return err
-		}
-		at := l.tags[tag]
-		curves[at] = append(curves[at], p)
+	err = l.read(`SELECT tag_id, recall, precision, probability FROM precision_recall_curve(`+overlap+`) WHERE iteration_id = `+shown+` ORDER BY tag_id, probability DESC`, []any{l.tag(&tag), &p.recall, &p.precision, &p.threshold}, func() {
+		curves[tag] = append(curves[tag], p)
 		l.page.CurvePoints++
-		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for at, curve := range curves {
-		l.page.Tags[at].Curve = [][3]any{}
+	for tag, curve := range curves {
+		l.page.Tags[tag].Curve = [][3]any{}
 		for _, p := range thin(curve) {
-			l.page.Tags[at].Curve = append(l.page.Tags[at].Curve, [3]any{short(p.recall), short(p.precision), short(p.threshold)})
+			l.page.Tags[tag].Curve = append(l.page.Tags[tag].Curve, [3]any{short(p.recall), short(p.precision), short(p.threshold)})
 		}
 	}
 	return nil
+}
+
+// point is a point of a precision-recall curve.
+type point struct{ recall, precision, threshold float64 }
+
+// curveColumns is how many columns wide a drawn curve is assumed to be.
+const curveColumns = 80
+
+// thin keeps the points that change the drawing: the first, the last, the highest and
+// the lowest in each column. The points must be in order of recall.
+func thin(curve []point) []point {
+	if len(curve) <= 2*curveColumns {
+		return curve
+	}
+	var kept []point
+	for from := 0; from < len(curve); {
+		column := int(curve[from].recall * curveColumns)
+		to := from
+		low, high := from, from
+		for ; to < len(curve) && int(curve[to].recall*curveColumns) == column; to++ {
+			if curve[to].precision < curve[low].precision {
+				low = to
+			}
+			if curve[to].precision > curve[high].precision {
+				high = to
+			}
+		}
+		keep := []int{from, low, high, to - 1}
+		slices.Sort(keep)
+		for _, n := range slices.Compact(keep) {
+			kept = append(kept, curve[n])
+		}
+		from = to
+	}
+	return kept
+}
+
+// short rounds a number that is only drawn to six significant digits. It does not
+// round up to 1, because a threshold of 1 would be wrong.
+func short(f float64) json.Number {
+	text := strconv.FormatFloat(f, 'g', 6, 64)
+	if text == "1" && f < 1 {
+		text = "0.999999"
+	}
+	return json.Number(text)
 }

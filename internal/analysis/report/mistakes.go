@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// listLength is how many images a list shows at most, at each threshold.
+// listLength is how many images a list shows at most at one threshold.
 const listLength = 24
 
 // readMistakes reads the confusion matrix, the hardest images and the label
@@ -18,22 +18,21 @@ func (l *loader) readMistakes() error {
 	for t := range n {
 		l.page.Confusion[t], l.page.Hardest[t], l.page.Suspects[t] = [][3]int{}, []hardImage{}, []suspect{}
 	}
-	shown := " WHERE iteration_id = " + l.typed("iteration_id", l.shown().ID)
+	shown := " WHERE iteration_id = " + l.enum("iteration_id", l.shown().ID)
 	if err := l.keepMistakes(shown); err != nil {
 		return err
 	}
 	err := l.each("SELECT true_tag_id, predicted_tag_id, cases FROM confusion({threshold}, {overlap})"+shown+" ORDER BY ALL", func(t int, scan func(...any) error) (func(), error) {
-		var labelled, predicted *string
-		var cases int
-		err := scan(&labelled, &predicted, &cases)
+		var labelled, predicted, cases int
+		err := scan(l.tagOrNull(&labelled), l.tagOrNull(&predicted), &cases)
 		return func() {
-			l.page.Confusion[t] = append(l.page.Confusion[t], [3]int{l.tagPlace(labelled), l.tagPlace(predicted), cases})
+			l.page.Confusion[t] = append(l.page.Confusion[t], [3]int{labelled, predicted, cases})
 		}, err
 	})
 	if err != nil {
 		return err
 	}
-	// A window that counts all takes longer than everything else.
+	// Counting with a window function would take longer than everything else.
 	first := func(function, columns string) string {
 		return "WITH listed AS MATERIALIZED (SELECT place, " + columns + " FROM " + function + "({threshold}, {overlap})" + shown +
 			") SELECT " + columns + ", (SELECT COUNT(*) FROM listed) FROM listed WHERE place <= " + strconv.Itoa(listLength) + " ORDER BY place"
@@ -46,7 +45,7 @@ func (l *loader) readMistakes() error {
 		err := scan(&id, &wrong, &tp, &fp, &fn, &all)
 		return func() {
 			l.page.HardTotal[t] = all
-			l.page.Hardest[t] = append(l.page.Hardest[t], hardImage{l.imagePlace(id), wrong, tp, fp, fn})
+			l.page.Hardest[t] = append(l.page.Hardest[t], hardImage{l.list(id), wrong, tp, fp, fn})
 		}, err
 	})
 	if err != nil {
@@ -57,20 +56,19 @@ func (l *loader) readMistakes() error {
 		var id int64
 		var suspicion string
 		var confidence float64
-		var predicted, labelled *string
 		var prediction, label *int64
 		var iou *float64
-		var all int
-		err := scan(&id, &suspicion, &confidence, &predicted, &labelled, &prediction, &label, &iou, &all)
+		var predicted, labelled, all int
+		err := scan(&id, &suspicion, &confidence, l.tagOrNull(&predicted), l.tagOrNull(&labelled), &prediction, &label, &iou, &all)
 		return func() {
 			l.page.SusTotal[t] = all
-			l.page.Suspects[t] = append(l.page.Suspects[t], suspect{l.imagePlace(id), suspicion, confidence, l.tagPlace(predicted), l.tagPlace(labelled), prediction, label, iou})
+			l.page.Suspects[t] = append(l.page.Suspects[t], suspect{l.list(id), suspicion, confidence, predicted, labelled, prediction, label, iou})
 		}, err
 	})
 }
 
-// keepMistakes evaluates mistakes once a threshold. The functions over it ask
-// for it several times.
+// keepMistakes evaluates mistakes once for each threshold, because the functions over
+// it use it several times.
 func (l *loader) keepMistakes(shown string) error {
 	if err := l.run("CREATE TABLE report_mistakes AS SELECT *, 0.0::DOUBLE AS threshold FROM mistakes(0.5, 0.5) LIMIT 0"); err != nil {
 		return err
@@ -85,16 +83,8 @@ func (l *loader) keepMistakes(shown string) error {
 SELECT * EXCLUDE threshold FROM report_mistakes WHERE threshold = probability_threshold`)
 }
 
-// tagPlace is a tag's place in the page, -1 for none.
-func (l *loader) tagPlace(id *string) int {
-	if id == nil {
-		return -1
-	}
-	return l.tags[*id]
-}
-
-// imagePlace is an image's place in the page, which has it from now on.
-func (l *loader) imagePlace(number int64) int {
+// list returns an image's position in the page and adds it to the page if it is new.
+func (l *loader) list(number int64) int {
 	at, ok := l.image[number]
 	if !ok {
 		at = len(l.page.Images)
@@ -104,14 +94,14 @@ func (l *loader) imagePlace(number int64) int {
 	return at
 }
 
-// readChanges reads what became of the images that both iterations know: counts
-// by tag, and the images whose probability has moved most.
+// readChanges reads what has changed for the images that both iterations have: counts
+// by tag, and the images whose probability has changed most.
 func (l *loader) readChanges() error {
 	before, ok := l.compared()
 	if !ok {
 		return nil
 	}
-	l.fixed = map[mended]bool{}
+	l.fixed = map[imageTag]bool{}
 	l.page.Changes = make([]changes, len(l.page.Thresholds))
 	for t := range l.page.Changes {
 		l.page.Changes[t] = changes{Tags: [][5]int{}, Broken: []changed{}, Fixed: []changed{}}
@@ -128,7 +118,7 @@ FROM changes WHERE change = '` + change + "' ORDER BY moved DESC, image_id, tag_
 WITH changes AS MATERIALIZED (
   SELECT image_id, tag_id, change, before_true_positives, before_false_positives, before_false_negatives, before_probability,
     after_true_positives, after_false_positives, after_false_negatives, after_probability
-  FROM iteration_changes(` + l.typed("project_id", l.page.Project.ID) + ", " + l.typed("iteration_id", before.ID) + ", " + l.typed("iteration_id", l.shown().ID) + `, {threshold}, {overlap})
+  FROM iteration_changes(` + l.enum("project_id", l.page.Project.ID) + ", " + l.enum("iteration_id", before.ID) + ", " + l.enum("iteration_id", l.shown().ID) + `, {threshold}, {overlap})
 )
 SELECT 'tag' AS part, NULL AS image_id, tag_id, ` + count("fixed") + ", " + count("broken") + ", " + count("still_right") + ", " + count("still_wrong") + `, 0, 0, NULL, NULL, 0.0 AS moved
 FROM changes GROUP BY GROUPING SETS ((), (tag_id))` + first("fixed") + first("broken") + `
@@ -136,22 +126,22 @@ ORDER BY part, moved DESC, image_id, tag_id`
 	return l.each(query, func(t int, scan func(...any) error) (func(), error) {
 		var part string
 		var image *int64
-		var tag *string
+		var tag int
 		var n [6]int
 		var was, is, moved *float64
-		err := scan(&part, &image, &tag, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &was, &is, &moved)
+		err := scan(&part, &image, l.tagOrNull(&tag), &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &was, &is, &moved)
 		return func() {
 			c := &l.page.Changes[t]
 			switch {
-			case part == "tag" && tag == nil:
+			case part == "tag" && tag < 0:
 				c.Counts = [4]int(n[:4])
 			case part == "tag":
-				c.Tags = append(c.Tags, [5]int{l.tags[*tag], n[0], n[1], n[2], n[3]})
+				c.Tags = append(c.Tags, [5]int{tag, n[0], n[1], n[2], n[3]})
 			default:
-				line := changed{l.imagePlace(*image), l.tags[*tag], n[0], n[1], n[2], was, n[3], n[4], n[5], is}
+				line := changed{l.list(*image), tag, n[0], n[1], n[2], was, n[3], n[4], n[5], is}
 				if part == "fixed" {
 					c.Fixed = append(c.Fixed, line)
-					l.fixed[mended{*image, *tag}] = true
+					l.fixed[imageTag{*image, tag}] = true
 				} else {
 					c.Broken = append(c.Broken, line)
 				}
@@ -160,14 +150,14 @@ ORDER BY part, moved DESC, image_id, tag_id`
 	})
 }
 
-// mended is a tag of an image, by the image's number, that a list has as fixed.
-type mended struct {
-	image int64
-	tag   string
+// imageTag is a tag of an image.
+type imageTag struct {
+	image int64 // its number
+	tag   int   // its position in the page
 }
 
-// readWrongBefore reads the boxes that the iteration compared with took for the tags
-// that are fixed. A classifier has none.
+// readWrongBefore reads the wrong boxes that the other iteration had for the tags that
+// are listed as fixed. A classifier has none.
 func (l *loader) readWrongBefore() error {
 	before, ok := l.compared()
 	if !ok || l.page.Kind != "detection" || len(l.fixed) == 0 {
@@ -175,20 +165,16 @@ func (l *loader) readWrongBefore() error {
 	}
 	var pairs []string
 	for m := range l.fixed {
-		pairs = append(pairs, fmt.Sprintf("(%d, %s)", m.image, quote(m.tag)))
+		pairs = append(pairs, fmt.Sprintf("(%d, %s)", m.image, quote(l.page.Tags[m.tag].ID)))
 	}
+	var number int64
+	var tag int
+	var probability float64
+	var box [4]*float64
 	return l.read(`SELECT o.image_id, o.tag_id, o.probability, o.box_left, o.box_top, o.box_width, o.box_height
 FROM report_wrong AS o SEMI JOIN (VALUES `+strings.Join(pairs, ", ")+`) AS f(image_id, tag_id) ON f.image_id = o.image_id AND f.tag_id = o.tag_id
-WHERE o.iteration_id = `+quote(before.ID)+` ORDER BY o.image_id, o.probability DESC, o.prediction_index`, func(row func(...any) error) error {
-		var number int64
-		var tag string
-		var probability float64
-		var box [4]*float64
-		if err := row(&number, &tag, &probability, &box[0], &box[1], &box[2], &box[3]); err != nil {
-			return err
-		}
+WHERE o.iteration_id = `+quote(before.ID)+` ORDER BY o.image_id, o.probability DESC, o.prediction_index`, []any{&number, l.tag(&tag), &probability, &box[0], &box[1], &box[2], &box[3]}, func() {
 		image := &l.page.Images[l.image[number]]
-		image.Before = append(image.Before, append([]any{l.tags[tag], probability}, corners(box)...))
-		return nil
+		image.Before = append(image.Before, append([]any{tag, probability}, boxValues(box)...))
 	})
 }

@@ -1,14 +1,14 @@
 package report
 
-// Page is what a page shows, as its script reads it. Lists are by threshold,
-// tag or image in the order of Thresholds, Tags and Images.
+// Page is the data of a page, as its script reads it. Lists by threshold, tag or image
+// have the order of Thresholds, Tags and Images.
 type Page struct {
 	Project    Project     `json:"project"`
 	Kind       string      `json:"kind"` // multiclass, multilabel or detection
 	Overlap    float64     `json:"overlap"`
 	Thresholds []float64   `json:"thresholds"` // of the slider
-	Start      int         `json:"start"`      // the threshold that it starts at
-	Iterations []Iteration `json:"iterations"` // of the project, the first trained first
+	Start      int         `json:"start"`      // the position of the threshold that it starts at
+	Iterations []Iteration `json:"iterations"` // of the project, in the order of training
 	Shown      int         `json:"shown"`
 	Compared   int         `json:"compared"` // -1: none
 
@@ -26,11 +26,11 @@ type Page struct {
 	Suspects  [][]suspect   `json:"suspects"`  // by threshold
 	SusTotal  []int         `json:"suspectTotal"`
 	Changes   []changes     `json:"changes"` // by threshold; empty if there is none to compare with
-	Images    []Image       `json:"images"`  // that any list names
+	Images    []Image       `json:"images"`  // that are in any list
 
-	CurvePoints int      `json:"curvePoints"` // the points of all curves, of which the drawn ones are chosen
-	Notes       []string `json:"notes"`       // what a reader should know
-	Warning     error    `json:"-"`           // what whoever makes the page should know; nil if all is well
+	CurvePoints int      `json:"curvePoints"` // of all curves, before they are thinned
+	Notes       []string `json:"notes"`       // for the reader
+	Warning     error    `json:"-"`           // for the person who makes the page; nil if all is well
 }
 
 // Project is a project that has a committed export.
@@ -64,26 +64,26 @@ type figures [3]*float64
 type metrics struct {
 	Micro counted   `json:"micro"`
 	Macro counted   `json:"macro"`
-	Tags  []counted `json:"tags"` // null: the iteration does not know the tag
+	Tags  []counted `json:"tags"` // null: the iteration does not have the tag
 }
 
 // counted is true positives, false positives, false negatives, precision, recall, F1.
 type counted []any
 
-// Tag is a tag of the iteration that is shown, or of the one it is compared with.
+// Tag is a tag of the shown iteration or of the one it is compared with.
 type Tag struct {
 	ID               string     `json:"id"`
 	Name             string     `json:"name"`
 	Labels           int64      `json:"labels"`
-	Training         *int64     `json:"training"` // images that the service trained it with
+	Training         *int64     `json:"training"` // how many images the service trained it with
 	AveragePrecision *float64   `json:"averagePrecision"`
 	Before           *float64   `json:"averagePrecisionBefore"`
 	Service          service    `json:"service"`
 	Best             []*float64 `json:"best"`  // threshold, precision, recall, F1; null if the tag has no curve
-	Curve            [][3]any   `json:"curve"` // recall, precision, threshold; the points that change the picture
+	Curve            [][3]any   `json:"curve"` // recall, precision, threshold; thinned
 }
 
-// service are the service's own precision, recall and average precision.
+// service is the service's own precision, recall and average precision.
 type service [3]*float64
 
 // hardImage is image, error, true positives, false positives, false negatives.
@@ -93,19 +93,19 @@ type hardImage [5]any
 // prediction index, label index, overlap.
 type suspect [8]any
 
-// changes is what became of the images of both iterations at one threshold.
+// changes is what has changed for the images of both iterations at one threshold.
 type changes struct {
 	Counts [4]int    `json:"counts"` // fixed, broken, still right, still wrong
-	Tags   [][5]int  `json:"tags"`   // tag, and the same
+	Tags   [][5]int  `json:"tags"`   // tag, and the same counts
 	Broken []changed `json:"broken"`
 	Fixed  []changed `json:"fixed"`
 }
 
-// changed is image, tag, then of before and after: true positives, false
-// positives, false negatives and the surest probability.
+// changed is image, tag, then for before and after: true positives, false positives,
+// false negatives and the highest probability.
 type changed [10]any
 
-// Image is an image that a list names.
+// Image is an image that is in a list.
 type Image struct {
 	ID          string  `json:"id"`
 	Width       *int64  `json:"w"`
@@ -113,5 +113,5 @@ type Image struct {
 	Picture     string  `json:"picture,omitempty"` // a data: URL
 	Predictions [][]any `json:"predictions"`       // tag, probability, 1 if right, index, box
 	Labels      [][]any `json:"labels"`            // tag, the probability that finds it or null, index, box
-	Before      [][]any `json:"before,omitempty"`  // of a tag that was fixed, wrong predictions of the iteration compared: tag, probability, box
+	Before      [][]any `json:"before,omitempty"`  // for fixed tags, wrong predictions of the iteration compared with: tag, probability, box
 }

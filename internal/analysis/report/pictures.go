@@ -11,38 +11,70 @@ import (
 	"image/jpeg"
 	_ "image/png"
 	"math"
+	"os"
+	"path/filepath"
+	"strings"
 
 	_ "golang.org/x/image/bmp"
 	"golang.org/x/image/draw"
 	"golang.org/x/sync/errgroup"
 )
 
-// Pictures finds the picture of an image: its bytes as JPEG, PNG, GIF or BMP.
-// ErrNoPicture says that there is none; any other error is about this one, and
-// must not tell an address, which may hold an access token.
+// Pictures finds the picture of an image, as JPEG, PNG, GIF or BMP. The error is
+// ErrNoPicture if there is none; no error may contain an address, which can hold an
+// access token.
 type Pictures interface {
 	Picture(ctx context.Context, id, imageURI, thumbnailURI string) ([]byte, error)
 }
 
-// ErrNoPicture is for an image that has no picture.
+// ErrNoPicture is the error for an image that has no picture.
 var ErrNoPicture = errors.New("there is no picture")
 
-// A page stays small enough to be mailed.
+// folder maps image ids in lower case to files.
+type folder map[string]string
+
+// Folder returns the pictures in a folder: ID.jpg, .jpeg, .png, .gif or .bmp.
+func Folder(path string) (Pictures, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the folder of pictures: %w", err)
+	}
+	f := folder{}
+	for _, e := range entries {
+		extension := filepath.Ext(e.Name())
+		switch strings.ToLower(extension) {
+		case ".jpg", ".jpeg", ".png", ".gif", ".bmp":
+			f[strings.ToLower(strings.TrimSuffix(e.Name(), extension))] = filepath.Join(path, e.Name())
+		}
+	}
+	return f, nil
+}
+
+func (f folder) Picture(_ context.Context, id, _, _ string) ([]byte, error) {
+	path, ok := f[strings.ToLower(id)]
+	if !ok {
+		return nil, ErrNoPicture
+	}
+	return os.ReadFile(path)
+}
+
+// Limits that keep a page small enough to be mailed.
 const (
-	pictureSide   = 320       // pixels at most, as it is embedded
-	pictureBytes  = 2_000_000 // of all pictures, before base64 makes a third more of them
-	picturePixels = 60_000_000
-	atOnce        = 8
+	pictureSide   = 320        // pixels, of an embedded picture
+	pictureBytes  = 2_000_000  // of all pictures, before base64 adds a third
+	picturePixels = 60_000_000 // of an original
 )
 
-// addPictures adds the pictures of the page's images, those first that are seen
-// first. What has none is drawn as an outline, and a note says how many are.
+const picturesAtOnce = 8
+
+// addPictures adds pictures to the page's images, to the most visible ones first. The
+// page draws the other images as outlines, and a note says how many there are.
 func (l *loader) addPictures(pictures Pictures) error {
-	order := l.page.seenFirst()
+	order := l.page.byVisibility()
 	found := make([][]byte, len(l.page.Images))
 	failed := make([]error, len(l.page.Images))
 	group, ctx := errgroup.WithContext(l.ctx)
-	group.SetLimit(atOnce)
+	group.SetLimit(picturesAtOnce)
 	for _, at := range order {
 		group.Go(func() error {
 			if ctx.Err() != nil {
@@ -60,19 +92,19 @@ func (l *loader) addPictures(pictures Pictures) error {
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("collecting pictures: %w", err)
 	}
-	shown, size, missing, broken, tooMuch := 0, 0, 0, 0, 0
-	var why error
+	shown, size, missing, broken, omitted := 0, 0, 0, 0, 0
+	var firstErr error
 	for _, at := range order {
 		switch {
 		case errors.Is(failed[at], ErrNoPicture):
 			missing++
 		case failed[at] != nil:
 			broken++
-			if why == nil {
-				why = failed[at]
+			if firstErr == nil {
+				firstErr = failed[at]
 			}
 		case size+len(found[at]) > pictureBytes:
-			tooMuch++
+			omitted++
 		default:
 			shown++
 			size += len(found[at])
@@ -83,22 +115,22 @@ func (l *loader) addPictures(pictures Pictures) error {
 	for _, part := range []struct {
 		n    int
 		text string
-	}{{missing, "have none"}, {tooMuch, "were left out to keep the file small"}, {broken, "failed"}} {
+	}{{missing, "have none"}, {omitted, "were left out to keep the file small"}, {broken, "failed"}} {
 		if part.n > 0 {
 			note += fmt.Sprintf("; %d %s", part.n, part.text)
 		}
 	}
-	if why != nil {
-		note += fmt.Sprintf(" (such as: %v)", why)
-		l.page.Warning = fmt.Errorf("%d of the %d pictures failed: %w", broken, len(order), why)
+	if firstErr != nil {
+		note += fmt.Sprintf(" (such as: %v)", firstErr)
+		l.page.Warning = fmt.Errorf("%d of the %d pictures failed: %w", broken, len(order), firstErr)
 	}
 	l.page.Notes = append(l.page.Notes, note+".")
 	return nil
 }
 
-// seenFirst are the places of the page's images, those first that are seen where
-// the slider starts, then those near it.
-func (p *Page) seenFirst() []int {
+// byVisibility returns the positions of the listed images, beginning with those that
+// are listed where the slider starts, then at thresholds ever farther from it.
+func (p *Page) byVisibility() []int {
 	var order []int
 	seen := make([]bool, len(p.Images))
 	add := func(at any) {
@@ -107,23 +139,27 @@ func (p *Page) seenFirst() []int {
 			order = append(order, n)
 		}
 	}
-	for away := range p.Thresholds {
-		for _, t := range []int{p.Start - away, p.Start + away} {
+	for distance := range p.Thresholds {
+		for _, t := range []int{p.Start - distance, p.Start + distance} {
 			if t < 0 || t >= len(p.Thresholds) {
 				continue
 			}
-			for place := range listLength {
-				if place < len(p.Hardest[t]) {
-					add(p.Hardest[t][place][0])
+			var c changes
+			if len(p.Changes) > 0 {
+				c = p.Changes[t]
+			}
+			for n := range listLength {
+				if n < len(p.Hardest[t]) {
+					add(p.Hardest[t][n][0])
 				}
-				if place < len(p.Suspects[t]) {
-					add(p.Suspects[t][place][0])
+				if n < len(p.Suspects[t]) {
+					add(p.Suspects[t][n][0])
 				}
-				if len(p.Changes) > 0 && place < len(p.Changes[t].Broken) {
-					add(p.Changes[t].Broken[place][0])
+				if n < len(c.Broken) {
+					add(c.Broken[n][0])
 				}
-				if len(p.Changes) > 0 && place < len(p.Changes[t].Fixed) {
-					add(p.Changes[t].Fixed[place][0])
+				if n < len(c.Fixed) {
+					add(c.Fixed[n][0])
 				}
 			}
 		}
@@ -131,8 +167,8 @@ func (p *Page) seenFirst() []int {
 	return order
 }
 
-// shrink makes a small JPEG of a picture. One of another shape than the image is
-// refused: boxes would be at wrong places on it.
+// shrink converts a picture to a small JPEG. It refuses a picture of another shape than
+// the image, because boxes would be in wrong places on it.
 func shrink(b []byte, width, height *int64) ([]byte, error) {
 	config, _, err := image.DecodeConfig(bytes.NewReader(b))
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
-// noise is a picture that does not compress.
+// noise returns a picture that does not compress.
 func noise(t *testing.T, width, height int, ending string) []byte {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -44,13 +44,16 @@ func noise(t *testing.T, width, height int, ending string) []byte {
 }
 
 func TestFolderOfPictures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it shrinks hundreds of pictures")
+	}
 	root := exported.Warehouse(t, simulated.Config{Seed: 1, Kind: simulated.Detection, Images: 300, Iterations: 2})
 	exported.Rewrite(t, root, "images", "1280::INTEGER AS width", "960::INTEGER AS height")
 	plain := loadPage(t, root, Options{})
 	if len(plain.Images) < 100 {
 		t.Fatalf("the lists have only %d images", len(plain.Images))
 	}
-	order := plain.seenFirst()
+	order := plain.byVisibility()
 	folder := t.TempDir()
 	whole := noise(t, 400, 300, ".png")
 	for place, at := range order {
@@ -136,7 +139,7 @@ func TestFetch(t *testing.T) {
 		case "/redirect":
 			http.Redirect(w, r, served.URL+"/picture?sig=other-secret", http.StatusFound)
 		case "/huge":
-			for range fetchBytes/len(picture) + 2 {
+			for range maxPictureBytes/len(picture) + 2 {
 				w.Write(picture)
 			}
 		case "/reset":
@@ -155,7 +158,7 @@ func TestFetch(t *testing.T) {
 		"reset":       {served.URL + "/reset" + token, "", "EOF"},
 		"not https":   {"http://192.0.2.1/picture" + token, "", "not https"},
 		"file":        {"file:///etc/passwd", "", "not https"},
-		"no address":  {"http://[::1" + token, "", "its address is none"},
+		"no address":  {"http://[::1" + token, "", "its address is malformed"},
 		"no protocol": {"picture" + token, "", "not https"},
 	} {
 		got, err := Fetch().Picture(t.Context(), "id", tc.image, tc.thumbnail)
@@ -182,11 +185,11 @@ func TestFetch(t *testing.T) {
 		if err == nil {
 			t.Fatal("a picture of nothing")
 		}
-		if !strings.Contains(err.Error(), "403") || strings.Contains(err.Error(), "gave up") != (n >= fetchTries) {
+		if !strings.Contains(err.Error(), "403") || strings.Contains(err.Error(), "gave up") != (n >= maxFetchFailures) {
 			t.Errorf("of picture %d the error is %v", n, err)
 		}
 	}
-	if asked != fetchTries {
-		t.Errorf("it asked %d times, want %d", asked, fetchTries)
+	if asked != maxFetchFailures {
+		t.Errorf("it asked %d times, want %d", asked, maxFetchFailures)
 	}
 }

@@ -11,24 +11,14 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// The evaluation functions are asked at each threshold of the slider, over every
-// iteration of a project. So that this takes seconds, they run as they are, but
-// over copies: of the project's rows alone, in memory, and of outcomes, which they
-// all build on, evaluated once. What is right or wrong at one threshold is so at
-// every threshold that it passes, because surer predictions take their labels
-// first.
+// The page needs the evaluation functions at every threshold of the slider, over every
+// iteration of a project. To make this a matter of seconds, they run unchanged over
+// copies: of the project's rows only, in memory, and of outcomes, on which they all
+// build, evaluated once. A prediction that is right at one threshold is right at every
+// threshold that it passes, because more probable predictions are assigned their
+// labels first; the same holds for wrong ones.
 
-// prepare makes the copies.
-func (l *loader) prepare() error {
-	for _, do := range []func() error{l.copyTables, l.makeFunctions, l.keepOutcomes} {
-		if err := do(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// keepOnly leaves the rows of some iterations, for what looks at these alone.
+// keepOnly drops the rows of other iterations, to make later queries faster.
 func (l *loader) keepOnly(iterations string) error {
 	for _, table := range []string{"report_current_predictions", "report_right", "report_wrong", "report_missed"} {
 		err := l.run("CREATE TABLE report_rows AS FROM "+table+" WHERE iteration_id IN ("+iterations+")", "DROP TABLE "+table, "ALTER TABLE report_rows RENAME TO "+table)
@@ -39,45 +29,46 @@ func (l *loader) keepOnly(iterations string) error {
 	return nil
 }
 
-// boxed is whether there are boxes: a classifier's are null, and take room if they
-// are copied.
-func (l *loader) boxed() bool {
+// hasBoxes reports whether there are boxes. A classifier's are null, and copying them
+// would cost memory.
+func (l *loader) hasBoxes() bool {
 	return slices.ContainsFunc(l.page.Iterations, func(i Iteration) bool { return i.Kind == "detection" })
 }
 
-// boxes are columns of a box: those of a table, or nulls in their place.
+// boxes returns the columns of a box with a prefix, or nulls in their place.
 func (l *loader) boxes(prefix string) string {
 	const columns = ", {}left, {}top, {}width, {}height"
-	if l.boxed() {
+	if l.hasBoxes() {
 		return strings.ReplaceAll(columns, "{}", prefix)
 	}
 	return ", NULL::DOUBLE AS box_left, NULL::DOUBLE AS box_top, NULL::DOUBLE AS box_width, NULL::DOUBLE AS box_height"
 }
 
-// boxesTo are the columns of a box to copy.
-func (l *loader) boxesTo(columns string) string {
-	if l.boxed() {
+// ifBoxes returns columns that only exist if there are boxes.
+func (l *loader) ifBoxes(columns string) string {
+	if l.hasBoxes() {
 		return columns
 	}
 	return ""
 }
 
-// typed is an id as the enumeration has it: DuckDB makes texts of a column's values
-// to compare them with a text.
-func (l *loader) typed(column, id string) string {
+// enum returns an id as a value of its enumeration. Compared with a string, DuckDB would
+// convert the column's values to strings.
+func (l *loader) enum(column, id string) string {
 	return "CAST(" + quote(id) + " AS report_" + column + ")"
 }
 
-// constant is the project's id, which needs no column.
-func (l *loader) constant() string {
-	return l.typed("project_id", l.page.Project.ID) + " AS project_id, "
+// projectColumn returns the project's id as a constant, which needs no stored column.
+func (l *loader) projectColumn() string {
+	return l.enum("project_id", l.page.Project.ID) + " AS project_id, "
 }
 
-// both are the ids of the iterations that are looked at closely, as SQL.
-func (l *loader) both() string { return strings.Join(l.eachOfBoth(), ", ") }
+// both returns the ids of the two compared iterations as an SQL list.
+func (l *loader) both() string { return strings.Join(l.bothIDs(), ", ") }
 
-// eachOfBoth are these by themselves: DuckDB looks at the files of others too for an IN.
-func (l *loader) eachOfBoth() []string {
+// bothIDs returns the two ids for queries of one each: for an IN, DuckDB would open the
+// files of other iterations too.
+func (l *loader) bothIDs() []string {
 	ids := []string{quote(l.shown().ID)}
 	if before, ok := l.compared(); ok {
 		ids = append(ids, quote(before.ID))
@@ -85,11 +76,11 @@ func (l *loader) eachOfBoth() []string {
 	return ids
 }
 
-// enumerate makes enumerations of the texts that come again and again, in their
-// order: numbers inside, the same texts for whoever compares or sorts them. Images
-// are too many for one; they get numbers, in the order of their ids. To look for
-// them on every label and prediction takes as long as to copy these, so that is
-// done only if one of them names what is not listed elsewhere.
+// enumerate creates enumerations of the strings that repeat, in their order: DuckDB
+// stores them as numbers, which compare and sort like the strings. There are too many
+// images for an enumeration; they are numbered, in the order of their ids. Collecting
+// ids from every label and prediction takes as long as copying these, so it is done
+// (thorough) only if one has an id that is not listed elsewhere.
 func (l *loader) enumerate(thorough bool) error {
 	project := " WHERE project_id = " + quote(l.page.Project.ID)
 	distinct := func(column string, views ...string) string {
@@ -111,7 +102,7 @@ func (l *loader) enumerate(thorough bool) error {
 		"tag_id":       distinct("tag_id", "tag_performance"),
 		"tag_name":     distinct("tag_name", "tag_performance"),
 	} {
-		// An enumeration has to have a value, also in an empty project.
+		// An enumeration needs a value, even in an empty project.
 		err := l.run("DROP TYPE IF EXISTS report_"+column,
 			"CREATE TYPE report_"+column+" AS ENUM (SELECT text FROM ("+values+" UNION SELECT '') WHERE text IS NOT NULL ORDER BY text)")
 		if err != nil {
@@ -121,7 +112,7 @@ func (l *loader) enumerate(thorough bool) error {
 	return nil
 }
 
-// copyTables puts tables of the project's rows in the place of the views.
+// copyTables replaces the views by tables of the project's rows.
 func (l *loader) copyTables() error {
 	copies := []string{"current_labels", "current_predictions", "current_images", "tag_performance", "exports"}
 	for _, thorough := range []bool{false, true} {
@@ -140,9 +131,7 @@ func (l *loader) copyTables() error {
 		}
 		const unlisted = " WHERE image_id IS NULL OR tag_id IS NULL OR tag_name IS NULL"
 		unknown := false
-		err := l.read("SELECT EXISTS (FROM report_current_predictions"+unlisted+") OR EXISTS (FROM report_current_labels"+unlisted+")", func(row func(...any) error) error {
-			return row(&unknown)
-		})
+		err := l.read("SELECT EXISTS (FROM report_current_predictions"+unlisted+") OR EXISTS (FROM report_current_labels"+unlisted+")", []any{&unknown}, func() {})
 		if err != nil {
 			return err
 		}
@@ -151,21 +140,21 @@ func (l *loader) copyTables() error {
 		}
 	}
 	region := "NULL::VARCHAR AS region_id"
-	if l.boxed() {
+	if l.hasBoxes() {
 		region = "region_id"
 	}
 	return l.run(
 		"ALTER VIEW current_predictions RENAME TO report_predictions",
-		"CREATE VIEW current_predictions AS SELECT "+l.constant()+"iteration_id, image_id, prediction_index, tag_id, tag_name, probability"+l.boxes("box_")+" FROM report_current_predictions",
-		"CREATE OR REPLACE VIEW current_labels AS SELECT "+l.constant()+"iteration_id, image_id, label_index, tag_id, tag_name, "+region+l.boxes("box_")+" FROM report_current_labels",
-		// Where an image is is asked for of those alone that are shown.
-		"CREATE OR REPLACE VIEW current_images AS SELECT "+l.constant()+"iteration_id, image_id, width, height, NULL::VARCHAR AS image_uri, NULL::VARCHAR AS thumbnail_uri FROM report_current_images",
+		"CREATE VIEW current_predictions AS SELECT "+l.projectColumn()+"iteration_id, image_id, prediction_index, tag_id, tag_name, probability"+l.boxes("box_")+" FROM report_current_predictions",
+		"CREATE OR REPLACE VIEW current_labels AS SELECT "+l.projectColumn()+"iteration_id, image_id, label_index, tag_id, tag_name, "+region+l.boxes("box_")+" FROM report_current_labels",
+		// Only the images that are shown need their addresses.
+		"CREATE OR REPLACE VIEW current_images AS SELECT "+l.projectColumn()+"iteration_id, image_id, width, height, NULL::VARCHAR AS image_uri, NULL::VARCHAR AS thumbnail_uri FROM report_current_images",
 		"CREATE OR REPLACE VIEW tag_performance AS FROM report_tag_performance",
 		"CREATE OR REPLACE VIEW exports AS FROM report_exports",
 	)
 }
 
-// enumerated are columns, those of which there is an enumeration as that.
+// enumerated converts the columns that have an enumeration to it.
 func enumerated(columns string) string {
 	for _, c := range []string{"project_id", "iteration_id", "tag_id", "tag_name"} {
 		columns = strings.Replace(columns, c, "TRY_CAST("+c+" AS report_"+c+") AS "+c, 1)
@@ -173,36 +162,36 @@ func enumerated(columns string) string {
 	return columns
 }
 
-// rows is the query for a view's rows that the page needs.
+// rows returns the query for the rows of a view that the page needs.
 func (l *loader) rows(view string) string {
-	box := l.boxesTo(", box_left, box_top, box_width, box_height")
+	box := l.ifBoxes(", box_left, box_top, box_width, box_height")
 	project := "project_id = " + quote(l.page.Project.ID)
 	from := func(columns string) string {
 		return "SELECT " + strings.Replace(enumerated(columns), "image_id", "number AS image_id", 1) + " FROM " + view + " LEFT JOIN report_image_ids ON id = image_id WHERE " + project
 	}
 	switch view {
 	case "current_predictions":
-		// Of the two iterations also what passes no threshold but could find a label. The
-		// rest is wrong, and never counted but in the curves.
+		// Predictions below every threshold are needed only if they could find a label of
+		// the two iterations. The others are wrong, and count in the curves only.
 		all := from("iteration_id, image_id, prediction_index, tag_id, tag_name, probability" + box)
 		passes := "probability >= " + double(l.page.Thresholds[0])
 		parts := []string{all + " AND iteration_id NOT IN (" + l.both() + ") AND " + passes}
-		for _, id := range l.eachOfBoth() {
+		for _, id := range l.bothIDs() {
 			parts = append(parts, all+" AND iteration_id = "+id+" AND ("+passes+
 				" OR (number, TRY_CAST(tag_id AS report_tag_id)) IN (SELECT (image_id, tag_id) FROM report_current_labels WHERE iteration_id = "+id+"))")
 		}
 		return strings.Join(parts, " UNION ALL ")
 	case "current_labels":
-		return from("iteration_id, image_id, label_index, tag_id, tag_name" + l.boxesTo(", region_id") + box)
+		return from("iteration_id, image_id, label_index, tag_id, tag_name" + l.ifBoxes(", region_id") + box)
 	case "current_images":
 		return from("iteration_id, image_id, width, height, image_uri, thumbnail_uri") + " AND iteration_id IN (" + l.both() + ")"
 	}
 	return "FROM " + view + " WHERE " + project
 }
 
-// makeFunctions makes the functions, over the copies: DuckDB looks into every file
-// for each of them otherwise. What they read twice they compute once; over the whole
-// warehouse that would be every project's.
+// makeFunctions creates the functions over the copies, because over the files DuckDB
+// would open each one for each function. Their common parts are materialized, which
+// over the whole warehouse would compute every project's.
 func (l *loader) makeFunctions() error {
 	for _, macro := range schema.Macros() {
 		if err := l.run(strings.ReplaceAll(macro, "AS NOT MATERIALIZED", "AS MATERIALIZED")); err != nil {
@@ -212,51 +201,52 @@ func (l *loader) makeFunctions() error {
 	return nil
 }
 
-// keepOutcomes evaluates outcomes once, and lets the functions build on that: on
-// the predictions from the threshold on, and on labels that none of these found.
+// keepOutcomes evaluates outcomes once, at threshold 0, and replaces it by a selection
+// from the result: the predictions that pass the threshold, and the labels that none of
+// these finds.
 func (l *loader) keepOutcomes() error {
 	low := double(l.page.Thresholds[0])
 	region, iou := "NULL::VARCHAR", "NULL::DOUBLE"
-	if l.boxed() {
+	if l.hasBoxes() {
 		region, iou = "region_id", "iou"
 	}
 	const common = "iteration_id, image_id, tag_id, tag_name, label_index"
-	predicted := common + ", probability, prediction_index" + l.boxesTo(", region_id, iou, box_left, box_top, box_width, box_height")
-	// part is one of the parts of outcomes.
+	predicted := common + ", probability, prediction_index" + l.ifBoxes(", region_id, iou, box_left, box_top, box_width, box_height")
+	// part selects one kind of outcome.
 	part := func(outcome, name, predicted, iou, box, from string) string {
-		return "SELECT " + l.constant() + "iteration_id, image_id, '" + outcome + "' AS outcome, tag_id, " + name + " AS tag_name, " + predicted + ", label_index, " +
+		return "SELECT " + l.projectColumn() + "iteration_id, image_id, '" + outcome + "' AS outcome, tag_id, " + name + " AS tag_name, " + predicted + ", label_index, " +
 			region + " AS region_id, " + iou + " AS iou" + l.boxes(box) + " FROM " + from
 	}
-	const sure, unsure = "probability, prediction_index", "NULL, NULL"
+	const found, none = "probability, prediction_index", "NULL, NULL"
 	return l.run(
 		// A label that is missed at a threshold has its own name and box, not those of
-		// the prediction that is not sure enough.
+		// the prediction below the threshold.
 		`CREATE TABLE report_outcomes AS
 SELECT o.iteration_id, o.image_id, o.outcome, o.tag_id, o.tag_name, o.probability, o.prediction_index, o.label_index, l.tag_name AS label_name`+
-			l.boxesTo(", o.region_id, o.iou, o.box_left, o.box_top, o.box_width, o.box_height, l.box_left AS label_left, l.box_top AS label_top, l.box_width AS label_width, l.box_height AS label_height")+`
+			l.ifBoxes(", o.region_id, o.iou, o.box_left, o.box_top, o.box_width, o.box_height, l.box_left AS label_left, l.box_top AS label_top, l.box_width AS label_width, l.box_height AS label_height")+`
 FROM outcomes(0.0, `+double(l.page.Overlap)+`) AS o
 LEFT JOIN (FROM current_labels WHERE iteration_id IN (`+l.both()+`)) AS l
   ON l.iteration_id = o.iteration_id AND l.image_id = o.image_id AND l.label_index = o.label_index
 WHERE o.outcome <> 'false_positive' OR o.probability >= `+low,
-		// A table each: the same text for every row is one that is compared once.
-		"CREATE TABLE report_right AS SELECT "+predicted+", label_name"+l.boxesTo(", label_left, label_top, label_width, label_height")+" FROM report_outcomes WHERE outcome = 'true_positive'",
+		// One table for each outcome: DuckDB compares a constant once, not in every row.
+		"CREATE TABLE report_right AS SELECT "+predicted+", label_name"+l.ifBoxes(", label_left, label_top, label_width, label_height")+" FROM report_outcomes WHERE outcome = 'true_positive'",
 		"CREATE TABLE report_wrong AS SELECT "+predicted+" FROM report_outcomes WHERE outcome = 'false_positive'",
-		"CREATE TABLE report_missed AS SELECT "+common+l.boxesTo(", region_id, box_left, box_top, box_width, box_height")+" FROM report_outcomes WHERE outcome = 'false_negative'",
+		"CREATE TABLE report_missed AS SELECT "+common+l.ifBoxes(", region_id, box_left, box_top, box_width, box_height")+" FROM report_outcomes WHERE outcome = 'false_negative'",
 		"DROP TABLE report_outcomes",
 		"CREATE OR REPLACE MACRO outcomes(probability_threshold, overlap_threshold) AS TABLE "+strings.Join([]string{
-			part("true_positive", "tag_name", sure, iou, "box_", "report_right WHERE probability >= probability_threshold"),
-			part("false_positive", "tag_name", sure, iou, "box_", "report_wrong WHERE probability >= probability_threshold"),
-			part("false_negative", "tag_name", unsure, "NULL", "box_", "report_missed"),
-			part("false_negative", "label_name", unsure, "NULL", "label_", "report_right WHERE probability < probability_threshold"),
+			part("true_positive", "tag_name", found, iou, "box_", "report_right WHERE probability >= probability_threshold"),
+			part("false_positive", "tag_name", found, iou, "box_", "report_wrong WHERE probability >= probability_threshold"),
+			part("false_negative", "tag_name", none, "NULL", "box_", "report_missed"),
+			part("false_negative", "label_name", none, "NULL", "label_", "report_right WHERE probability < probability_threshold"),
 		}, " UNION ALL "),
 	)
 }
 
-// keepCurves evaluates precision_recall_curve once, from every prediction: those
-// that are copied are not all.
+// keepCurves evaluates precision_recall_curve once. It needs every prediction, and the
+// copy lacks some.
 func (l *loader) keepCurves() error {
 	var every []string
-	for _, id := range l.eachOfBoth() {
+	for _, id := range l.bothIDs() {
 		every = append(every, "SELECT "+enumerated("project_id, iteration_id, tag_id, probability")+" FROM report_predictions WHERE project_id = "+quote(l.page.Project.ID)+" AND iteration_id = "+id)
 	}
 	return l.run(
@@ -269,9 +259,9 @@ func (l *loader) keepCurves() error {
 	)
 }
 
-// atEach calls do for every threshold of the slider, several at a time, each
-// with a connection of its own. The functions it returns run one after the
-// other, in the thresholds' order.
+// atEach calls do for every threshold of the slider, several at a time, each with its
+// own connection. The functions that do returns run one after the other, in the order
+// of the thresholds.
 func (l *loader) atEach(do func(w warehouse, threshold string, n int) (func(), error)) error {
 	group, ctx := errgroup.WithContext(l.ctx)
 	group.SetLimit(connections)
@@ -300,13 +290,14 @@ func (l *loader) atEach(do func(w warehouse, threshold string, n int) (func(), e
 	return nil
 }
 
-// each reads a query at every threshold of the slider. {threshold} and {overlap}
-// in it are numbers. What row returns is run in the thresholds' order.
+// each runs a query at every threshold of the slider, in place of {threshold} and
+// {overlap}, and calls row for its rows. The functions that row returns run in the order
+// of the thresholds.
 func (l *loader) each(query string, row func(threshold int, scan func(...any) error) (func(), error)) error {
 	return l.atEach(func(w warehouse, threshold string, n int) (func(), error) {
 		var after []func()
 		text := strings.NewReplacer("{threshold}", threshold, "{overlap}", double(l.page.Overlap)).Replace(query)
-		err := w.read(text, func(scan func(...any) error) error {
+		err := eachRow(w.ctx, w.conn, text, func(scan func(...any) error) error {
 			f, err := row(n, scan)
 			after = append(after, f)
 			return err

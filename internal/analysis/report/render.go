@@ -20,17 +20,18 @@ var assets embed.FS
 
 var (
 	pageTemplate  = template.Must(template.ParseFS(assets, "assets/page.html"))
-	indexTemplate = template.Must(template.New("index.html").Funcs(template.FuncMap{"seen": seenName}).ParseFS(assets, "assets/index.html"))
+	indexTemplate = template.Must(template.New("index.html").Funcs(template.FuncMap{"visible": visibleName, "percent": percent, "day": day}).ParseFS(assets, "assets/index.html"))
 	errorTemplate = template.Must(template.ParseFS(assets, "assets/error.html"))
 
 	style  = asset("page.css")
 	script = pageScript()
 )
 
-// ChartistVersion is that of assets/chartist.umd.js, which is as npm has it.
+// ChartistVersion is the version of assets/chartist.umd.js, an unchanged file of npm's
+// package.
 const ChartistVersion = "1.5.0"
 
-// scripts are the page's own, in the order in which they need each other.
+// scripts are the page's own scripts, in the order of their dependencies.
 var scripts = []string{"base.js", "tables.js", "charts.js", "boxes.js", "sections.js", "mistakes.js", "page.js"}
 
 func asset(name string) string {
@@ -42,7 +43,7 @@ func asset(name string) string {
 }
 
 func pageScript() string {
-	// A browser would look for the map of the script beside the page.
+	// A browser would request the source map, and there is none.
 	library, _, _ := strings.Cut(asset("chartist.umd.js"), "//# sourceMappingURL=")
 	var own strings.Builder
 	for _, name := range scripts {
@@ -52,22 +53,22 @@ func pageScript() string {
 		"\n(() => {\n\"use strict\";\n" + own.String() + "})();\n"
 }
 
-// policy forbids everything but this very script, and pictures that are in the
-// page. What it draws has style attributes, which a hash cannot allow.
+// policy allows only this script and embedded pictures. Drawings have style attributes,
+// which a hash cannot allow.
 func policy(script, forms string) string {
 	sum := sha256.Sum256([]byte(script))
 	return fmt.Sprintf("default-src 'none'; script-src 'sha256-%s'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action %s",
 		base64.StdEncoding.EncodeToString(sum[:]), forms)
 }
 
-// Writer says by whom and when a page is written.
+// Writer writes pages.
 type Writer struct {
 	Version string
 	Now     time.Time
-	Served  bool // as a page of a site, with ways to the others, and not as a file
+	Served  bool // as a page of a site, with links to the others
 }
 
-// Write writes the page as one HTML file that needs nothing else.
+// Write writes a page as one HTML file that needs nothing else.
 func (w Writer) Write(to io.Writer, page *Page) error {
 	data, err := json.Marshal(page)
 	if err != nil {
@@ -80,7 +81,7 @@ func (w Writer) Write(to io.Writer, page *Page) error {
 	shown := page.Iterations[page.Shown]
 	var b bytes.Buffer
 	err = pageTemplate.Execute(&b, map[string]any{
-		"Title":           seenName(page.Project.Name) + ", " + seenName(shown.Name),
+		"Title":           visibleName(page.Project.Name) + ", " + visibleName(shown.Name),
 		"Policy":          policy(script, forms),
 		"Style":           template.CSS(style),
 		"Script":          template.JS(script),
@@ -98,7 +99,7 @@ func (w Writer) Write(to io.Writer, page *Page) error {
 	return err
 }
 
-// nav are the ways to other pages, nil in a file.
+// nav returns the links to other pages; nil in a file.
 func (w Writer) nav(page *Page) any {
 	if !w.Served {
 		return nil
@@ -112,20 +113,33 @@ func (w Writer) nav(page *Page) any {
 		Iterations []choice
 	}{Project: page.Project.ID}
 	for n, i := range slices.Backward(page.Iterations) {
-		name := seenName(i.Name)
-		if day, _, ok := strings.Cut(i.Trained, "T"); ok {
-			name += ", " + day
+		name := visibleName(i.Name)
+		if i.Trained != "" {
+			name += ", " + day(i.Trained)
 		}
-		// The one before stays the one before, whichever is shown next.
+		// If the one before is compared with, it stays so whichever is shown next.
 		nav.Iterations = append(nav.Iterations, choice{i.ID, name, n == page.Shown, n == page.Compared && n != page.Shown-1})
 	}
 	return nav
 }
 
-// seenName is a name that can be seen, and clicked on, as base.js has it too.
-func seenName(name string) string {
+// visibleName replaces a name that has no visible character, so that it can be clicked
+// on. base.js does the same.
+func visibleName(name string) string {
 	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.In(r, unicode.Z, unicode.Cc, unicode.Cf) }) {
 		return name
 	}
 	return "(no name)"
+}
+
+func day(timestamp string) string {
+	day, _, _ := strings.Cut(timestamp, "T")
+	return day
+}
+
+func percent(f *float64) string {
+	if f == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f\u202f%%", *f*100)
 }

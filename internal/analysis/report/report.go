@@ -1,6 +1,6 @@
-// Package report turns the iterations of a warehouse into a page that people
-// look at. Every figure comes from the views and evaluation functions of package
-// schema; the page filters and looks up, and computes none of its own.
+// Package report makes an HTML page about the iterations of a warehouse. Every figure
+// comes from the views and evaluation functions of package schema; the page filters
+// and looks up, but computes nothing itself.
 package report
 
 import (
@@ -9,32 +9,32 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
-// Options say what a page is about.
+// Options choose what a page shows.
 type Options struct {
 	Project   string   // an id; empty: the warehouse's only project
-	Iteration string   // an id; empty: the one that was trained last
-	Compare   string   // an id; empty: the one before
-	Lenient   bool     // takes Compare for empty if it is the iteration itself
-	Threshold *float64 // where the slider starts; nil: where the service's figures were asked for
-	Overlap   *float64 // of a detector's boxes; nil: where the service's figures were asked for
+	Iteration string   // an id; empty: the last one trained
+	Compare   string   // an id; empty: the one trained before
+	Lenient   bool     // ignore Compare if it is the iteration itself
+	Threshold *float64 // where the slider starts; nil: the threshold of the service's figures
+	Overlap   *float64 // of a detector's boxes; nil: the overlap of the service's figures
 	Pictures  Pictures // nil: outlines only
 }
 
-// Errors that say that the options do not fit the warehouse.
+// Errors about options that do not fit the warehouse.
 var (
 	ErrNotFound = errors.New("not in the warehouse")
 	ErrChoice   = errors.New("a choice is needed")
 )
 
-// connections is how many thresholds are evaluated at a time.
+// connections is how many thresholds are evaluated at once.
 const connections = 4
 
-// Load computes a page from a warehouse in DuckDB, with the tables and views of
-// package schema, the functions of which it makes. It replaces some of the views by
-// copies that are faster, so the database must be of its own, and is of no use
-// afterwards.
+// Load computes a page from a warehouse in DuckDB that has the tables and views of
+// package schema. It creates the functions, and replaces views by copies that are
+// faster, so the database must not be used for anything else.
 func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 	db.SetMaxOpenConns(connections + 1)
 	conn, err := db.Conn(ctx)
@@ -52,7 +52,9 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 		what string
 		do   func() error
 	}{
-		{"judging the predictions", l.prepare},
+		{"copying the tables", l.copyTables},
+		{"creating the functions", l.makeFunctions},
+		{"judging the predictions", l.keepOutcomes},
 		{"reading the trend and the tags", l.readMetrics},
 		{"choosing the two iterations", func() error { return l.keepOnly(l.both()) }},
 		{"evaluating the curves", l.keepCurves},
@@ -80,15 +82,15 @@ type loader struct {
 	warehouse
 	db    *sql.DB
 	page  Page
-	tags  map[string]int // a tag's place in the page, by id
-	image map[int64]int  // an image's place in the page, by its number
-	uris  []imageURIs    // of the page's images
-	fixed map[mended]bool
+	tags  map[string]int    // a tag's position in the page, by id
+	image map[int64]int     // an image's position in the page, by its number
+	uris  []imageURIs       // of the page's images
+	fixed map[imageTag]bool // in a list of fixed images
 }
 
 func (l *loader) shown() Iteration { return l.page.Iterations[l.page.Shown] }
 
-// compared is the iteration to compare with, if there is one.
+// compared returns the iteration to compare with, if there is one.
 func (l *loader) compared() (Iteration, bool) {
 	if l.page.Compared < 0 {
 		return Iteration{}, false
@@ -96,7 +98,7 @@ func (l *loader) compared() (Iteration, bool) {
 	return l.page.Iterations[l.page.Compared], true
 }
 
-// choose finds the project and the iterations.
+// choose finds the project and the iterations of the options.
 func (l *loader) choose(o Options) error {
 	projects, err := Projects(l.ctx, l.conn)
 	if err != nil {
@@ -117,9 +119,9 @@ func (l *loader) choose(o Options) error {
 	if l.page.Iterations, err = Iterations(l.ctx, l.conn, l.page.Project.ID); err != nil {
 		return err
 	}
-	find := func(id string, otherwise int) (int, error) {
+	find := func(id string, fallback int) (int, error) {
 		if id == "" {
-			return otherwise, nil
+			return fallback, nil
 		}
 		at := slices.IndexFunc(l.page.Iterations, func(i Iteration) bool { return i.ID == id })
 		if at < 0 {
@@ -153,46 +155,39 @@ func (l *loader) choose(o Options) error {
 	return nil
 }
 
-// grid are the slider's thresholds: every twentieth, and the one it starts at.
+// grid returns the slider's thresholds: every twentieth, and the one that it starts at.
 func grid(start float64) (thresholds []float64, at int) {
 	for k := 1; k < 20; k++ {
 		thresholds = append(thresholds, float64(k)/20)
 	}
-	at, there := slices.BinarySearch(thresholds, start)
-	if !there {
+	at, found := slices.BinarySearch(thresholds, start)
+	if !found {
 		thresholds = slices.Insert(thresholds, at, start)
 	}
 	return thresholds, at
 }
 
-const listed = 10 // of what an error lists
-
 func listProjects(projects []Project) string {
-	var b []string
+	var names []string
 	for _, p := range projects {
-		b = append(b, fmt.Sprintf("%s (%s)", p.ID, p.Name))
+		names = append(names, fmt.Sprintf("%s (%s)", p.ID, p.Name))
 	}
-	return list(b)
+	return join(names)
 }
 
 func listIterations(iterations []Iteration) string {
-	var b []string
+	var names []string
 	for _, i := range slices.Backward(iterations) {
-		b = append(b, fmt.Sprintf("%s (%s)", i.ID, i.Name))
+		names = append(names, fmt.Sprintf("%s (%s)", i.ID, i.Name))
 	}
-	return list(b)
+	return join(names)
 }
 
-func list(names []string) string {
-	var text string
-	for n, name := range names {
-		if n == listed {
-			return text + fmt.Sprintf(" and %d more", len(names)-listed)
-		}
-		if n > 0 {
-			text += ", "
-		}
-		text += name
+// join joins the first names, enough for an error message.
+func join(names []string) string {
+	const shown = 10
+	if more := len(names) - shown; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), more)
 	}
-	return text
+	return strings.Join(names, ", ")
 }

@@ -20,25 +20,25 @@ import (
 // iterations, /report?project=&iteration=&compare= is a page.
 type Site struct {
 	Version  string
-	Open     func(context.Context) (*sql.DB, error) // a database of its own at every call
+	Open     func(context.Context) (*sql.DB, error) // a new database at each call
 	Pictures Pictures                               // nil: outlines only
-	Hosts    []string                               // names that it is called by, besides localhost
+	Hosts    []string                               // names of this machine besides localhost
 	Log      *log.Logger
 
-	work  sync.Mutex // of one page at a time: it takes the machine's memory and cores
-	cache []cached   // the last one used comes last
+	work  sync.Mutex // held while a page is made, which uses most memory and all cores
+	cache []cached   // the last one used is last
 }
 
-// cached is a page, and what the warehouse held when it was made.
+// cached is a page, with the exports that it was made from.
 type cached struct {
-	key, holds string
-	body       []byte
+	key, exports string
+	body         []byte
 }
 
 const cachedPages = 12
 
-// ServeHTTP answers to the names that are ours only, so that no web site can
-// have its own name point here and read the pages.
+// ServeHTTP serves only hosts that it knows. Otherwise a web site could point its own
+// name here and read the pages (DNS rebinding).
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -47,13 +47,13 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
-	if !s.ours(r.Host) {
+	if !s.knows(r.Host) {
 		s.fail(w, http.StatusMisdirectedRequest, fmt.Errorf("this is not %s (give the name with --host, if it is)", r.Host))
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
-		s.fail(w, http.StatusMethodNotAllowed, fmt.Errorf("%s is not answered, only GET", r.Method))
+		s.fail(w, http.StatusMethodNotAllowed, fmt.Errorf("%s is not allowed, only GET", r.Method))
 		return
 	}
 	var body []byte
@@ -65,7 +65,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		body, err = s.report(r.Context(), Options{
 			Project: q.Get("project"), Iteration: q.Get("iteration"), Compare: q.Get("compare"),
-			Lenient:  true, // who chooses what to show may leave the other choice
+			Lenient:  true, // the form keeps the other choice when one changes
 			Pictures: s.Pictures,
 		})
 	default:
@@ -76,7 +76,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusNotFound, err)
 	case errors.Is(err, ErrChoice):
 		s.fail(w, http.StatusBadRequest, err)
-	case err != nil && r.Context().Err() != nil: // nobody waits for it any more
+	case err != nil && r.Context().Err() != nil: // the client has gone
 	case err != nil:
 		s.Log.Print(err)
 		s.fail(w, http.StatusInternalServerError, err)
@@ -87,8 +87,8 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ours is whether a request's Host is an address, localhost or one of the names.
-func (s *Site) ours(host string) bool {
+// knows reports whether a request's Host is an address, localhost or one of Hosts.
+func (s *Site) knows(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
@@ -108,55 +108,35 @@ func (s *Site) fail(w http.ResponseWriter, code int, err error) {
 	}
 }
 
+type indexEntry struct {
+	Project
+	Iterations []Iteration // the last trained first
+}
+
 func (s *Site) index(ctx context.Context) (_ []byte, err error) {
 	db, err := s.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	type line struct {
-		Iteration
-		Project, Day                     string
-		PrecisionText, RecallText, Means string
-		Newest, Second                   bool
-	}
-	type block struct {
-		Project
-		Lines []line
-	}
 	projects, err := Projects(ctx, db)
 	if err != nil {
 		return nil, err
 	}
-	var blocks []block
+	var entries []indexEntry
 	for _, p := range projects {
 		iterations, err := Iterations(ctx, db, p.ID)
 		if err != nil {
 			return nil, err
 		}
-		b := block{Project: p}
-		for n, i := range slices.Backward(iterations) {
-			day, _, _ := strings.Cut(i.Trained, "T")
-			b.Lines = append(b.Lines, line{
-				Iteration: i, Project: p.ID, Day: day,
-				PrecisionText: percent(i.Precision), RecallText: percent(i.Recall), Means: percent(i.AveragePrecision),
-				Newest: n == len(iterations)-1, Second: n == len(iterations)-2,
-			})
-		}
-		blocks = append(blocks, b)
+		slices.Reverse(iterations)
+		entries = append(entries, indexEntry{p, iterations})
 	}
 	var b bytes.Buffer
 	err = indexTemplate.Execute(&b, map[string]any{
-		"Projects": blocks, "Version": s.Version, "Style": template.CSS(style), "Policy": policy("", "'self'"),
+		"Projects": entries, "Version": s.Version, "Style": template.CSS(style), "Policy": policy("", "'self'"),
 	})
 	return b.Bytes(), err
-}
-
-func percent(f *float64) string {
-	if f == nil {
-		return "–"
-	}
-	return fmt.Sprintf("%.1f\u202f%%", *f*100)
 }
 
 func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
@@ -170,12 +150,10 @@ func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	holds := ""
-	err = scan(ctx, db, "SELECT COALESCE(string_agg(export_id, ' ' ORDER BY export_id), '') FROM exports WHERE project_id = "+quote(o.Project), func(row func(...any) error) error {
-		return row(&holds)
-	})
+	exports := ""
+	err = scan(ctx, db, "SELECT COALESCE(string_agg(export_id, ' ' ORDER BY export_id), '') FROM exports WHERE project_id = "+quote(o.Project), []any{&exports}, func() {})
 	if err != nil {
-		return nil, fmt.Errorf("looking for what has changed: %w", err)
+		return nil, fmt.Errorf("looking for changes: %w", err)
 	}
 	key := o.Project + " " + o.Iteration + " " + o.Compare
 	at := slices.IndexFunc(s.cache, func(c cached) bool { return c.key == key })
@@ -184,7 +162,7 @@ func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
 		page = s.cache[at]
 		s.cache = slices.Delete(s.cache, at, at+1)
 	}
-	if at < 0 || page.holds != holds {
+	if at < 0 || page.exports != exports {
 		p, err := Load(ctx, db, o)
 		if err != nil {
 			return nil, err
@@ -196,7 +174,7 @@ func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
 		if err := (Writer{Version: s.Version, Now: time.Now(), Served: true}).Write(&b, p); err != nil {
 			return nil, err
 		}
-		page = cached{key, holds, b.Bytes()}
+		page = cached{key, exports, b.Bytes()}
 	}
 	s.cache = append(s.cache, page)
 	if len(s.cache) > cachedPages {

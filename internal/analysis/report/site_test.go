@@ -97,16 +97,13 @@ func TestSite(t *testing.T) {
 }
 
 // A name without anything to see still is something to click on.
-func TestSeenName(t *testing.T) {
+func TestVisibleName(t *testing.T) {
 	for name, want := range map[string]string{"a": "a", " a ": " a ", "": "(no name)", " \t\u200b\u2029": "(no name)", "\u202ex": "\u202ex"} {
-		if got := seenName(name); got != want {
+		if got := visibleName(name); got != want {
 			t.Errorf("%q: %q", name, got)
 		}
 	}
-	project := struct {
-		ID, Name string
-		Lines    []Iteration
-	}{"p", "\u00a0", nil}
+	project := indexEntry{Project: Project{"p", "\u00a0"}}
 	var b strings.Builder
 	if err := indexTemplate.Execute(&b, map[string]any{"Projects": []any{project}}); err != nil || !strings.Contains(b.String(), "<bdi>(no name)</bdi>") {
 		t.Errorf("%v: %s", err, &b)

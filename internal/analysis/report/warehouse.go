@@ -9,31 +9,26 @@ import (
 	"strings"
 )
 
-// querier is what reads a warehouse: a database, or one connection of it.
+// querier is a database, or one connection to it.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// Projects lists the projects that have a committed export, by name.
+// Projects returns the projects that have a committed export, ordered by name.
 func Projects(ctx context.Context, q querier) (projects []Project, err error) {
+	var p Project
 	err = scan(ctx, q, `SELECT project_id, COALESCE(ARG_MAX(project_name, finished_at), project_id) AS name FROM exports GROUP BY project_id ORDER BY name, project_id`,
-		func(row func(...any) error) error {
-			var p Project
-			if err := row(&p.ID, &p.Name); err != nil {
-				return err
-			}
-			projects = append(projects, p)
-			return nil
-		})
+		[]any{&p.ID, &p.Name}, func() { projects = append(projects, p) })
 	if err != nil {
 		return nil, fmt.Errorf("listing the projects: %w", err)
 	}
 	return projects, nil
 }
 
-// Iterations lists the iterations of a project that have a committed export,
-// the first trained first.
+// Iterations returns the iterations of a project that have a committed export, in the
+// order in which they were trained.
 func Iterations(ctx context.Context, q querier, project string) (iterations []Iteration, err error) {
+	var i Iteration
 	err = scan(ctx, q, `
 SELECT
   iteration_id, COALESCE(iteration_name, iteration_id),
@@ -43,29 +38,22 @@ SELECT
 FROM exports
 WHERE project_id = `+quote(project)+`
 ORDER BY COALESCE(trained_at, created, finished_at), iteration_id`,
-		func(row func(...any) error) error {
-			var i Iteration
-			err := row(&i.ID, &i.Name, &i.Kind, &i.Trained, &i.Published, &i.Domain, &i.Filtered, &i.Images,
-				&i.Precision, &i.Recall, &i.AveragePrecision, &i.ProbabilityThreshold, &i.OverlapThreshold)
-			if err != nil {
-				return err
-			}
-			iterations = append(iterations, i)
-			return nil
-		})
+		[]any{&i.ID, &i.Name, &i.Kind, &i.Trained, &i.Published, &i.Domain, &i.Filtered, &i.Images,
+			&i.Precision, &i.Recall, &i.AveragePrecision, &i.ProbabilityThreshold, &i.OverlapThreshold},
+		func() { iterations = append(iterations, i) })
 	if err != nil {
 		return nil, fmt.Errorf("project %s: listing the iterations: %w", project, err)
 	}
 	return iterations, nil
 }
 
-// warehouse is a connection to a warehouse, within one page's making.
+// warehouse is a connection to a warehouse, for the time that a page is made.
 type warehouse struct {
 	ctx  context.Context
 	conn *sql.Conn
 }
 
-// run runs statements, one after the other.
+// run runs statements.
 func (w warehouse) run(statements ...string) error {
 	for _, s := range statements {
 		if _, err := w.conn.ExecContext(w.ctx, s); err != nil {
@@ -75,26 +63,36 @@ func (w warehouse) run(statements ...string) error {
 	return nil
 }
 
-// read calls each with a function that scans the next row.
-func (w warehouse) read(query string, each func(row func(...any) error) error) error {
-	return scan(w.ctx, w.conn, query, each)
+// read scans each row of a query into the pointers and then calls use.
+func (w warehouse) read(query string, pointers []any, use func()) error {
+	return scan(w.ctx, w.conn, query, pointers, use)
 }
 
-func scan(ctx context.Context, q querier, query string, each func(row func(...any) error) error) (err error) {
+func scan(ctx context.Context, q querier, query string, pointers []any, use func()) error {
+	return eachRow(ctx, q, query, func(scan func(...any) error) error {
+		err := scan(pointers...)
+		if err == nil {
+			use()
+		}
+		return err
+	})
+}
+
+func eachRow(ctx context.Context, q querier, query string, do func(scan func(...any) error) error) (err error) {
 	rows, err := q.QueryContext(ctx, query)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		if err := each(rows.Scan); err != nil {
+		if err := do(rows.Scan); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
 }
 
-// quote makes a text of SQL. DuckDB takes no parameter as a function's argument.
+// quote makes an SQL string. DuckDB does not allow parameters as arguments of a function.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 func double(f float64) string {

@@ -1,4 +1,4 @@
-package main
+package query
 
 import (
 	"fmt"
@@ -11,27 +11,22 @@ import (
 
 var word = regexp.MustCompile(`[a-z_][a-z0-9_]*`)
 
-// indirect are the words of SQL that may name a table in another way than by
-// writing it down.
+// indirect are words of SQL that can refer to a table without its name.
 var indirect = []string{"query", "query_table", "json_execute_serialized_sql", "attach", "glob", "parquet", "parquet_scan", "read_parquet", "duckdb_functions"}
 
-// namesIn reports which tables, views and functions the SQL may need: those whose
-// name is a word in it, and what they read; all if it may name one in another way.
-// Comments and quoted text count too, which does no harm.
+// namesIn reports which tables, views and functions the SQL may need: those whose name
+// is a word in it, with all that they read, or every one if the SQL may refer to them
+// indirectly. Words in comments and strings count too, which only costs time.
 func namesIn(text string) func(name string) bool {
 	words := word.FindAllString(strings.ToLower(text), -1)
-	for _, w := range words {
-		if slices.Contains(indirect, w) {
-			return anyName
-		}
+	if slices.ContainsFunc(words, func(w string) bool { return slices.Contains(indirect, w) }) {
+		return All
 	}
 	return schema.Behind(words...)
 }
 
-func anyName(string) bool { return true }
-
-// listing says of each view and function, in a line, how it is called and what it is.
-func listing() string {
+// Listing describes each view and function in a line.
+func Listing() string {
 	var b strings.Builder
 	for _, v := range schema.Views() {
 		fmt.Fprintf(&b, "  %s: %s\n", signature(v), v.Doc)
@@ -55,40 +50,23 @@ func signature(v schema.View) string {
 
 var unknownName = regexp.MustCompile(`(?i)\b(Table|Table Function|Scalar Function) with name "?([^\s"]+)"? does not exist`)
 
-// hintOf says what may be meant when DuckDB does not know a name, empty if that is not
-// what is wrong.
-func hintOf(message string) string {
-	found := unknownName.FindStringSubmatch(message)
-	if found == nil {
+// hintFor suggests a name for one that DuckDB does not know. It is empty if the error
+// is about something else, or DuckDB suggests the same.
+func hintFor(message string) string {
+	match := unknownName.FindStringSubmatch(message)
+	if match == nil {
 		return ""
 	}
-	name := strings.ToLower(found[2])
-	called := !strings.EqualFold(found[1], "Table")
-	all := map[string]schema.View{}
-	for _, t := range schema.Tables() {
-		all[t.Name] = schema.View{Name: t.Name}
-	}
-	for _, v := range schema.Views() {
-		all[v.Name] = v
-	}
-	v, known := all[name]
-	if !known {
-		const far = 3 // letters
-		best := far + 1
-		for _, candidate := range all {
-			if d := distance(name, candidate.Name); d < best || d == best && candidate.Name < v.Name {
-				best, v = d, candidate
-			}
-		}
-		if best > min(far, len(name)/2) {
-			return "cvreport query --help lists the views and functions, and SHOW TABLES the tables"
-		}
+	called, name := !strings.EqualFold(match[1], "Table"), strings.ToLower(match[2])
+	v, found := nearest(name)
+	if !found {
+		return "cvreport query --help lists the views and functions, and SHOW TABLES the tables"
 	}
 	isFunction := len(v.Arguments) > 0
 	switch {
 	case !isFunction && strings.Contains(message, `Did you mean "`+v.Name+`"`):
 		return ""
-	case isFunction && (!called || !known):
+	case isFunction && !(called && v.Name == name):
 		return fmt.Sprintf("%s is a function: SELECT * FROM %s", v.Name, signature(v))
 	case called && !isFunction:
 		return fmt.Sprintf("%s takes no arguments: SELECT * FROM %[1]s", v.Name)
@@ -96,8 +74,24 @@ func hintOf(message string) string {
 	return fmt.Sprintf("there is %s: SELECT * FROM %[1]s", v.Name)
 }
 
-// distance is how many letters have to be put in, left out or changed to make
-// b of a (Levenshtein's).
+// nearest returns the table, view or function whose name is most like the given one,
+// if one is.
+func nearest(name string) (best schema.View, found bool) {
+	all := schema.Views()
+	for _, t := range schema.Tables() {
+		all = append(all, schema.View{Name: t.Name})
+	}
+	const maxDistance = 3
+	shortest := min(maxDistance, len(name)/2) + 1
+	for _, v := range all {
+		if d := distance(name, v.Name); d < shortest || d == shortest && found && v.Name < best.Name {
+			shortest, best, found = d, v, true
+		}
+	}
+	return best, found
+}
+
+// distance is the Levenshtein distance.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

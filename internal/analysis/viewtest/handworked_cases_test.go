@@ -1,4 +1,4 @@
-package main
+package viewtest
 
 const usual = "0.5, 0.3"
 

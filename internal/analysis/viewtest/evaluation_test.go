@@ -1,4 +1,6 @@
-package main
+// Package viewtest tests the views and functions of package schema against a second
+// implementation of them, on DuckDB.
+package viewtest
 
 import (
 	"database/sql"
@@ -70,17 +72,6 @@ func exportSimulatedTags(t testing.TB, root string, config simulated.Config, tag
 	return service
 }
 
-// open opens a warehouse for the length of a test.
-func open(t testing.TB, root string) *sql.DB {
-	t.Helper()
-	db, err := openWarehouse(t.Context(), root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
 // call is a view, or a function with its arguments, as SQL.
 func call(v schema.View, a arguments) string {
 	values := map[string]string{
@@ -106,10 +97,10 @@ func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 // it should have, or not the columns of its description.
 func compare(t *testing.T, db *sql.DB, w *warehouse, v schema.View, a arguments) {
 	t.Helper()
-	query := "SELECT * FROM " + call(v, a)
-	got, err := askContext(t.Context(), db, query)
+	text := "SELECT * FROM " + call(v, a)
+	got, err := queryRows(t.Context(), db, text)
 	if err != nil {
-		t.Errorf("%s: %v", query, err)
+		t.Errorf("%s: %v", text, err)
 		return
 	}
 	var names, types []string
@@ -120,7 +111,7 @@ func compare(t *testing.T, db *sql.DB, w *warehouse, v schema.View, a arguments)
 		}[c.Type])
 	}
 	if !reflect.DeepEqual(got.columns, names) || !reflect.DeepEqual(got.types, types) {
-		t.Errorf("%s has columns %v %v, want %v %v", query, got.columns, got.types, names, types)
+		t.Errorf("%s has columns %v %v, want %v %v", text, got.columns, got.types, names, types)
 	}
 	for _, row := range got.rows {
 		for i := range row {
@@ -154,7 +145,7 @@ func compare(t *testing.T, db *sql.DB, w *warehouse, v schema.View, a arguments)
 		}
 	}
 	if len(differences) > 0 {
-		t.Errorf("%s: %d rows, want %d (-want +got):\n%s", query, len(got.rows), len(want), strings.Join(differences[:min(len(differences), 12)], "\n"))
+		t.Errorf("%s: %d rows, want %d (-want +got):\n%s", text, len(got.rows), len(want), strings.Join(differences[:min(len(differences), 12)], "\n"))
 	}
 }
 
@@ -232,6 +223,9 @@ func (w *warehouse) places(project string) (all []place) {
 // Every view and function has the rows that it should have, on exports of every
 // kind by the real pipeline.
 func TestEvaluationOfExports(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a long comparison")
+	}
 	root := t.TempDir()
 	for i, config := range []simulated.Config{
 		{Kind: simulated.Multiclass, Images: 60},
@@ -242,7 +236,7 @@ func TestEvaluationOfExports(t *testing.T) {
 		config.Seed, config.Iterations = uint64(i), 3
 		exportSimulated(t, root, config, thresholds{0.5, 0.3}, thresholds{0, 0.5}, thresholds{1, 0})
 	}
-	files, db := open(t, root), open(t, root)
+	files, db := exported.Open(t, root), exported.Open(t, root)
 	exported.InMemory(t, db)
 	w := readWarehouse(t, files)
 	if len(w.exports) != 12 || len(w.predictions) < 1000 {

@@ -1,4 +1,4 @@
-package main
+package query
 
 import (
 	"errors"
@@ -25,7 +25,6 @@ func TestNamesIn(t *testing.T) {
 		"ATTACH 'views.db'":                      all,
 		"SELECT queries FROM exports":            "exports",
 	} {
-		want2 := strings.Fields(want)
 		wanted := namesIn(text)
 		var got []string
 		for _, table := range schema.Tables() {
@@ -33,13 +32,13 @@ func TestNamesIn(t *testing.T) {
 				got = append(got, table.Name)
 			}
 		}
-		if strings.Join(got, " ") != strings.Join(want2, " ") {
+		if strings.Join(got, " ") != want {
 			t.Errorf("%s: %v, want %v", text, got, want)
 		}
 	}
 }
 
-// Of the functions, those are made that the SQL names, and those that they read.
+// The functions that the SQL names exist, and those that they read.
 func TestFunctionsIn(t *testing.T) {
 	root := newWarehouse(t, "warehouse")
 	for text, want := range map[string]string{
@@ -47,7 +46,7 @@ func TestFunctionsIn(t *testing.T) {
 		"FROM confusion()":                 "confusion mistakes outcomes",
 		"FROM duckdb_functions() LIMIT 0;": "average_precision best_threshold confusion hardest_images iteration_changes label_suspects mistakes outcomes precision_recall_curve tag_metrics",
 	} {
-		db, err := openFor(t.Context(), root, anyName, namesIn(text))
+		db, err := Open(t.Context(), root, All, namesIn(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +61,7 @@ func TestFunctionsIn(t *testing.T) {
 	}
 }
 
-// A wrong name is met with the right one, and where it stands.
+// An error about a wrong name suggests the right one and shows where it is.
 func TestHints(t *testing.T) {
 	root := newWarehouse(t, "warehouse")
 	for text, want := range map[string]string{
@@ -78,10 +77,10 @@ func TestHints(t *testing.T) {
 		"SELECT tag_name::INT\nFROM predictions":           "LINE 1: SELECT tag_name::INT\n",
 		"SELECT 1;\nSELECT tag_name::\nINT, x FROM tags":   `column "x"`,
 	} {
-		for _, format := range []string{"table", "json", "parquet"} {
-			stdout, stderr, code := query(t, "--warehouse", root, "--format", format, text)
-			if code != exitFailed || !strings.Contains(stderr, want) || stdout != "" {
-				t.Errorf("%s, %s: exit code %d: %s%s\nwant %s", text, format, code, stdout, stderr, want)
+		for _, format := range []Format{Table, JSON, Parquet} {
+			stdout, err := answer(t, root, format, "-", text)
+			if err == nil || !strings.Contains(err.Error(), want) || stdout != "" {
+				t.Errorf("%s, %s: %v, %s\nwant %s", text, format, err, stdout, want)
 			}
 		}
 	}

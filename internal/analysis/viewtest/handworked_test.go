@@ -1,4 +1,4 @@
-package main
+package viewtest
 
 import (
 	"database/sql"
@@ -95,7 +95,7 @@ const (
 )
 
 func TestHandWorked(t *testing.T) {
-	db := open(t, t.TempDir())
+	db := exported.Open(t, t.TempDir())
 	exported.InMemory(t, db)
 	for _, tc := range handWorked {
 		t.Run(tc.name, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestHandWorked(t *testing.T) {
 }
 
 func TestHandWorkedChanges(t *testing.T) {
-	db := open(t, t.TempDir())
+	db := exported.Open(t, t.TempDir())
 	exported.InMemory(t, db)
 	m := &made{rows: map[string][]string{}}
 	handWorkedBefore.add(m, place{"project", "before", "one"})

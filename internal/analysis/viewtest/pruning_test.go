@@ -1,4 +1,4 @@
-package main
+package viewtest
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -37,7 +38,7 @@ func TestQueriesReadTheirIterationAlone(t *testing.T) {
 		exportSimulated(t, root, config, thresholds{0.5, 0.3})
 	}
 	const files = 12 // of each table
-	db := open(t, root)
+	db := exported.Open(t, root)
 	w := readWarehouse(t, db)
 	of := w.places(w.exports[0].ProjectID)
 

@@ -1,10 +1,13 @@
-package main
+package viewtest
 
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"reflect"
 	"testing"
+
+	"github.com/duckdb/duckdb-go/v2"
 )
 
 // place is where a row of any table is from.
@@ -143,33 +146,45 @@ func fieldName(column string) string {
 // rowsOf runs a query.
 func rowsOf(t testing.TB, db *sql.DB, query string, args ...any) result {
 	t.Helper()
-	got, err := askContext(t.Context(), db, query, args...)
+	got, err := queryRows(t.Context(), db, query, args...)
 	if err != nil {
 		t.Fatalf("%.300s: %v", query, err)
 	}
 	return got
 }
 
-func askContext(ctx context.Context, db *sql.DB, query string, args ...any) (result, error) {
+func queryRows(ctx context.Context, db *sql.DB, query string, args ...any) (out result, err error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return result{}, err
 	}
-	var out result
-	err = useRows(rows, func(a answer) error {
-		out.columns, out.types = a.columns, a.types
-		for row, err := range a.rows {
-			if err != nil {
-				return err
-			}
-			out.rows = append(out.rows, row)
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return result{}, err
+	}
+	for _, t := range types {
+		out.columns, out.types = append(out.columns, t.Name()), append(out.types, t.DatabaseTypeName())
+	}
+	for rows.Next() {
+		row, pointers := make([]any, len(types)), make([]any, len(types))
+		for i := range row {
+			pointers[i] = &row[i]
 		}
-		return nil
-	})
-	return out, err
+		if err := rows.Scan(pointers...); err != nil {
+			return result{}, err
+		}
+		for i, v := range row {
+			if d, ok := v.(duckdb.Decimal); ok {
+				row[i] = d.Float64()
+			}
+		}
+		out.rows = append(out.rows, row)
+	}
+	return out, rows.Err()
 }
 
-// result is a whole answer.
+// result is what a query returns.
 type result struct {
 	columns, types []string
 	rows           [][]any

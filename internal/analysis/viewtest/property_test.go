@@ -1,4 +1,4 @@
-package main
+package viewtest
 
 import (
 	"database/sql"
@@ -172,7 +172,7 @@ func (m *made) iteration(at place, kind any) {
 	m.add(schema.Exports, at, row)
 }
 
-// What functions are called with.
+// The arguments of functions.
 var (
 	probabilities = []float64{0, 0.5, 0.75, 0.875, 1}
 	overlaps      = []float64{0, 0.25, 0.3, 0.5, 1}
@@ -239,10 +239,13 @@ func (m *made) check(t *testing.T, db *sql.DB) {
 // are made up. Many seeds are looked at together, as DuckDB needs longer to
 // understand a query than to answer it.
 func TestEvaluationProperties(t *testing.T) {
-	db := open(t, t.TempDir())
+	db := exported.Open(t, t.TempDir())
 	exported.InMemory(t, db)
-	const together = 50
-	for first := 0; first < *seeds; first += together {
+	together, seeds := 50, *seeds
+	if testing.Short() {
+		together, seeds = 10, 10
+	}
+	for first := 0; first < seeds; first += together {
 		m := &made{rows: map[string][]string{}, nameless: first/together == 1}
 		for seed := first; seed < first+together; seed++ {
 			m.grow(uint64(seed))
@@ -257,7 +260,10 @@ func TestEvaluationProperties(t *testing.T) {
 
 // The same, of files.
 func TestEvaluationPropertiesOfFiles(t *testing.T) {
-	memory := open(t, t.TempDir())
+	if testing.Short() {
+		t.Skip("a long comparison")
+	}
+	memory := exported.Open(t, t.TempDir())
 	exported.InMemory(t, memory)
 	m := &made{rows: map[string][]string{}}
 	for seed := range uint64(3) {
@@ -266,7 +272,7 @@ func TestEvaluationPropertiesOfFiles(t *testing.T) {
 	m.load(t, memory)
 	root := t.TempDir()
 	writeFiles(t, memory, root)
-	m.check(t, open(t, root))
+	m.check(t, exported.Open(t, root))
 }
 
 // writeFiles writes the tables in memory as a warehouse of files, one a table and

@@ -1,4 +1,4 @@
-package main
+package viewtest
 
 import (
 	"flag"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -71,7 +72,7 @@ const benchExport = `SELECT 'export' AS export_id, 0.5::DOUBLE AS probability_th
 // table and iteration.
 func makeBenchWarehouse(b *testing.B, root string) {
 	b.Helper()
-	db := open(b, b.TempDir())
+	db := exported.Open(b, b.TempDir())
 	execute(b, db, fmt.Sprintf("CREATE TABLE image AS SELECT i, md5('image' || i)::UUID::VARCHAR AS image_id, 'export' AS export_id FROM range(%d) AS r(i)", *benchImages))
 	execute(b, db, "CREATE MACRO draw(i, j, salt) AS hash(i, j, salt) / 18446744073709551616.0")
 	execute(b, db, "CREATE MACRO tag(t) AS md5('tag' || trunc(t)::INTEGER)::UUID::VARCHAR")
@@ -96,7 +97,7 @@ func makeBenchWarehouse(b *testing.B, root string) {
 func BenchmarkEvaluation(b *testing.B) {
 	root := b.TempDir()
 	makeBenchWarehouse(b, root)
-	db := open(b, root)
+	db := exported.Open(b, root)
 	measure := func(name, from string) {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

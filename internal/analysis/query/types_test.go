@@ -1,7 +1,6 @@
-package main
+package query
 
 import (
-	"bytes"
 	"database/sql"
 	"encoding/csv"
 	"encoding/json"
@@ -12,9 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Values of every type that DuckDB has are written as it writes them itself, each in
-// a transaction as well.
-func TestQueryEveryType(t *testing.T) {
+// Values of every type are written as DuckDB writes them, in a transaction too.
+func TestEveryType(t *testing.T) {
 	root := newWarehouse(t, "warehouse")
 	db, err := sql.Open("duckdb", "")
 	if err != nil {
@@ -34,15 +32,15 @@ func TestQueryEveryType(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = useRows(rows, func(a answer) error {
-				names = a.columns
-				for row, err := range a.rows {
+			err = useRows(rows, func(r result) error {
+				names = r.columns
+				for row, err := range r.rows {
 					if err != nil {
 						return err
 					}
 					values := map[string]string{}
 					for c, v := range row {
-						values[a.columns[c]] = cellText(v, map[string]string{"json": "null"}[format])
+						values[r.columns[c]] = cellText(v, map[string]string{"json": "null"}[format])
 					}
 					want[format] = append(want[format], values)
 				}
@@ -53,7 +51,7 @@ func TestQueryEveryType(t *testing.T) {
 			}
 		}
 		for _, before := range []string{"SET TimeZone = 'UTC'; ", "BEGIN; "} {
-			out, _ := mustQuery(t, "--warehouse", root, "--format", "csv", before+text)
+			out := mustRun(t, root, CSV, before+text)
 			lines, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 			if err != nil || !slices.Equal(lines[0], names) {
 				t.Fatalf("%s: %q, %v", text, lines, err)
@@ -70,7 +68,7 @@ func TestQueryEveryType(t *testing.T) {
 				t.Errorf("csv (-duckdb +got):\n%s", diff)
 			}
 
-			out, _ = mustQuery(t, "--warehouse", root, "--format", "json", before+text)
+			out = mustRun(t, root, JSON, before+text)
 			var objects []map[string]json.RawMessage
 			if err := json.Unmarshal([]byte(out), &objects); err != nil {
 				t.Fatalf("%v: %s", err, out)
@@ -83,7 +81,7 @@ func TestQueryEveryType(t *testing.T) {
 				}
 				got = append(got, values)
 			}
-			for _, row := range want["json"] { // what is no JSON is text
+			for _, row := range want["json"] { // what is not JSON is a string
 				for name, value := range row {
 					if !json.Valid([]byte(value)) {
 						value = strings.NewReplacer("-Infinity", `"-Infinity"`, "Infinity", `"Infinity"`, "NaN", `"NaN"`).Replace(value)
@@ -99,14 +97,13 @@ func TestQueryEveryType(t *testing.T) {
 			}
 		}
 	}
-	var out bytes.Buffer
-	code := run([]string{"query", "--warehouse", root, "SELECT INTERVAL '26 hours' AS i, histogram(x) AS h, 1.10 AS d, uuid() IS NULL AS u, 'infinity'::DATE AS e, [1e3::DOUBLE] AS l FROM (VALUES ('b'), ('a'), ('b')) AS v(x)"}, nil, &out, &out)
+	out := mustRun(t, root, Table, "SELECT INTERVAL '26 hours' AS i, histogram(x) AS h, 1.10 AS d, uuid() IS NULL AS u, 'infinity'::DATE AS e, [1e3::DOUBLE] AS l FROM (VALUES ('b'), ('a'), ('b')) AS v(x)")
 	want := `i         h              d  u      e         l
 --------  ----------  ----  -----  --------  --------
 26:00:00  {a=1, b=2}  1.10  false  infinity  [1000.0]
 (1 row)
 `
-	if diff := cmp.Diff(want, out.String()); code != exitDone || diff != "" {
-		t.Errorf("exit code %d (-want +got):\n%s", code, diff)
+	if diff := cmp.Diff(want, out); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

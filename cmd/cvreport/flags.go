@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cvexport/cvexport/internal/analysis/mirror"
+	"github.com/cvexport/cvexport/internal/analysis/query"
+	"github.com/cvexport/cvexport/internal/analysis/report"
+)
+
+// sourceFlags are the flags for the warehouse, which every command has.
+type sourceFlags struct {
+	warehouse, cache string
+	offline, quiet   bool
+}
+
+func (s *sourceFlags) add(cmd *cobra.Command) {
+	warehouse := os.Getenv("CVEXPORT_WAREHOUSE")
+	if warehouse == "" {
+		warehouse = "./warehouse"
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.warehouse, "warehouse", warehouse, "where the tables are: a folder, file://, gs://, s3:// or azblob:// (CVEXPORT_WAREHOUSE)")
+	f.StringVar(&s.cache, "cache", os.Getenv("CVEXPORT_CACHE"), "folder for the copies of remote warehouses (CVEXPORT_CACHE; default cvexport in the user's cache folder)")
+	f.BoolVar(&s.offline, "offline", false, "use the copy of a remote warehouse as it is, without the network")
+	f.BoolVar(&s.quiet, "quiet", false, "no progress on standard error")
+}
+
+// source returns the warehouse. Its warnings and progress go to standard error.
+func (s *sourceFlags) source(cmd *cobra.Command) *query.Source {
+	stderr := cmd.ErrOrStderr()
+	return &query.Source{
+		Warehouse: s.warehouse, Cache: s.cache, Offline: s.offline,
+		Warn: func(message any) { fmt.Fprintln(stderr, "cvreport: warning:", message) },
+		Progress: func(warehouse string) (show func(mirror.Progress), done func()) {
+			d := newFetchDisplay(stderr, s.quiet, warehouse)
+			return d.show, d.done
+		},
+	}
+}
+
+// reportFlags are the flags of the commands that make reports.
+type reportFlags struct {
+	sourceFlags
+	thumbnails string
+}
+
+func (r *reportFlags) add(cmd *cobra.Command) {
+	r.sourceFlags.add(cmd)
+	cmd.Flags().StringVar(&r.thumbnails, "thumbnails", "", "pictures of the images: a folder with files named by image id, or fetch, from where the service keeps them")
+}
+
+// pictures returns what --thumbnails asks for; nil for none.
+func (r *reportFlags) pictures() (report.Pictures, error) {
+	switch r.thumbnails {
+	case "":
+		return nil, nil
+	case "fetch":
+		return report.Fetch(), nil
+	}
+	pictures, err := report.Folder(r.thumbnails)
+	if err != nil {
+		return nil, usageErrorf("--thumbnails: %w", err)
+	}
+	return pictures, nil
+}
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageErrorf("unexpected argument %q; see %s --help", args[0], cmd.CommandPath())
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package query
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	_ "github.com/duckdb/duckdb-go/v2" // registers the driver
+
+	"github.com/cvexport/cvexport/load/store/local"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// All is true of every name of a table, view or function.
+func All(string) bool { return true }
+
+// NoFunction is true of the names of tables and views only.
+func NoFunction(name string) bool {
+	for _, v := range schema.Views() {
+		if v.Name == name {
+			return len(v.Arguments) == 0
+		}
+	}
+	return true
+}
+
+// Open opens an in-memory database over the warehouse in a folder: its tables, of
+// which those not wanted are empty, all views, and the wanted functions. DuckDB needs
+// no extension for that and downloads none.
+func Open(ctx context.Context, folder string, tables, functions func(name string) bool) (_ *sql.DB, err error) {
+	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(folder)}
+	for _, t := range schema.Tables() {
+		hasFiles := false
+		if tables(t.Name) {
+			if hasFiles, err = local.HasFile(filepath.Join(folder, t.Name), ".parquet"); err != nil {
+				return nil, fmt.Errorf("looking for the files of table %s: %w", t.Name, err)
+			}
+		}
+		if !hasFiles {
+			script.Empty = append(script.Empty, t.Name)
+		}
+	}
+	for _, v := range schema.Views() {
+		if len(v.Arguments) > 0 && !functions(v.Name) {
+			script.Without = append(script.Without, v.Name)
+		}
+	}
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		return nil, fmt.Errorf("starting duckdb: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	db.SetMaxOpenConns(1) // the settings of a session belong to one connection
+	for _, s := range []string{
+		"SET autoinstall_known_extensions = false",
+		"SET autoload_known_extensions = false",
+		"SET TimeZone = 'UTC'",
+		script.String(),
+	} {
+		if _, err := db.ExecContext(ctx, s); err != nil {
+			return nil, fmt.Errorf("opening the warehouse %s: %w", folder, err)
+		}
+	}
+	return db, nil
+}

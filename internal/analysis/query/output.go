@@ -1,0 +1,121 @@
+package query
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/cvexport/cvexport/internal/brokenpipe"
+)
+
+// ErrOutputClosed is returned when the reader of standard output has closed it, as
+// head does when it has seen enough.
+var ErrOutputClosed = errors.New("standard output was closed")
+
+// Output is where a result goes: standard output, or a file that appears in one step
+// when it is complete.
+type Output struct {
+	target string    // the file; empty for none
+	stream io.Writer // standard output, or a device
+	device *os.File
+	folder string // of what is not complete
+}
+
+// NewOutput prepares to write the file target, or to stdout for "-". Close must be
+// called, after a failure too.
+func NewOutput(target string, stdout io.Writer) (*Output, error) {
+	if target == "-" || target == "" {
+		return &Output{stream: pipe{stdout}}, nil
+	}
+	if real, err := filepath.EvalSymlinks(target); err == nil {
+		target = real
+	}
+	switch info, err := os.Stat(target); {
+	case err == nil && info.IsDir():
+		return nil, usageErrorf("--output %s is a folder", target)
+	case err == nil && !info.Mode().IsRegular(): // a pipe or a terminal must not be replaced
+		device, err := os.OpenFile(target, os.O_WRONLY, 0)
+		return &Output{stream: device, device: device}, err
+	}
+	folder, err := os.MkdirTemp(filepath.Dir(target), ".cvreport-*")
+	if err != nil {
+		return nil, fmt.Errorf("writing %s: %w", target, err)
+	}
+	return &Output{target: target, folder: folder}, nil
+}
+
+// pipe returns ErrOutputClosed for standard output that is closed. The same error of
+// the operating system from anywhere else is a failure.
+type pipe struct{ w io.Writer }
+
+func (p pipe) Write(b []byte) (int, error) {
+	n, err := p.w.Write(b)
+	if brokenpipe.Is(err) {
+		err = ErrOutputClosed
+	}
+	return n, err
+}
+
+// Close removes what is not complete.
+func (o *Output) Close() error {
+	var err error
+	if o.device != nil {
+		err = o.device.Close()
+	}
+	if o.folder != "" {
+		err = errors.Join(err, os.RemoveAll(o.folder))
+	}
+	return err
+}
+
+// Write calls write with a buffered writer to the output.
+func (o *Output) Write(write func(io.Writer) error) error {
+	if o.target == "" {
+		return buffered(o.stream, write)
+	}
+	return o.WriteFile(func(path string) (err error) {
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		return buffered(f, write)
+	})
+}
+
+func buffered(w io.Writer, write func(io.Writer) error) error {
+	b := bufio.NewWriterSize(w, 1<<16)
+	if err := write(b); err != nil {
+		return err
+	}
+	return b.Flush()
+}
+
+// WriteFile calls write with the path of a file to create, and moves that file to the
+// output when it is complete.
+func (o *Output) WriteFile(write func(path string) error) (err error) {
+	if o.folder == "" {
+		if o.folder, err = os.MkdirTemp("", "cvreport-*"); err != nil {
+			return err
+		}
+	}
+	path := filepath.Join(o.folder, "result")
+	if err := write(path); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if o.target == "" {
+		_, err := io.Copy(o.stream, f)
+		return errors.Join(err, f.Close())
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", o.target, err)
+	}
+	return os.Rename(path, o.target) // the error names both
+}

@@ -1,0 +1,186 @@
+package query
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cvexport/cvexport/internal/analysis/mirror"
+	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/local"
+	"github.com/cvexport/cvexport/load/store/open"
+)
+
+// Source is a warehouse of any kind. A remote one is copied to a folder first, because
+// DuckDB would have to download an extension to read it in place.
+type Source struct {
+	Warehouse string        // a folder or URL
+	Cache     string        // folder for the copies of remote warehouses; empty: in the user's cache folder
+	Offline   bool          // use the copy as it is
+	MaxAge    time.Duration // how long Open uses a copy without looking for changes
+
+	// Warn reports what is wrong with the warehouse or its copy. Progress is called
+	// before the copy of a remote warehouse is updated; it returns functions to report
+	// progress with and to end the report.
+	Warn     func(message any)
+	Progress func(warehouse string) (show func(mirror.Progress), done func())
+
+	mu      sync.Mutex
+	folder  string // of the tables, once they have been found
+	updated time.Time
+}
+
+// Open opens a database over the warehouse, as [Open] does, with the wanted tables and
+// functions. Of a remote warehouse, it first copies the wanted tables as far as they
+// have changed. The database belongs to the caller.
+func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.DB, error) {
+	folder, err := s.Prepare(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	tables := All
+	if s.isRemote() { // the copies of others may be missing or old
+		tables = wanted
+	}
+	db, err := Open(ctx, folder, tables, wanted)
+	return db, s.Explain(err)
+}
+
+// Prepare returns the folder of the warehouse's tables, after it has copied those of
+// a remote one.
+func (s *Source) Prepare(ctx context.Context, wanted func(table string) bool) (folder string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.folder != "" && s.isRemote() && time.Since(s.updated) < s.MaxAge {
+		return s.folder, nil
+	}
+	if s.isRemote() {
+		folder, err = s.mirror(ctx, wanted)
+	} else {
+		folder, err = localFolder(s.Warehouse)
+	}
+	if err != nil {
+		return "", err
+	}
+	s.folder, s.updated = folder, time.Now()
+	return folder, nil
+}
+
+// Explain adds to an error about a file in the copy what the user can do about it.
+func (s *Source) Explain(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil || !s.isRemote() || !strings.Contains(err.Error(), s.folder) {
+		return err
+	}
+	return fmt.Errorf("%w\nif a file in the cache is damaged, remove the cache and run it again: %s", err, s.folder)
+}
+
+func (s *Source) isRemote() bool {
+	name, err := open.Identity(s.Warehouse)
+	return err != nil || name != ""
+}
+
+// localFolder returns the folder of a warehouse that is a folder or a file:// URL.
+func localFolder(address string) (string, error) {
+	address, err := local.Folder(store.ParseAddress(address))
+	if err != nil {
+		return "", &UsageError{err}
+	}
+	info, err := os.Stat(address)
+	if err == nil && !info.IsDir() {
+		err = errors.New("it is not a folder")
+	}
+	if err != nil {
+		return "", fmt.Errorf("warehouse %s: %w (export something first, or check --warehouse)", address, err)
+	}
+	return address, nil
+}
+
+// mirror updates the copy of a remote warehouse and returns its folder.
+func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ string, err error) {
+	name, err := open.Identity(s.Warehouse)
+	if err != nil {
+		return "", &UsageError{err}
+	}
+	folder, err := cacheFolder(s.Cache, name)
+	if err != nil {
+		return "", &UsageError{err}
+	}
+	if s.Offline {
+		return s.offline(ctx, folder, name, wanted)
+	}
+	from, err := open.Open(ctx, s.Warehouse)
+	switch {
+	case errors.Is(err, store.ErrLogin): // the address is right
+		return "", err
+	case err != nil:
+		return "", &UsageError{err}
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	cache, err := mirror.Open(folder, name)
+	if err != nil {
+		return "", err
+	}
+	show, done := s.Progress(name)
+	updated, err := cache.Update(ctx, from, wanted, show)
+	done()
+	if err != nil {
+		return "", fmt.Errorf("%w; run it again to continue, or use --offline for what is in the cache", err)
+	}
+	for _, f := range updated.Findings {
+		s.Warn(f)
+	}
+	if updated.Iterations == 0 && len(updated.Findings) == 0 {
+		return "", fmt.Errorf("warehouse %s: it has no export (export something first, or check --warehouse)", s.Warehouse)
+	}
+	return cache.Folder(), nil
+}
+
+// offline returns the folder of the copy as it is, and warns if something is missing.
+func (s *Source) offline(ctx context.Context, folder, name string, wanted func(string) bool) (string, error) {
+	if _, err := os.Stat(folder); err != nil {
+		return "", fmt.Errorf("there is no cache of %s yet (%w): run it once without --offline", name, err)
+	}
+	cache, err := mirror.Open(folder, name)
+	if err != nil {
+		return "", err
+	}
+	iterations, missing, err := cache.Missing(ctx, wanted)
+	if err != nil {
+		return "", fmt.Errorf("reading the cache in %s: %w", folder, err)
+	}
+	if iterations == 0 {
+		return "", fmt.Errorf("the cache in %s has no export of %s: run it once without --offline", folder, name)
+	}
+	if missing > 0 {
+		s.Warn(fmt.Sprintf("%d objects that the query reads are not in the cache as they were committed, so rows are missing: run it once without --offline", missing))
+	}
+	return cache.Folder(), nil
+}
+
+// cacheFolder returns the folder in base for the copy of the warehouse of that name.
+func cacheFolder(base, name string) (string, error) {
+	if base == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("no folder for the copy of the warehouse (%w): give --cache", err)
+		}
+		base = filepath.Join(user, "cvexport")
+	}
+	const maxLength = 60
+	legible := strings.Trim(unsafeInName.ReplaceAllString(name, "-"), "-.")
+	hash := sha256.Sum256([]byte(name))
+	return filepath.Abs(filepath.Join(base, legible[:min(len(legible), maxLength)]+"-"+hex.EncodeToString(hash[:5])))
+}
+
+var unsafeInName = regexp.MustCompile(`[^a-zA-Z0-9._]+`)
