@@ -91,7 +91,7 @@ func localFolder(address string) (string, error) {
 	if isURL && scheme == "file" {
 		u, err := url.Parse(address)
 		if err != nil || (u.Host != "" && u.Host != "localhost") || u.Path == "" {
-			return "", usageErrorf("warehouse %q: want file:///folder, with three slashes", address)
+			return "", UsageErrorf("warehouse %q: want file:///folder, with three slashes", address)
 		}
 		address = filepath.FromSlash(u.Path)
 	}
