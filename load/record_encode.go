@@ -19,7 +19,7 @@ func EncodeRecord(e Export) ([]byte, error) {
 		return nil, err
 	}
 	defer rec.Release()
-	return tablefile.Encode(schema.Exports, rec)
+	return tablefile.Encode(rec)
 }
 
 // exportRecord returns e as a record of one row.

@@ -119,7 +119,7 @@ func TestExportOfAnotherVersion(t *testing.T) {
 		int64(7), []any{map[string]any{"codec": "zstd", "table": "tags", "key": "k", "rows": int64(3)}}, 1.5, exportB.String(), []any{"x"}, created,
 	}})
 	defer rec.Release()
-	body, err := tablefile.Encode(table, rec)
+	body, err := tablefile.Encode(rec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestDecodeExportRefuses(t *testing.T) {
 		t.Helper()
 		rec := record(memory.DefaultAllocator, table, rows)
 		defer rec.Release()
-		body, err := tablefile.Encode(table, rec)
+		body, err := tablefile.Encode(rec)
 		if err != nil {
 			t.Fatal(err)
 		}

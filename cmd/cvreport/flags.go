@@ -63,14 +63,14 @@ func (r *reportFlags) pictures() (report.Pictures, error) {
 	}
 	pictures, err := report.Folder(r.thumbnails)
 	if err != nil {
-		return nil, usageErrorf("--thumbnails: %w", err)
+		return nil, query.UsageErrorf("--thumbnails: %w", err)
 	}
 	return pictures, nil
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageErrorf("unexpected argument %q; see %s --help", args[0], cmd.CommandPath())
+		return query.UsageErrorf("unexpected argument %q; see %s --help", args[0], cmd.CommandPath())
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 			continue
 		}
 		if !(*f.value > 0 && *f.value <= 1) {
-			return usageErrorf("--%s %v: want more than 0 and at most 1", f.name, *f.value)
+			return query.UsageErrorf("--%s %v: want more than 0 and at most 1", f.name, *f.value)
 		}
 		*f.option = f.value
 	}

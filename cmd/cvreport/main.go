@@ -44,34 +44,21 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	code := exitCode(ctx, err)
-	switch code {
-	case exitDone, exitClosed:
-	case exitInterrupted:
-		fmt.Fprintln(stderr, "cvreport: interrupted")
-	default:
-		fmt.Fprintln(stderr, "cvreport:", err)
-	}
-	return code
-}
-
-func exitCode(ctx context.Context, err error) int {
 	var usage *query.UsageError
+	code := exitFailed
 	switch {
 	case err == nil:
 		return exitDone
 	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "cvreport: interrupted")
 		return exitInterrupted
 	case errors.Is(err, query.ErrOutputClosed):
 		return exitClosed
 	case errors.As(err, &usage), errors.Is(err, report.ErrChoice), errors.Is(err, report.ErrNotFound):
-		return exitUsage
+		code = exitUsage
 	}
-	return exitFailed
-}
-
-func usageErrorf(format string, args ...any) error {
-	return &query.UsageError{Err: fmt.Errorf(format, args...)}
+	fmt.Fprintln(stderr, "cvreport:", err)
+	return code
 }
 
 // version is set by the linker for a release.
@@ -99,7 +86,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageErrorf("unknown command %q; see cvreport --help", args[0])
+				return query.UsageErrorf("unknown command %q; see cvreport --help", args[0])
 			}
 			return nil
 		},

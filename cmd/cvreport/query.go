@@ -51,7 +51,7 @@ Views, and functions with their arguments:
   cvreport query --format json - < question.sql`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageErrorf("want one argument, the SQL (in quotes), or - for standard input; see cvreport query --help")
+				return query.UsageErrorf("want one argument, the SQL (in quotes), or - for standard input; see cvreport query --help")
 			}
 			return nil
 		},
@@ -70,7 +70,7 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 		return err
 	}
 	if format == query.Parquet && c.output == "-" && isTerminal(stdout) {
-		return usageErrorf("a terminal cannot show --format parquet: give a file with --output")
+		return query.UsageErrorf("a terminal cannot show --format parquet: give a file with --output")
 	}
 	if text == "-" {
 		b, err := io.ReadAll(cmd.InOrStdin())

@@ -51,10 +51,10 @@ an address of this machine unless --any-address is given.`,
 func (c *serveCommand) run(cmd *cobra.Command) error {
 	host, _, err := net.SplitHostPort(c.listen)
 	if err != nil {
-		return usageErrorf("--listen %q is not host:port: %w", c.listen, err)
+		return query.UsageErrorf("--listen %q is not host:port: %w", c.listen, err)
 	}
 	if ip := net.ParseIP(host); !c.anyAddress && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usageErrorf("--listen %q is not on this machine: use 127.0.0.1, or give --any-address", c.listen)
+		return query.UsageErrorf("--listen %q is not on this machine: use 127.0.0.1, or give --any-address", c.listen)
 	}
 	pictures, err := c.pictures()
 	if err != nil {

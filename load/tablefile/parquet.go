@@ -56,12 +56,15 @@ func properties(t schema.Table, plain func(column int) bool) *parquet.WriterProp
 }
 
 // Encode returns the Parquet file of one record of a table that may have lists, which
-// [Writer] does not take. It is written by Arrow's own writer. The Arrow schema is not
-// stored as well: Parquet's types say all of it, and other readers trip over it.
-func Encode(t schema.Table, rec arrow.RecordBatch) ([]byte, error) {
+// [Writer] does not take. It is written by Arrow's own writer, uncompressed: it is a row
+// of some kilobytes, and Arrow's encoders keep windows of many times that. The Arrow
+// schema is not stored as well: Parquet's types say all of it, and other readers trip
+// over it.
+func Encode(rec arrow.RecordBatch) ([]byte, error) {
 	var body bytes.Buffer
 	err := Guard(func() error {
-		props := properties(t, func(int) bool { return false })
+		props := parquet.NewWriterProperties(parquet.WithVersion(parquet.V2_6), parquet.WithDataPageVersion(parquet.DataPageV1),
+			parquet.WithDictionaryDefault(false), parquet.WithStats(true))
 		w, err := pqarrow.NewFileWriter(rec.Schema(), &body, props, pqarrow.DefaultWriterProps())
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ func NewOutput(target string, stdout io.Writer) (*Output, error) {
 	}
 	switch info, err := os.Stat(target); {
 	case err == nil && info.IsDir():
-		return nil, usageErrorf("--output %s is a folder", target)
+		return nil, UsageErrorf("--output %s is a folder", target)
 	case err == nil && !info.Mode().IsRegular(): // a pipe or a terminal must not be replaced
 		device, err := os.OpenFile(target, os.O_WRONLY, 0)
 		return &Output{stream: device, device: device}, err

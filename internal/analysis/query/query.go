@@ -21,7 +21,8 @@ type UsageError struct{ Err error }
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
 
-func usageErrorf(format string, args ...any) error {
+// UsageErrorf returns a [UsageError]. It is [fmt.Errorf] otherwise.
+func UsageErrorf(format string, args ...any) error {
 	return &UsageError{fmt.Errorf(format, args...)}
 }
 
@@ -60,7 +61,7 @@ func ChooseFormat(name, file string) (Format, error) {
 	case name == "":
 		return Table, nil
 	}
-	return "", usageErrorf("--format %q is not one of table, csv, json, parquet", name)
+	return "", UsageErrorf("--format %q is not one of table, csv, json, parquet", name)
 }
 
 // Query is SQL text, one or several statements.
@@ -83,7 +84,7 @@ func Parse(text string) (*Query, error) {
 		return nil, fmt.Errorf("query: %w", err)
 	}
 	if last == "" {
-		return nil, usageErrorf("there is no SQL to run")
+		return nil, UsageErrorf("there is no SQL to run")
 	}
 	return &Query{namesIn(text), before, last}, nil
 }

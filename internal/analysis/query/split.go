@@ -20,7 +20,7 @@ func splitLast(text string, count func(string) (int, error)) (before, last strin
 	before, last = text[:start], text[start:end]
 	first, firstErr := count(before)
 	rest, restErr := count(last)
-	if firstErr != nil || restErr != nil || first+rest != all {
+	if firstErr != nil || restErr != nil || rest == 0 || first+rest != all {
 		return "", "", errors.New("cannot tell where the last statement begins: give it alone")
 	}
 	last = strings.Repeat("\n", strings.Count(before, "\n")) + last
