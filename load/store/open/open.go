@@ -77,7 +77,7 @@ func find(address string) (store.Kind, store.Address, error) {
 			}
 		}
 	}
-	return store.Kind{}, store.Address{}, fmt.Errorf("warehouse %s://: unknown kind of url: use %s", at.Scheme, choice(schemes))
+	return store.Kind{}, store.Address{}, fmt.Errorf("warehouse %s://: unknown kind of URL: use %s", at.Scheme, choice(schemes))
 }
 
 func choice(of []string) string {
