@@ -19,7 +19,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/cvexport/cvexport/load"
 	gs "github.com/goccy/go-googlesql"
 )
 

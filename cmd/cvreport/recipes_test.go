@@ -17,6 +17,9 @@ var recipe = regexp.MustCompile("(?s)```sql\n(.*?)```\n\n```\n(.*?)```")
 
 // The README's recipes have the answers that the README gives, on the demo's data.
 func TestRecipes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	const path, from, to = "../../README.md", "-run Recipes -update -->\n", "<!-- end of recipes -->"
 	body, err := os.ReadFile(path)
 	if err != nil {

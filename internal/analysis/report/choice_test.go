@@ -17,6 +17,9 @@ import (
 )
 
 func TestChoice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	root := exported.Warehouse(t, simulated.Config{Kind: simulated.Multiclass, Images: 10, Iterations: 3, Projects: 2})
 	projects, err := Projects(t.Context(), exported.OpenViews(t, root))
 	if err != nil {

@@ -17,6 +17,9 @@ import (
 )
 
 func TestSite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	root := exported.Warehouse(t, simulated.Config{Kind: simulated.Multiclass, Images: 20, Iterations: 2, Projects: 2})
 	opened := 0
 	site := &Site{

@@ -30,6 +30,9 @@ func (n planNode) walk(do func(planNode)) {
 // A query for one iteration reads no file of another, through any view or
 // function: what it costs does not grow with the warehouse.
 func TestQueriesReadTheirIterationAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	root := t.TempDir()
 	for _, config := range []simulated.Config{
 		{Kind: simulated.Detection, Images: 4, Projects: 2, Iterations: 3},
