@@ -3,7 +3,6 @@ package sql
 import (
 	"strings"
 
-	"github.com/cvexport/cvexport/load"
 	gs "github.com/goccy/go-googlesql"
 )
 
