@@ -60,7 +60,7 @@ func readImages(ctx context.Context, client *extract.Client, p *Plan, r Request,
 
 func (read *reading) run(ctx context.Context, client *extract.Client, p Plan, counted *int) (err error) {
 	r := read.request
-	if read.spools, err = load.NewSpools(r.SpoolDir, read.exportID); err != nil {
+	if read.spools, err = load.NewSpools(r.SpoolDir, schema.Evaluation, read.exportID); err != nil {
 		return err
 	}
 	decoders := newDecoders(transform.Options{ExportID: read.exportID, KeepSAS: r.KeepSAS, Memory: r.Memory})

@@ -24,7 +24,7 @@ type Prior struct {
 
 // ReadPrior looks at the objects of an iteration in the tables of a set. It is no
 // error if there are none. It is one if the warehouse cannot be written to, as far as
-// that can be told without writing.
+// that can be seen without writing.
 func ReadPrior(ctx context.Context, s store.Store, set schema.TableSet, project, iteration schema.ID) (Prior, error) {
 	p := Prior{set: set, project: project, iteration: iteration, versions: map[string]string{}}
 	if err := s.CheckWrite(ctx, 0); err != nil {
@@ -53,25 +53,24 @@ func ReadPrior(ctx context.Context, s store.Store, set schema.TableSet, project,
 	return p, nil
 }
 
-// Export returns the iteration's exports record, nil when it was never
-// exported or its record is damaged.
+// Export returns the iteration's exports record, nil if it was never exported or its
+// record is damaged.
 func (p Prior) Export() *Export { return p.export }
 
 // Damaged returns why the iteration's exports record cannot be read, nil if it can be
 // or there is none.
 func (p Prior) Damaged() error { return p.damaged }
 
-// Publish puts the tables of an export into the warehouse, which is all six
-// objects of the iteration: the data tables in the order of the schema, then
-// the exports record, which commits them. It returns e as it was committed.
+// Publish puts the tables of an export into the warehouse: the data tables of the set
+// in its order, then the exports record, which commits them. It returns e as it was
+// committed. The tables stay open.
 //
-// Of several exports of one iteration at once, one commits. Who put the images
-// last owns the iteration: they are put first, over what prior saw, and only
-// while they are still its own does an export put anything else. The error of
-// the others wraps [store.ErrConflict]. All objects are looked at before the first is
-// written. A failure or a cancelled ctx leaves each object whole, old or new,
-// and the iteration not whole ([Committed]): it is to be exported again. The tables
-// stay open.
+// If several exports of one iteration run at once, one commits, and the errors of the
+// others wrap [store.ErrConflict]. The export that put the first table last owns the
+// iteration: that table is put first, over the prior version, and an export puts
+// anything else only as long as the table is its own. All objects are looked at before
+// the first is written. A failure or a cancelled ctx leaves each object whole, old or
+// new, and the iteration not whole ([Committed]), so that it is exported again.
 func Publish(ctx context.Context, s store.Store, e Export, tables []*Table, prior Prior) (Export, error) {
 	p := publication{store: s, export: e, prior: prior}
 	if err := p.run(ctx, tables); err != nil {
@@ -84,7 +83,7 @@ type publication struct {
 	store  store.Store
 	export Export
 	prior  Prior
-	claim  string // the version of our images, once they are put
+	claim  string // the version of our first table, once it is put
 }
 
 func (p *publication) run(ctx context.Context, tables []*Table) error {
@@ -118,16 +117,16 @@ func (p *publication) run(ctx context.Context, tables []*Table) error {
 	return p.put(ctx, p.prior.set.Commit, store.NewBytesSource(body))
 }
 
-// order returns the tables as they are published. There must be one of each,
-// all of this export.
+// order returns the tables in the order in which they are published. There must be
+// one of each, all of this export.
 func (p *publication) order(tables []*Table) ([]*Table, error) {
 	if p.prior.project != p.export.Project || p.prior.iteration != p.export.Iteration {
-		return nil, fmt.Errorf("what was there before was read of project %s iteration %s", p.prior.project, p.prior.iteration)
+		return nil, fmt.Errorf("the prior state is that of project %s iteration %s", p.prior.project, p.prior.iteration)
 	}
 	byName := map[string]*Table{}
 	for _, t := range tables {
 		if byName[t.table.Name] != nil {
-			return nil, fmt.Errorf("table %s is there twice", t.table.Name)
+			return nil, fmt.Errorf("there are two tables %s", t.table.Name)
 		}
 		if t.exportID != p.export.ExportID {
 			return nil, fmt.Errorf("table %s is of export %s, not of %s", t.table.Name, t.exportID, p.export.ExportID)
@@ -148,8 +147,8 @@ func (p *publication) order(tables []*Table) ([]*Table, error) {
 	return ordered, nil
 }
 
-// unchanged compares every object's version with the one it had before, while
-// a conflict still costs nothing.
+// unchanged compares the version of every object with the prior one, while a conflict
+// costs nothing yet.
 func (p *publication) unchanged(ctx context.Context) error {
 	for _, t := range p.prior.set.All() {
 		key := t.Path(p.export.Project, p.export.Iteration)
@@ -164,10 +163,10 @@ func (p *publication) unchanged(ctx context.Context) error {
 	return nil
 }
 
-// checkSpace makes sure that there is space for all tables: a disk that fills up after
-// the first would leave old tables beside new ones.
+// checkSpace checks that there is space for all tables. A disk that fills up after the
+// first would leave old tables beside new ones.
 func (p *publication) checkSpace(ctx context.Context, tables []*Table) error {
-	bytes := int64(1 << 20) // of the exports record, and for what the file system adds
+	bytes := int64(1 << 20) // for the exports record and the file system itself
 	for _, t := range tables {
 		bytes += t.size
 	}
@@ -177,12 +176,12 @@ func (p *publication) checkSpace(ctx context.Context, tables []*Table) error {
 	return nil
 }
 
-// put writes one object. The images must be what they were before; any other
-// object is written over whatever is there, for as long as the images are ours:
-// who began later and put them meanwhile comes by here as well.
+// put writes one object. The first table's must have its prior version, and putting it
+// claims the iteration. The other objects replace whatever is there, as long as the
+// claim stands: an export that claims the iteration later writes them again.
 func (p *publication) put(ctx context.Context, t schema.Table, src store.Source) error {
 	key := t.Path(p.export.Project, p.export.Iteration)
-	const tries = 10 // each one lost is another export that wrote the object and then stopped
+	const maxTries = 10 // each loses to another export, which then stops
 	for try := 1; ; try++ {
 		old := p.prior.versions[key]
 		if p.claim != "" {
@@ -198,14 +197,14 @@ func (p *publication) put(ctx context.Context, t schema.Table, src store.Source)
 		}
 		obj, err := p.store.Put(ctx, key, src, old)
 		switch {
-		case errors.Is(err, store.ErrConflict) && p.claim != "" && try < tries:
+		case errors.Is(err, store.ErrConflict) && p.claim != "" && try < maxTries:
 			continue
 		case errors.Is(err, store.ErrConflict):
 			return conflict(t, err)
 		case err != nil:
 			return fmt.Errorf("table %s: %w", t.Name, err)
 		case obj.Size != src.Size() || obj.CRC32C != src.CRC32C():
-			return fmt.Errorf("table %s: %s was written, but is not what was sent: %d bytes, crc32c %08x; want %d, %08x",
+			return fmt.Errorf("table %s: %s was written, but differs from what was sent: %d bytes, crc32c %08x; want %d, %08x",
 				t.Name, key, obj.Size, obj.CRC32C, src.Size(), src.CRC32C())
 		}
 		if p.claim == "" {
@@ -215,7 +214,7 @@ func (p *publication) put(ctx context.Context, t schema.Table, src store.Source)
 	}
 }
 
-// version is the object's now, empty if there is none.
+// version returns the current version of an object, empty if there is none.
 func (p *publication) version(ctx context.Context, key string) (string, error) {
 	obj, err := p.store.Stat(ctx, key)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -224,15 +223,15 @@ func (p *publication) version(ctx context.Context, key string) (string, error) {
 	return obj.Version, nil
 }
 
-// owned is nil as long as nobody else has put the images.
+// owned returns an error if another export has claimed the iteration.
 func (p *publication) owned(ctx context.Context) error {
 	now, err := p.version(ctx, p.prior.set.Data[0].Path(p.export.Project, p.export.Iteration))
 	if err == nil && now != p.claim {
-		err = conflict(p.prior.set.Data[0], fmt.Errorf("they were written again: %w", store.ErrConflict))
+		err = conflict(p.prior.set.Data[0], fmt.Errorf("another export has written them: %w", store.ErrConflict))
 	}
 	return err
 }
 
 func conflict(t schema.Table, err error) error {
-	return fmt.Errorf("table %s: %w; another export of this iteration runs or has just ended, and this one stops for it: export it again if that one fails", t.Name, err)
+	return fmt.Errorf("table %s: %w; another export of this iteration is running or has just ended, so this one stops; export it again if that one fails", t.Name, err)
 }

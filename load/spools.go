@@ -16,7 +16,7 @@ import (
 // At 12 MiB it would be 102,000, and 7 MiB more of memory.
 const maxBuffered = tablefile.MaxBuffered
 
-// Spools is the spools of one export, one for each of schema.DataTables. It is not
+// Spools collects the rows of one export, in a spool for each table of a set. It is not
 // safe for concurrent use.
 type Spools struct {
 	spools []*spool
@@ -26,9 +26,9 @@ type Spools struct {
 // NewSpools creates the files in the folder dir, or the system's if it is empty, which
 // must not be inside a warehouse. The files have no names (on Windows, names that do not
 // end in .parquet), so that a killed program leaves nothing behind.
-func NewSpools(dir string, exportID schema.ID) (*Spools, error) {
+func NewSpools(dir string, set schema.TableSet, exportID schema.ID) (*Spools, error) {
 	s := &Spools{}
-	for _, t := range schema.DataTables() {
+	for _, t := range set.Data {
 		spool, err := newSpool(dir, t, exportID, tablefile.RowGroupRows)
 		if err != nil {
 			return nil, errors.Join(err, s.Close())

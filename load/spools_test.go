@@ -15,7 +15,7 @@ import (
 // they are. Rows written early are in the file like the rest.
 func TestSpoolsBound(t *testing.T) {
 	mem := checkedMemory(t)
-	s, err := NewSpools(t.TempDir(), exportA)
+	s, err := NewSpools(t.TempDir(), schema.Evaluation, exportA)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestSpoolsBound(t *testing.T) {
 }
 
 func TestSpoolsRefuse(t *testing.T) {
-	s, err := NewSpools(t.TempDir(), exportA)
+	s, err := NewSpools(t.TempDir(), schema.Evaluation, exportA)
 	if err != nil {
 		t.Fatal(err)
 	}

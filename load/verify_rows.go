@@ -61,7 +61,7 @@ type rowCheck struct {
 	problems []*problem
 }
 
-// problem is one kind of thing wrong with the rows, told once for them all.
+// problem is one kind of fault in the rows, reported once for all of them.
 type problem struct {
 	text  string
 	rows  int64

@@ -43,7 +43,7 @@ func run(ctx context.Context, folder, warehouse string) (err error) {
 	slices.Sort(files)
 	export := load.Export{ExportID: schema.ID{1}, Project: schema.ID{2}, Iteration: schema.ID{3}, Status: "Completed", StartedAt: time.Now()}
 	mem := memory.DefaultAllocator
-	spools, err := load.NewSpools("", export.ExportID)
+	spools, err := load.NewSpools("", schema.Evaluation, export.ExportID)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func publish(t *testing.T, s store.Store, exportID, project, iteration schema.ID
 // each table.
 func tables(t *testing.T, exportID schema.ID, images int) []*load.Table {
 	t.Helper()
-	spools, err := load.NewSpools(t.TempDir(), exportID)
+	spools, err := load.NewSpools(t.TempDir(), schema.Evaluation, exportID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -168,7 +168,7 @@ func (m *Message) Poison(ctx context.Context) error {
 	if refused(err) {
 		hint = "; make that queue, and let the credentials in use add messages to it"
 	}
-	return told("putting message "+m.ID+" into", name, err, hint)
+	return failed("putting message "+m.ID+" into", name, err, hint)
 }
 
 func wholeSeconds(d time.Duration) *int32 {
@@ -198,10 +198,10 @@ func (q *Queue) failed(doing string, err error) error {
 	case azurelogin.IsCertificate(err):
 		hint = "; check --queue or, if a proxy on the way looks into the traffic, name its certificate in SSL_CERT_FILE"
 	}
-	return told(doing, q.name, err, hint)
+	return failed(doing, q.name, err, hint)
 }
 
-func told(doing, queue string, err error, hint string) error {
+func failed(doing, queue string, err error, hint string) error {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok { // its own text is a page long
 		err = &answerError{answer}
 	}
