@@ -252,7 +252,7 @@ func TestPublishOvertaken(t *testing.T) {
 				}
 			}
 			_, err = Publish(ctx, s, newExport(exportA, projectA, iterationA), tables(t, exportA, 1), prior)
-			wantError(t, err, store.ErrConflict, projectA.String(), iterationA.String(), "table "+table.Name, "written again")
+			wantError(t, err, store.ErrConflict, projectA.String(), iterationA.String(), "table "+table.Name, "another export has written them")
 			if len(s.Puts) != i+1 {
 				t.Errorf("put %q after it was overtaken", s.Puts)
 			}
@@ -368,10 +368,10 @@ func TestPublishRefuses(t *testing.T) {
 		want   string
 	}{
 		"a table missing":        {files[:4], prior, "table tag_performance is missing"},
-		"a table twice":          {append(files[:4:4], files[0]), prior, "table images is there twice"},
+		"a table twice":          {append(files[:4:4], files[0]), prior, "there are two tables images"},
 		"another export's table": {append(files[:4:4], others[4]), prior, "table tag_performance is of export " + exportB.String()},
 		"a table too many":       {append(files[:5:5], spooled(t, memory.DefaultAllocator, schema.Exports, nil, 10)), prior, "6 tables, want 5"},
-		"another prior":          {files, elsewhere, "what was there before was read of project " + iterationA.String()},
+		"another prior":          {files, elsewhere, "the prior state is that of project " + iterationA.String()},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
