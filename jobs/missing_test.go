@@ -18,7 +18,7 @@ import (
 	"github.com/cvexport/cvexport/load/store/open"
 )
 
-// A warehouse that cannot be is told before the first page is read.
+// A warehouse that cannot be is reported before the first page is read.
 func TestMissingWarehouse(t *testing.T) {
 	for name, tc := range map[string]struct {
 		open func(t *testing.T, b *bench) (address string)

@@ -103,7 +103,7 @@ func TestNightly(t *testing.T) {
 	}
 }
 
-// What failed is told and stops nothing; what was interrupted between two objects,
+// What failed is reported and stops nothing; what was interrupted between two objects,
 // or is of some tags only, is exported again.
 func TestNightlyFailuresStopNothing(t *testing.T) {
 	b := newBench(t, simulated.Config{Seed: 3, Projects: 2, Iterations: 3, Images: 300})
@@ -180,7 +180,7 @@ func TestNightlyChoiceAndDryRun(t *testing.T) {
 	}
 }
 
-// A project near the service's limit is told, with its oldest iteration; one that
+// A project near the service's limit is reported, with its oldest iteration; one that
 // only the warehouse has left is archived.
 func TestNightlyAlmostFullAndVanished(t *testing.T) {
 	b := newBench(t, simulated.Config{Projects: 2, Iterations: AlmostFull, Images: 5})

@@ -63,7 +63,7 @@ func TestNightlySharedProjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []int{2, 1} { // nowhere is told once
+	for i, want := range []int{2, 1} { // one that is nowhere is reported once
 		wantOutcomes(t, nights[i], map[Outcome]int{Exported: 1})
 		if got := len(nights[i].Projects); got != want {
 			t.Errorf("resource %s: %d projects, want %d: %+v", nights[i].Name, got, want, nights[i].Projects)

@@ -90,7 +90,7 @@ func (s *steps) failAt(t *testing.T, at int, how failure, content int) (operatio
 }
 
 // Whatever fails while a night compares the warehouse with the service, or while
-// verify reads it: nothing is lost, nothing is told to be damaged that is not
+// verify reads it: nothing is lost, nothing is reported to be damaged that is not
 // unless it could not be read, and an undisturbed run finds everything whole.
 func TestNightAndVerifyFailAtEveryStep(t *testing.T) {
 	if testing.Short() {

@@ -57,7 +57,7 @@ func TestVerifyOtherVersions(t *testing.T) {
 	}
 }
 
-// TestVerifyUncommitted: a first export that is running is told, and is no finding.
+// TestVerifyUncommitted: a first export that is running is reported, and is no finding.
 func TestVerifyUncommitted(t *testing.T) {
 	s := storetest.NewMemory()
 	publish(t, s, exportB, projectB, iterationB, 1)

@@ -91,7 +91,7 @@ func TestCacheRemovesOnlyWhatItSaw(t *testing.T) {
 	c.holds(t, s, slices.Concat(keysOf(projectA, iterationA), keysOf(projectA, iterationB))...)
 }
 
-// A damaged record is told, and hides its iteration.
+// A damaged record is reported, and hides its iteration.
 func TestCacheOfDamagedRecord(t *testing.T) {
 	for _, unsummed := range []bool{false, true} {
 		s := storetest.NewMemory()
