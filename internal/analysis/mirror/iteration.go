@@ -106,10 +106,19 @@ func (m *iteration) read(ctx context.Context) error {
 }
 
 // cachedRecord reads the record in the cache, and its version, which is empty if there
-// is none.
+// is none. A damaged one has no bytes, and is replaced.
 func (m *iteration) cachedRecord(ctx context.Context, key string) (version string, body []byte, err error) {
-	body, obj, err := load.FetchRecord(ctx, m.store, key)
-	return obj.Version, body, store.IgnoreMissing(err)
+	obj, err := m.store.Stat(ctx, key)
+	if err == nil {
+		body, _, err = load.FetchRecord(ctx, m.store, key)
+	}
+	if errors.Is(err, load.ErrDamaged) {
+		return obj.Version, nil, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil, nil
+	}
+	return obj.Version, body, err
 }
 
 // skip removes the iteration from the cache, the record first, which hides it.
