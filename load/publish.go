@@ -139,6 +139,9 @@ func (p *publication) order(tables []*Table) ([]*Table, error) {
 		if t == nil {
 			return nil, fmt.Errorf("table %s is missing", want.Name)
 		}
+		if p.export.rowsOf(want.Name) == nil {
+			return nil, fmt.Errorf("table %s has no count of its rows in table %s: add the column to the schema and to Export", want.Name, p.prior.set.Commit.Name)
+		}
 		ordered = append(ordered, t)
 	}
 	if len(ordered) != len(tables) {
