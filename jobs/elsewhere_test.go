@@ -23,9 +23,9 @@ type overtaken struct {
 	other func()
 }
 
-func (s *overtaken) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
+func (s *overtaken) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	s.once.Do(s.other)
-	return s.Store.Put(ctx, key, src, old)
+	return s.Store.Put(ctx, key, src, old, others...)
 }
 
 // held is a store whose commit waits.
@@ -34,7 +34,7 @@ type held struct {
 	reached, release chan struct{}
 }
 
-func (s *held) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
+func (s *held) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	if strings.HasPrefix(key, schema.Exports.Name+"/") {
 		close(s.reached)
 		select {
@@ -43,7 +43,7 @@ func (s *held) Put(ctx context.Context, key string, src store.Source, old string
 			return store.Object{}, ctx.Err()
 		}
 	}
-	return s.Store.Put(ctx, key, src, old)
+	return s.Store.Put(ctx, key, src, old, others...)
 }
 
 // logWatch closes a channel when a text is logged.

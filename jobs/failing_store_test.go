@@ -86,7 +86,7 @@ func (s *failingStore) Stat(ctx context.Context, key string) (store.Object, erro
 	return obj, err
 }
 
-func (s *failingStore) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
+func (s *failingStore) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	how := s.next()
 	if err := s.before(ctx, how); err != nil {
 		return store.Object{}, fmt.Errorf("writing %s: %w", key, err)
@@ -97,7 +97,7 @@ func (s *failingStore) Put(ctx context.Context, key string, src store.Source, ol
 	case cutOff:
 		src = halfSource{src, syscall.ECONNRESET}
 	}
-	obj, err := s.Store.Put(ctx, key, src, old)
+	obj, err := s.Store.Put(ctx, key, src, old, others...)
 	if err == nil && how == doneFailed {
 		return store.Object{}, fmt.Errorf("writing %s: %w", key, syscall.ECONNRESET)
 	}

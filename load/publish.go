@@ -27,17 +27,20 @@ type Prior struct {
 // that can be seen without writing.
 func ReadPrior(ctx context.Context, s store.Store, set schema.TableSet, project, iteration schema.ID) (Prior, error) {
 	p := Prior{set: set, project: project, iteration: iteration, versions: map[string]string{}}
-	if err := s.CheckWrite(ctx, 0); err != nil {
+	var keys []string
+	for _, t := range set.All() {
+		keys = append(keys, t.Path(project, iteration))
+	}
+	if err := s.CheckWrite(ctx, 0, keys...); err != nil {
 		return Prior{}, err
 	}
-	for _, t := range set.All() {
-		key := t.Path(project, iteration)
+	for i, key := range keys {
 		obj, err := s.Stat(ctx, key)
 		switch {
 		case err == nil:
 			p.versions[key] = obj.Version
 		case !errors.Is(err, fs.ErrNotExist):
-			return Prior{}, fmt.Errorf("look at table %s of project %s iteration %s: %w", t.Name, project, iteration, err)
+			return Prior{}, fmt.Errorf("look at table %s of project %s iteration %s: %w", set.All()[i].Name, project, iteration, err)
 		}
 	}
 	e, obj, err := ReadExport(ctx, s, project, iteration)
@@ -67,10 +70,15 @@ func (p Prior) Damaged() error { return p.damaged }
 //
 // If several exports of one iteration run at once, one commits, and the errors of the
 // others wrap [store.ErrConflict]. The export that put the first table last owns the
-// iteration: that table is put first, over the prior version, and an export puts
-// anything else only as long as the table is its own. All objects are looked at before
-// the first is written. A failure or a cancelled ctx leaves each object whole, old or
-// new, and the iteration not whole ([Committed]), so that it is exported again.
+// iteration: that table is put first, over the prior version and unless another export
+// has committed since, and an export puts anything else only as long as the table is its
+// own. All objects are looked at before the first is written. A failure or a cancelled
+// ctx leaves each object whole, old or new, and the iteration not whole ([Committed]),
+// so that it is exported again.
+//
+// Two exports can commit one after the other if the store cannot compare two objects in
+// one step, and the second one puts its first table in the moment in which the first
+// commits. The iteration is whole then, too.
 func Publish(ctx context.Context, s store.Store, e Export, tables []*Table, prior Prior) (Export, error) {
 	p := publication{store: s, export: e, prior: prior}
 	if err := p.run(ctx, tables); err != nil {
@@ -83,7 +91,7 @@ type publication struct {
 	store  store.Store
 	export Export
 	prior  Prior
-	claim  string // the version of our first table, once it is put
+	claim  store.Object // our first table, once it is put
 }
 
 func (p *publication) run(ctx context.Context, tables []*Table) error {
@@ -114,7 +122,15 @@ func (p *publication) run(ctx context.Context, tables []*Table) error {
 	if err != nil {
 		return fmt.Errorf("table %s: %w", p.prior.set.Commit.Name, err)
 	}
-	return p.put(ctx, p.prior.set.Commit, store.NewBytesSource(body))
+	if err := p.put(ctx, p.prior.set.Commit, store.NewBytesSource(body)); err != nil {
+		return err
+	}
+	// The first table may have been put over in the moment of the commit. If that cannot
+	// be told, the export is committed all the same, and the next run looks again.
+	if err := p.owned(ctx); errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	return nil
 }
 
 // order returns the tables in the order in which they are published. There must be
@@ -160,7 +176,7 @@ func (p *publication) unchanged(ctx context.Context) error {
 			return fmt.Errorf("table %s: %w", t.Name, err)
 		}
 		if obj.Version != p.prior.versions[key] {
-			return conflict(t, fmt.Errorf("%s has changed: %w", key, store.ErrConflict))
+			return conflict(t, fmt.Errorf("%s: %w", key, store.ErrConflict))
 		}
 	}
 	return nil
@@ -184,23 +200,25 @@ func (p *publication) checkSpace(ctx context.Context, tables []*Table) error {
 // claim stands: an export that claims the iteration later writes them again.
 func (p *publication) put(ctx context.Context, t schema.Table, src store.Source) error {
 	key := t.Path(p.export.Project, p.export.Iteration)
+	commit := p.prior.set.Commit.Path(p.export.Project, p.export.Iteration)
+	claimed := p.claim.Version != ""
 	const maxTries = 10 // each loses to another export, which then stops
 	for try := 1; ; try++ {
-		old := p.prior.versions[key]
-		if p.claim != "" {
-			var err error
-			if old, err = p.version(ctx, key); err == nil {
-				err = p.owned(ctx)
-			}
-			if err != nil {
-				return fmt.Errorf("table %s: not written: %w", t.Name, err)
-			}
-		} else if err := ctx.Err(); err != nil {
+		old, other := p.prior.versions[key], store.Object{Key: commit, Version: p.prior.versions[commit]}
+		err := ctx.Err()
+		if err == nil && claimed {
+			other = p.claim
+			old, err = p.version(ctx, key)
+		}
+		if err != nil {
 			return fmt.Errorf("table %s: not written: %w", t.Name, err)
 		}
-		obj, err := p.store.Put(ctx, key, src, old)
+		obj, err := p.store.Put(ctx, key, src, old, other)
 		switch {
-		case errors.Is(err, store.ErrConflict) && p.claim != "" && try < maxTries:
+		case errors.Is(err, store.ErrConflict) && claimed && try < maxTries:
+			if err := p.owned(ctx); err != nil {
+				return fmt.Errorf("table %s: not written: %w", t.Name, err)
+			}
 			continue
 		case errors.Is(err, store.ErrConflict):
 			return conflict(t, err)
@@ -210,8 +228,8 @@ func (p *publication) put(ctx context.Context, t schema.Table, src store.Source)
 			return fmt.Errorf("table %s: %s was written, but differs from what was sent: %d bytes, crc32c %08x; want %d, %08x",
 				t.Name, key, obj.Size, obj.CRC32C, src.Size(), src.CRC32C())
 		}
-		if p.claim == "" {
-			p.claim = obj.Version
+		if !claimed {
+			p.claim = obj
 		}
 		return nil
 	}
@@ -220,21 +238,18 @@ func (p *publication) put(ctx context.Context, t schema.Table, src store.Source)
 // version returns the current version of an object, empty if there is none.
 func (p *publication) version(ctx context.Context, key string) (string, error) {
 	obj, err := p.store.Stat(ctx, key)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	return obj.Version, nil
+	return obj.Version, store.IgnoreMissing(err)
 }
 
 // owned returns an error if another export has claimed the iteration.
 func (p *publication) owned(ctx context.Context) error {
-	now, err := p.version(ctx, p.prior.set.Data[0].Path(p.export.Project, p.export.Iteration))
-	if err == nil && now != p.claim {
-		err = conflict(p.prior.set.Data[0], fmt.Errorf("another export has written them: %w", store.ErrConflict))
+	now, err := p.version(ctx, p.claim.Key)
+	if err == nil && now != p.claim.Version {
+		err = conflict(p.prior.set.Data[0], fmt.Errorf("%s: %w", p.claim.Key, store.ErrConflict))
 	}
 	return err
 }
 
 func conflict(t schema.Table, err error) error {
-	return fmt.Errorf("table %s: %w; another export of this iteration is running or has just ended, so this one stops; export it again if that one fails", t.Name, err)
+	return fmt.Errorf("table %s: %w: this export gave way to another one of the same iteration; export again if that one fails", t.Name, err)
 }

@@ -32,9 +32,9 @@ func (s *turns) Stat(ctx context.Context, key string) (store.Object, error) {
 	return s.Store.Stat(ctx, key)
 }
 
-func (s *turns) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
+func (s *turns) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	s.turn()
-	return s.Store.Put(ctx, key, src, old)
+	return s.Store.Put(ctx, key, src, old, others...)
 }
 
 func (s *turns) Open(ctx context.Context, key string) (io.ReadCloser, error) {

@@ -44,9 +44,8 @@ var (
 	// service that issues them may be back in a moment.
 	ErrLogin = errors.New("no credentials")
 
-	// ErrConflict means that an object does not have the expected version:
-	// somebody else wrote it in the meantime.
-	ErrConflict = errors.New("the object was changed by somebody else")
+	// ErrConflict means that an object does not have the expected version.
+	ErrConflict = errors.New("somebody else has written it meanwhile")
 
 	// ErrNoBucket means that the bucket or container of a warehouse does not exist.
 	ErrNoBucket = errors.New("no such bucket or container")
@@ -61,10 +60,12 @@ type Store interface {
 
 	// Put writes an object in one atomic step: readers see the old one or the
 	// new one, whole. old is the version it must have now, empty if it must not
-	// exist; otherwise the error wraps ErrConflict. After any error but a lost
-	// connection the object is as it was; content that does not have the
-	// source's size and checksum never becomes visible.
-	Put(ctx context.Context, key string, src Source, old string) (Object, error)
+	// exist; otherwise the error wraps ErrConflict. So it does if one of others
+	// does not have its version, empty if it must not exist; a service that
+	// compares one object with a request looks at the others just before. After
+	// any error but a lost connection the object is as it was; content that does
+	// not have the source's size and checksum never becomes visible.
+	Put(ctx context.Context, key string, src Source, old string, others ...Object) (Object, error)
 
 	// Open opens an object, to be read from its beginning. The error wraps
 	// fs.ErrNotExist if there is none.
@@ -80,9 +81,9 @@ type Store interface {
 	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
 
 	// CheckWrite returns an error if it is certain that objects of that many bytes
-	// cannot be written: no permission, or not enough free space. It is nil where
-	// only trying would tell.
-	CheckWrite(ctx context.Context, bytes int64) error
+	// cannot be written under these keys: no permission, or not enough free space.
+	// It is nil where only trying would tell.
+	CheckWrite(ctx context.Context, bytes int64, keys ...string) error
 
 	// URL is what DuckDB or BigQuery calls an object, or any prefix of a key.
 	URL(key string) string

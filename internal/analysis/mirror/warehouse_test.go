@@ -175,11 +175,11 @@ type failingPut struct {
 	err error
 }
 
-func (s *failingPut) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
+func (s *failingPut) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	if key == s.key {
 		return store.Object{}, s.err
 	}
-	return s.Store.Put(ctx, key, src, old)
+	return s.Store.Put(ctx, key, src, old, others...)
 }
 
 // listing is a list of objects that is old when it arrives.

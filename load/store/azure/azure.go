@@ -2,6 +2,7 @@
 package azure
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5"
 	"errors"
@@ -201,12 +202,12 @@ func (a *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 
 // Put uploads in one request, under a precondition on the ETag and with the MD5,
 // which the service compares before anybody sees the object.
-func (a *Store) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
+func (a *Store) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	name, err := a.Name(key)
 	if err != nil {
 		return store.Object{}, err
 	}
-	if err := cloud.CheckSize(src, maxBytes); err != nil {
+	if err := cmp.Or(cloud.CheckSize(src, maxBytes), cloud.CheckOthers(ctx, a, others)); err != nil {
 		return store.Object{}, a.failed("writing", key, err)
 	}
 	hash := md5.New()

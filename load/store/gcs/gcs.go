@@ -166,10 +166,13 @@ func (g *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 // Put uploads under a precondition on the generation. What arrived is compared with
 // what was sent, because a server may take a chunk twice when its acknowledgement is
 // lost; then the object is uploaded again over that one.
-func (g *Store) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
+func (g *Store) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	handle, err := g.handle(key)
 	if err != nil {
 		return store.Object{}, err
+	}
+	if err := cloud.CheckOthers(ctx, g, others); err != nil {
+		return store.Object{}, g.failed("writing", key, err)
 	}
 	for try := 1; ; try++ {
 		condition := storage.Conditions{DoesNotExist: true}

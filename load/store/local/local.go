@@ -2,6 +2,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -191,25 +192,48 @@ func (s *Store) URL(key string) string { return filepath.Join(s.root, filepath.F
 // Close does nothing.
 func (s *Store) Close() error { return nil }
 
-// CheckWrite asks the system about the folder, or the one that it would be made in.
-func (s *Store) CheckWrite(_ context.Context, bytes int64) error {
-	folder := s.root
+// CheckWrite asks the system about the lock, and about the folders of the warehouse and
+// of the keys, or the ones that they would be made in.
+func (s *Store) CheckWrite(_ context.Context, bytes int64, keys ...string) error {
+	folders := []string{s.root}
+	for _, key := range keys {
+		path, err := s.path(key)
+		if err != nil {
+			return err
+		}
+		folders = append(folders, filepath.Dir(path))
+	}
+	err := checkLock(filepath.Join(s.root, lockName))
+	for i := 0; err == nil && i < len(folders); i++ {
+		folder, statErr := existing(folders[i])
+		if err = cmp.Or(statErr, checkAccess(folder)); err == nil && i == 0 {
+			err = checkFreeSpace(folder, bytes)
+		}
+	}
+	if err != nil {
+		hint := cmp.Or(store.FileHint(err, "the warehouse"), "; check the warehouse's address, or who owns the folder")
+		return fmt.Errorf("warehouse %s: %w%s", s.root, err, hint)
+	}
+	return nil
+}
+
+// checkLock returns an error if there is a lock that this process may not take.
+func checkLock(path string) error {
+	lock, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return store.IgnoreMissing(err)
+	}
+	return lock.Close()
+}
+
+// existing returns the folder, or the nearest one above it that exists.
+func existing(folder string) (string, error) {
 	for {
 		_, err := os.Stat(folder)
 		if parent := filepath.Dir(folder); errors.Is(err, fs.ErrNotExist) && parent != folder {
 			folder = parent
 			continue
 		}
-		if err == nil {
-			err = checkAccess(folder)
-		}
-		if err != nil {
-			return fmt.Errorf("warehouse %s: %w; check the warehouse's address, or who owns the folder", s.root, err)
-		}
-		break
+		return folder, err
 	}
-	if err := checkFreeSpace(folder, bytes); err != nil {
-		return fmt.Errorf("%w%s", err, store.FileHint(err, "the warehouse"))
-	}
-	return nil
 }

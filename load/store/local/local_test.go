@@ -40,7 +40,7 @@ func newWithObject(t *testing.T) (*Store, store.Object, string) {
 // no glob reads either it or the lock.
 func TestRemovesWhatADeadWriterLeft(t *testing.T) {
 	s, obj, path := newWithObject(t)
-	temp, err := s.begin(t.Context(), path, obj.Version)
+	temp, err := s.begin(t.Context(), path, []store.Object{obj})
 	if err != nil {
 		t.Fatal(err)
 	}

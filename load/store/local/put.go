@@ -33,47 +33,43 @@ import (
 // are removed under the lock, so no file of a living writer is ever seen unmarked.
 
 // Put writes a file.
-func (s *Store) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
+func (s *Store) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	path, err := s.path(key)
 	if err != nil {
 		return store.Object{}, err
 	}
-	obj, err := s.put(ctx, key, path, src, old)
+	info, err := s.put(ctx, path, src, append(others, store.Object{Key: key, Version: old}))
 	if err != nil {
 		return store.Object{}, fmt.Errorf("writing %s: %w%s", path, err, store.FileHint(err, "the warehouse"))
-	}
-	return obj, nil
-}
-
-func (s *Store) put(ctx context.Context, key, path string, src store.Source, old string) (_ store.Object, err error) {
-	if err := makeFolder(filepath.Dir(path)); err != nil {
-		return store.Object{}, err
-	}
-	temp, err := s.begin(ctx, path, old)
-	if err != nil {
-		return store.Object{}, err
-	}
-	if err := write(ctx, temp, src); err != nil {
-		return store.Object{}, errors.Join(err, discard(temp))
-	}
-	info, err := s.replace(ctx, temp, path, old)
-	if err != nil {
-		return store.Object{}, err
 	}
 	obj := objectOf(key, info)
 	obj.CRC32C, obj.Summed = src.CRC32C(), true
 	return obj, nil
 }
 
-// begin makes a temporary file beside the object, which must have the version old, and
+func (s *Store) put(ctx context.Context, path string, src store.Source, expected []store.Object) (fs.FileInfo, error) {
+	if err := makeFolder(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	temp, err := s.begin(ctx, path, expected)
+	if err != nil {
+		return nil, err
+	}
+	if err := write(ctx, temp, src); err != nil {
+		return nil, errors.Join(err, discard(temp))
+	}
+	return s.replace(ctx, temp, path, expected)
+}
+
+// begin makes a temporary file beside the object, if all objects are as expected, and
 // removes those of writers that died.
-func (s *Store) begin(ctx context.Context, path, old string) (temp *os.File, err error) {
+func (s *Store) begin(ctx context.Context, path string, expected []store.Object) (temp *os.File, err error) {
 	lock, err := s.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if _, err := compare(path, old); err != nil {
+	if err := s.compare(expected); err != nil {
 		return nil, err
 	}
 	folder := filepath.Dir(path)
@@ -102,23 +98,22 @@ func write(ctx context.Context, temp *os.File, src store.Source) error {
 	return temp.Sync()
 }
 
-// replace gives the temporary file the object's name, if the object still has the
-// version old, and removes it otherwise.
-func (s *Store) replace(ctx context.Context, temp *os.File, path, old string) (_ fs.FileInfo, err error) {
+// replace gives the temporary file the object's name, if all objects are still as
+// expected, and removes it otherwise.
+func (s *Store) replace(ctx context.Context, temp *os.File, path string, expected []store.Object) (_ fs.FileInfo, err error) {
 	lock, err := s.lock(ctx)
 	if err != nil {
 		return nil, errors.Join(err, discard(temp))
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	before, err := compare(path, old)
-	if err == nil && before != nil {
-		err = makeLater(temp, before.ModTime())
+	if err = s.compare(expected); err == nil {
+		err = makeLater(temp, path)
 	}
 	if err != nil {
 		return nil, errors.Join(err, discard(temp))
 	}
 	if err := temp.Close(); err != nil { // Windows renames no open file
-		return nil, errors.Join(err, os.Remove(temp.Name()))
+		return nil, errors.Join(err, store.IgnoreMissing(os.Remove(temp.Name())))
 	}
 	if err := os.Rename(temp.Name(), path); err != nil {
 		return nil, errors.Join(err, os.Remove(temp.Name()))
@@ -130,44 +125,58 @@ func (s *Store) replace(ctx context.Context, temp *os.File, path, old string) (_
 	return os.Stat(path)
 }
 
-// compare returns the object's file, nil if there is none, and an error if it does not
-// have the version old.
-func compare(path, old string) (fs.FileInfo, error) {
-	info, err := os.Stat(path)
-	version := ""
-	switch {
-	case err == nil:
-		version = objectOf("", info).Version
-	case errors.Is(err, fs.ErrNotExist):
-		info = nil
-	default:
-		return nil, err
+// compare returns an error unless each object has its version.
+func (s *Store) compare(expected []store.Object) error {
+	for _, want := range expected {
+		now, err := s.Stat(context.Background(), want.Key)
+		if err := store.IgnoreMissing(err); err != nil {
+			return err
+		}
+		if now.Version != want.Version {
+			return fmt.Errorf("%s: %w", want.Key, store.ErrConflict)
+		}
 	}
-	if version != old {
-		return nil, store.ErrConflict
-	}
-	return info, nil
+	return nil
 }
 
-// makeLater makes sure that the file is younger than before, though the clock may be
-// coarse, or have been set back: the time is part of the version.
-func makeLater(temp *os.File, before time.Time) error {
+// makeLater makes sure that the file is younger than the one at path, though the clock
+// may be coarse, or have been set back: the time is part of the version.
+func makeLater(temp *os.File, path string) error {
+	before, err := os.Stat(path)
+	if err != nil {
+		return store.IgnoreMissing(err)
+	}
 	info, err := temp.Stat()
-	if err != nil || info.ModTime().After(before) {
+	if err != nil || info.ModTime().After(before.ModTime()) {
 		return err
 	}
-	later := before.Add(time.Microsecond)
+	later := before.ModTime().Add(time.Microsecond)
 	return os.Chtimes(temp.Name(), later, later)
 }
 
-func discard(temp *os.File) error { return errors.Join(temp.Close(), os.Remove(temp.Name())) }
+// discard removes a temporary file, unless another writer's removeAbandoned was faster.
+func discard(temp *os.File) error {
+	return errors.Join(temp.Close(), store.IgnoreMissing(os.Remove(temp.Name())))
+}
 
-// lock waits until no other writer has the warehouse's lock.
+// lock waits until no other writer has the warehouse's lock, which is for everyone who
+// may write to the warehouse's folder.
 func (s *Store) lock(ctx context.Context) (*flock.Flock, error) {
-	lock := flock.New(filepath.Join(s.root, lockName))
+	root, err := os.Stat(s.root)
+	if err != nil {
+		return nil, err
+	}
+	writers := root.Mode().Perm() & 0o222
+	mode := 0o600 | writers | writers<<1 // to lock, the system wants them to read, and NFS to write
+	path := filepath.Join(s.root, lockName)
+	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(mode))
 	const retry = 10 * time.Millisecond
 	if _, err := lock.TryLockContext(ctx, retry); err != nil {
 		return nil, fmt.Errorf("waiting for another writer of the warehouse: %w", err)
+	}
+	// The umask may have taken something away. Only the owner can change that.
+	if err := os.Chmod(path, mode); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil, errors.Join(err, lock.Close())
 	}
 	return lock, nil
 }
@@ -179,10 +188,10 @@ func removeAbandoned(folder string) error {
 		return err
 	}
 	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), TempPrefix) {
+		if !strings.HasPrefix(entry.Name(), TempPrefix) || !entry.Type().IsRegular() {
 			continue
 		}
-		if err := removeUnmarked(filepath.Join(folder, entry.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeUnmarked(filepath.Join(folder, entry.Name())); store.IgnoreMissing(err) != nil {
 			return err
 		}
 	}
@@ -201,10 +210,10 @@ func (s *Store) Remove(ctx context.Context, key, version string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if _, err = compare(path, version); err == nil {
+	if err = s.compare([]store.Object{{Key: key, Version: version}}); err == nil {
 		err = os.Remove(path)
 	}
-	if err != nil && !errors.Is(err, store.ErrConflict) && !errors.Is(err, fs.ErrNotExist) {
+	if store.IgnoreMissing(err) != nil && !errors.Is(err, store.ErrConflict) {
 		return fmt.Errorf("removing %s: %w", path, err)
 	}
 	return nil
@@ -221,7 +230,7 @@ func makeFolder(path string) error {
 			return err
 		}
 	}
-	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(path, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncFolder(parent)

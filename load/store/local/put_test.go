@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -99,6 +101,48 @@ func TestPutWhileAnotherCopies(t *testing.T) {
 	storetest.CheckContent(t, s, storetest.Key, storetest.RandomSource(100, 5))
 	if left := temps(); len(left) != 0 {
 		t.Errorf("it left %q", left)
+	}
+}
+
+// What another writer puts while the content is copied counts, whichever object it is.
+func TestPutComparesOthersLast(t *testing.T) {
+	s, obj, path := newWithObject(t)
+	const key = "images/b/data.parquet"
+	src := slow{storetest.RandomSource(100, 2), sync.OnceFunc(func() {
+		if _, err := s.Put(t.Context(), storetest.Key, storetest.RandomSource(100, 3), obj.Version); err != nil {
+			t.Error(err)
+		}
+	}), closed()}
+	if _, err := s.Put(t.Context(), key, src, "", obj); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("error = %v", err)
+	}
+	if _, err := s.Stat(t.Context(), key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it was written: %v", err)
+	}
+	storetest.CheckContent(t, s, storetest.Key, storetest.RandomSource(100, 3))
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("it left %v, %v", entries, err)
+	}
+}
+
+func closed() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// A folder that is named like a temporary file is somebody's, and is left alone.
+func TestFolderNamedLikeTemporaryFile(t *testing.T) {
+	s, obj, path := newWithObject(t)
+	theirs := filepath.Join(filepath.Dir(path), TempPrefix+"x")
+	if err := os.Mkdir(theirs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), storetest.Key, storetest.RandomSource(100, 2), obj.Version); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(theirs); err != nil {
+		t.Error(err)
 	}
 }
 

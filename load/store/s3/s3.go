@@ -166,12 +166,12 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 
 // Put uploads in one request, under a precondition on the ETag and with the checksum,
 // which the service compares before anybody sees the object.
-func (s *Store) Put(ctx context.Context, key string, src store.Source, old string) (store.Object, error) {
+func (s *Store) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	name, err := s.Name(key)
 	if err != nil {
 		return store.Object{}, err
 	}
-	if err := cloud.CheckSize(src, maxBytes); err != nil {
+	if err := cmp.Or(cloud.CheckSize(src, maxBytes), cloud.CheckOthers(ctx, s, others)); err != nil {
 		return store.Object{}, s.failed("writing", key, err)
 	}
 	hash := md5.New() // for servers that do not know CRC32C

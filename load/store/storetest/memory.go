@@ -81,14 +81,16 @@ func (s *Memory) Stat(ctx context.Context, key string) (store.Object, error) {
 }
 
 // Put ignores its context: a put that has begun goes through.
-func (s *Memory) Put(_ context.Context, key string, src store.Source, old string) (store.Object, error) {
+func (s *Memory) Put(_ context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	if s.BeforePut != nil {
 		if err := s.BeforePut(key); err != nil {
 			return store.Object{}, err
 		}
 	}
-	if s.object(key).Version != old {
-		return store.Object{}, fmt.Errorf("writing %s: %w", key, store.ErrConflict)
+	for _, want := range append([]store.Object{{Key: key, Version: old}}, others...) {
+		if s.object(want.Key).Version != want.Version {
+			return store.Object{}, fmt.Errorf("writing %s: %s: %w", key, want.Key, store.ErrConflict)
+		}
 	}
 	body, err := io.ReadAll(io.NewSectionReader(src, 0, src.Size()))
 	if err != nil {
@@ -141,7 +143,7 @@ func (s *Memory) OpenAt(context.Context, string) (store.ReadAtCloser, error) {
 }
 
 // CheckWrite allows everything.
-func (s *Memory) CheckWrite(context.Context, int64) error { return nil }
+func (s *Memory) CheckWrite(context.Context, int64, ...string) error { return nil }
 
 // List lists objects.
 func (s *Memory) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {

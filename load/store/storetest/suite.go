@@ -29,7 +29,7 @@ func RandomSource(n int, seed uint64) store.BytesSource {
 	return store.NewBytesSource(body)
 }
 
-// liar is a source whose bytes are not what its checksum CheckError.
+// liar is a source whose checksum is not that of its bytes.
 type liar struct{ store.BytesSource }
 
 func (l liar) CRC32C() uint32 { return l.BytesSource.CRC32C() + 1 }
@@ -157,6 +157,24 @@ func Test(t *testing.T, open func(t *testing.T) store.Store) {
 				t.Errorf("after a conflict: %+v, was %+v", now, second)
 			}
 		}
+	})
+	t.Run("other objects have to be as expected", func(t *testing.T) {
+		s := open(t)
+		first := must(t, s, small, "")
+		for name, wrong := range map[string]store.Object{
+			"missing":      {Key: "tags/none", Version: first.Version},
+			"there":        {Key: key},
+			"of a version": {Key: key, Version: first.Version + "0"},
+		} {
+			if _, err := s.Put(t.Context(), Key, other, "", first, wrong); !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), wrong.Key) {
+				t.Errorf("another object is not %s: %v", name, err)
+			}
+			checkAbsent(t, s, Key)
+		}
+		if _, err := s.Put(t.Context(), Key, other, "", first, store.Object{Key: "tags/none"}); err != nil {
+			t.Error(err)
+		}
+		CheckContent(t, s, Key, other)
 	})
 	t.Run("one of two racing puts wins", func(t *testing.T) {
 		s := open(t)

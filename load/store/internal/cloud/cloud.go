@@ -95,7 +95,7 @@ func (p Place) OpenAt(_ context.Context, key string) (store.ReadAtCloser, error)
 }
 
 // CheckWrite knows nothing: only trying would tell.
-func (Place) CheckWrite(context.Context, int64) error { return nil }
+func (Place) CheckWrite(context.Context, int64, ...string) error { return nil }
 
 // Failed returns an error that names the object, and says what the user can do if
 // there is a hint.
@@ -133,6 +133,21 @@ func (p Place) Missing(ctx context.Context, s store.Store, key string, err error
 func CheckSize(src store.Source, limit int64) error {
 	if src.Size() > limit {
 		return fmt.Errorf("its %d bytes are more than the %d that the service takes at once; use a warehouse in a folder or on gs://", src.Size(), limit)
+	}
+	return nil
+}
+
+// CheckOthers returns an error that wraps [store.ErrConflict] if one of the objects does
+// not have its version.
+func CheckOthers(ctx context.Context, s store.Store, others []store.Object) error {
+	for _, want := range others {
+		obj, err := s.Stat(ctx, want.Key)
+		if err := store.IgnoreMissing(err); err != nil {
+			return err
+		}
+		if obj.Version != want.Version {
+			return fmt.Errorf("%s has changed: %w", want.Key, store.ErrConflict)
+		}
 	}
 	return nil
 }
