@@ -42,7 +42,7 @@ func FuzzExportRecord(f *testing.F) {
 		if len(body) > 1<<16 {
 			return
 		}
-		e, err := decodeExport(body)
+		e, err := DecodeRecord(body)
 		if err == nil && len(e.Objects) > 1<<16 {
 			t.Errorf("a record of %d bytes lists %d objects", len(body), len(e.Objects))
 		}

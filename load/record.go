@@ -14,98 +14,67 @@ import (
 
 // ObjectRecord describes one object of an export.
 type ObjectRecord struct {
-	Table  string
-	Key    string // below the warehouse's root
-	Rows   int64
-	Bytes  int64
-	CRC32C uint32
+	Table  string `json:"table"`
+	Key    string `json:"key"` // below the warehouse's root
+	Rows   int64  `json:"rows"`
+	Bytes  int64  `json:"bytes"`
+	CRC32C uint32 `json:"crc32c"`
 }
 
 // Export is a row of the exports table: one committed export of one iteration.
-// Project and Iteration are in the object's key only. A nil pointer and a zero time
-// are null. Times are in UTC, to the microsecond.
+// The fields' tags name its columns; Project and Iteration are in the object's key only.
+// A nil pointer and a zero time are null. Times are in UTC, to the microsecond.
 type Export struct {
-	ExportID  schema.ID
-	Project   schema.ID
-	Iteration schema.ID
+	ExportID  schema.ID `json:"export_id"`
+	Project   schema.ID `json:"-"`
+	Iteration schema.ID `json:"-"`
 
-	ProjectName        *string
-	IterationName      *string
-	DomainID           *string
-	ClassificationType *string
-	TrainingType       *string
-	Status             string
-	Created            time.Time
-	LastModified       time.Time
-	TrainedAt          time.Time
-	PublishName        *string
+	ProjectName        *string   `json:"project_name"`
+	IterationName      *string   `json:"iteration_name"`
+	DomainID           *string   `json:"domain_id"`
+	ClassificationType *string   `json:"classification_type"`
+	TrainingType       *string   `json:"training_type"`
+	Status             string    `json:"status"`
+	Created            time.Time `json:"created,omitzero"`
+	LastModified       time.Time `json:"last_modified,omitzero"`
+	TrainedAt          time.Time `json:"trained_at,omitzero"`
+	PublishName        *string   `json:"publish_name"`
 
 	// The service's own overall figures, and the thresholds of the request for them.
-	Precision            *float64
-	Recall               *float64
-	AveragePrecision     *float64
-	ProbabilityThreshold float64
-	OverlapThreshold     float64
+	Precision            *float64 `json:"precision"`
+	Recall               *float64 `json:"recall"`
+	AveragePrecision     *float64 `json:"average_precision"`
+	ProbabilityThreshold float64  `json:"probability_threshold"`
+	OverlapThreshold     float64  `json:"overlap_threshold"`
 
 	// Rows of each table; [Publish] fills them in.
-	Images         int64
-	Predictions    int64
-	Tags           int64
-	Regions        int64
-	TagPerformance int64
+	Images         int64 `json:"images"`
+	Predictions    int64 `json:"predictions"`
+	Tags           int64 `json:"tags"`
+	Regions        int64 `json:"regions"`
+	TagPerformance int64 `json:"tag_performance"`
 
-	TagFilter []string       // ids of the tags that the export is limited to; empty for every image
-	Objects   []ObjectRecord // [Publish] fills them in
+	TagFilter []string       `json:"tag_filter"` // ids of the tags that the export is limited to; empty for every image
+	Objects   []ObjectRecord `json:"objects"`    // [Publish] fills them in
 
-	EndpointHost    string
-	APIVersion      string
-	SchemaVersion   int32 // [Publish] fills it in
-	ExporterVersion string
-	StartedAt       time.Time
-	FinishedAt      time.Time // [Publish] fills it in
-}
-
-// columns maps the columns of the exports table to the fields of e, for writing and
-// reading.
-func (e *Export) columns() map[string]any {
-	return map[string]any{
-		"export_id":             &e.ExportID,
-		"project_name":          &e.ProjectName,
-		"iteration_name":        &e.IterationName,
-		"domain_id":             &e.DomainID,
-		"classification_type":   &e.ClassificationType,
-		"training_type":         &e.TrainingType,
-		"status":                &e.Status,
-		"created":               &e.Created,
-		"last_modified":         &e.LastModified,
-		"trained_at":            &e.TrainedAt,
-		"publish_name":          &e.PublishName,
-		"precision":             &e.Precision,
-		"recall":                &e.Recall,
-		"average_precision":     &e.AveragePrecision,
-		"probability_threshold": &e.ProbabilityThreshold,
-		"overlap_threshold":     &e.OverlapThreshold,
-		"images":                &e.Images,
-		"predictions":           &e.Predictions,
-		"tags":                  &e.Tags,
-		"regions":               &e.Regions,
-		"tag_performance":       &e.TagPerformance,
-		"tag_filter":            &e.TagFilter,
-		"objects":               &e.Objects,
-		"endpoint_host":         &e.EndpointHost,
-		"api_version":           &e.APIVersion,
-		"schema_version":        &e.SchemaVersion,
-		"exporter_version":      &e.ExporterVersion,
-		"started_at":            &e.StartedAt,
-		"finished_at":           &e.FinishedAt,
-	}
+	EndpointHost    string    `json:"endpoint_host"`
+	APIVersion      string    `json:"api_version"`
+	SchemaVersion   int32     `json:"schema_version"` // [Publish] fills it in
+	ExporterVersion string    `json:"exporter_version"`
+	StartedAt       time.Time `json:"started_at,omitzero"`
+	FinishedAt      time.Time `json:"finished_at,omitzero"` // [Publish] fills it in
 }
 
 // rowsOf returns the field that counts the rows of a data table, nil for a table that
 // this version does not know.
 func (e *Export) rowsOf(table string) *int64 {
-	n, _ := e.columns()[table].(*int64)
-	return n
+	return map[string]*int64{
+		schema.Images.Name:         &e.Images,
+		schema.Predictions.Name:    &e.Predictions,
+		schema.Tags.Name:           &e.Tags,
+		schema.Regions.Name:        &e.Regions,
+		schema.TagPerformance.Name: &e.TagPerformance,
+	}[table]
 }
 
 // ReadExport reads the record of an iteration's last export, and the object that
@@ -161,18 +130,6 @@ func FetchRecord(ctx context.Context, s store.Store, key string) ([]byte, store.
 		// It was replaced between the two calls, or it is damaged.
 	}
 	return nil, store.Object{}, fmt.Errorf("%w: the size or the crc32c of %s is not the one its store keeps", ErrDamaged, key)
-}
-
-// ErrDamaged means that an exports record is there and cannot be read.
-var ErrDamaged = errors.New("the exports record is damaged")
-
-// DecodeRecord reads the bytes of an exports object. The error wraps [ErrDamaged].
-func DecodeRecord(body []byte) (Export, error) {
-	e, err := decodeExport(body)
-	if err != nil {
-		return Export{}, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	return e, nil
 }
 
 func readAll(ctx context.Context, s store.Store, key string) ([]byte, error) {

@@ -144,21 +144,20 @@ func (c *exportCheck) run(ctx context.Context) error {
 	t := c.set.Commit
 	key := t.Path(c.iteration.project, c.iteration.iteration)
 	body, _, err := FetchRecord(ctx, c.store, key)
+	if err == nil {
+		c.report.Objects++
+		c.report.Bytes += int64(len(body))
+		c.export, err = DecodeRecord(body)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		c.found(t.Name, key, "it was listed, but is not there")
 		return nil
 	case errors.Is(err, ErrDamaged):
-		c.found(t.Name, key, "%v", err)
+		c.found(t.Name, key, "%v; export the iteration again with --force", err)
 		return nil
 	case err != nil:
 		return err
-	}
-	c.report.Objects++
-	c.report.Bytes += int64(len(body))
-	if c.export, err = decodeExport(body); err != nil {
-		c.found(t.Name, key, "it cannot be read as an exports record: %v", err)
-		return nil
 	}
 	c.export.Project, c.export.Iteration = c.iteration.project, c.iteration.iteration
 	if err := c.rows(ctx, t, key, store.NewBytesSource(body), 1); err != nil {

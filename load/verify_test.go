@@ -287,7 +287,7 @@ func TestVerifyFinds(t *testing.T) {
 			[]string{"tags: the exports record lists it under a key that is not the table's"},
 		},
 		"exports record damaged": {
-			flip(schema.Exports, func(n int) int { return n - 1 }), []string{"exports: it cannot be read as an exports record"},
+			flip(schema.Exports, func(n int) int { return n - 1 }), []string{"exports: the exports record is damaged"},
 		},
 		"exports record of another iteration's export": {
 			func(t *testing.T, s *storetest.Memory) {

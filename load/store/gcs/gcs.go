@@ -33,23 +33,12 @@ var Kind = store.Kind{
 	Open: func(ctx context.Context, at store.Address) (store.Store, error) {
 		return New(ctx, at, Options{})
 	},
-	URL: func(at store.Address) (string, error) {
-		place, _, err := placeOf(at)
-		return place.URL(""), err
-	},
+	URL:      cloud.URL,
 	Identity: func(at store.Address) (string, error) { return cloud.Identity(at, os.Getenv(emulator)) },
 	DuckDB: []string{
 		"-- DuckDB needs an HMAC key for Google Cloud Storage:\n--   CREATE SECRET (TYPE gcs, KEY_ID '...', SECRET '...');\nINSTALL httpfs",
 		"LOAD httpfs",
 	},
-}
-
-func placeOf(at store.Address) (place cloud.Place, bucket string, err error) {
-	bucket, root, err := cloud.ParseBucket(at)
-	if err == nil {
-		place, err = cloud.NewPlace("gs://"+bucket, root)
-	}
-	return place, bucket, err
 }
 
 // Store is a folder of a bucket. Credentials are the machine's own;
@@ -84,7 +73,7 @@ type Options struct {
 
 // New opens the warehouse at an address.
 func New(ctx context.Context, at store.Address, o Options) (*Store, error) {
-	place, bucket, err := placeOf(at)
+	place, bucket, err := cloud.ParsePlace(at)
 	if err != nil {
 		return nil, err
 	}

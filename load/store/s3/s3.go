@@ -33,22 +33,11 @@ var Kind = store.Kind{
 	Schemes: []string{"s3"},
 	Form:    "s3://bucket/folder",
 	Open:    func(ctx context.Context, at store.Address) (store.Store, error) { return New(ctx, at) },
-	URL: func(at store.Address) (string, error) {
-		place, _, err := placeOf(at)
-		return place.URL(""), err
-	},
+	URL:     cloud.URL,
 	Identity: func(at store.Address) (string, error) {
 		return cloud.Identity(at, cmp.Or(os.Getenv("AWS_ENDPOINT_URL_S3"), os.Getenv("AWS_ENDPOINT_URL")))
 	},
 	DuckDB: []string{"INSTALL httpfs", "LOAD httpfs", "INSTALL aws", "LOAD aws", "CREATE OR REPLACE SECRET cvexport (TYPE s3, PROVIDER credential_chain)"},
-}
-
-func placeOf(at store.Address) (place cloud.Place, bucket string, err error) {
-	bucket, root, err := cloud.ParseBucket(at)
-	if err == nil {
-		place, err = cloud.NewPlace("s3://"+bucket, root)
-	}
-	return place, bucket, err
 }
 
 // Store is a folder of a bucket on Amazon S3, or on the server at AWS_ENDPOINT_URL.
@@ -68,7 +57,7 @@ const (
 
 // New opens the warehouse at an address. Tests change the client's options.
 func New(ctx context.Context, at store.Address, options ...func(*s3.Options)) (*Store, error) {
-	place, bucket, err := placeOf(at)
+	place, bucket, err := cloud.ParsePlace(at)
 	if err != nil {
 		return nil, err
 	}

@@ -44,13 +44,20 @@ func NewPlace(base, root string) (Place, error) {
 	return Place{base: base, root: root, found: &atomic.Bool{}}, nil
 }
 
-// ParseBucket splits an address into a bucket and a folder of it.
-func ParseBucket(at store.Address) (bucket, root string, err error) {
-	bucket, root, _ = strings.Cut(at.Rest, "/")
+// ParsePlace returns the place at an address such as gs://bucket/folder.
+func ParsePlace(at store.Address) (place Place, bucket string, err error) {
+	bucket, root, _ := strings.Cut(at.Rest, "/")
 	if bucket == "" {
-		return "", "", fmt.Errorf("warehouse %q: want %s://bucket or %[2]s://bucket/folder", at, at.Scheme)
+		return Place{}, "", fmt.Errorf("warehouse %q: want %s://bucket or %[2]s://bucket/folder", at, at.Scheme)
 	}
-	return bucket, root, nil
+	place, err = NewPlace(at.Scheme+"://"+bucket, root)
+	return place, bucket, err
+}
+
+// URL is the URL of the place at such an address.
+func URL(at store.Address) (string, error) {
+	place, _, err := ParsePlace(at)
+	return place.URL(""), err
 }
 
 // Identity is an address, and the endpoint that it is at unless that is empty.
