@@ -92,7 +92,7 @@ func TestAnotherRunIsWaitedFor(t *testing.T) {
 				t.Error("another's export is taken for a forced one")
 			}
 			e, ok := CommittedElsewhere(t.Context(), b.client, b.store, r)
-			if !ok || e.Images != 300 {
+			if !ok || e.Images() != 300 {
 				t.Errorf("committed %v: %+v", ok, e)
 			}
 			return map[Outcome]int{Elsewhere: 1}

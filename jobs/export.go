@@ -163,7 +163,7 @@ func export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 	if err != nil {
 		return plan, Result{}, err
 	}
-	r.Log.Info("exported", "project", r.Project, "iteration", plan.Iteration.ID, "export", exportID, "images", committed.Images, "duration", time.Since(started))
+	r.Log.Info("exported", "project", r.Project, "iteration", plan.Iteration.ID, "export", exportID, "images", committed.Images(), "duration", time.Since(started))
 	return plan, Result{
 		Export: committed, Replaced: plan.Prior.Export(), Pages: read.pages, Attempts: read.attempts,
 		Stats: client.Stats().Sub(before), Unknown: read.unknown, Elapsed: time.Since(started),
@@ -212,7 +212,7 @@ func Prepare(ctx context.Context, client *extract.Client, warehouse store.Store,
 	}
 	if prior := p.Prior.Export(); prior != nil && len(prior.TagFilter) == 0 && len(p.Filter) > 0 {
 		p.Refusal = fmt.Errorf("iteration %s of project %s is exported with all its %d images, and this export would keep only those with %d of its tags: omit --tag, or replace it with --force: %w",
-			p.Iteration.ID, r.Project, prior.Images, len(p.Filter), ErrRefused)
+			p.Iteration.ID, r.Project, prior.Images(), len(p.Filter), ErrRefused)
 	}
 	if err := p.Prior.Damaged(); err != nil {
 		p.Refusal = fmt.Errorf("the present export of iteration %s of project %s cannot be read, and might have more images than the service has now: %w; replace it with --force: %w",
@@ -281,11 +281,11 @@ func (p *Plan) tagIDs() []schema.ID {
 // checkImages refuses to replace an export with one of fewer images.
 func (p *Plan) checkImages(images int64, force bool) error {
 	prior := p.Prior.Export()
-	if prior == nil || images >= prior.Images || force {
+	if prior == nil || images >= prior.Images() || force {
 		return nil
 	}
 	return fmt.Errorf("iteration %s of project %s is exported with %d images, and the service now has %d: the larger export stays; replace it with --force: %w",
-		p.Iteration.ID, p.Project.ID, prior.Images, images, errFewer)
+		p.Iteration.ID, p.Project.ID, prior.Images(), images, errFewer)
 }
 
 func findLatest(ctx context.Context, client *extract.Client, project schema.ID) (extract.Iteration, error) {

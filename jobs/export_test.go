@@ -25,7 +25,7 @@ func TestExportEveryKind(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if result.Export.Images != int64(config.Images) || result.Replaced != nil {
+			if result.Export.Images() != int64(config.Images) || result.Replaced != nil {
 				t.Errorf("result = %+v", result)
 			}
 			compareRows(t, b, 0, 0, 0, config.Images)
@@ -92,8 +92,8 @@ func TestExportByTags(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if int(result.Export.Images) != len(want) || len(result.Export.TagFilter) != len(asked) {
-				t.Errorf("%d images by %d tags, want %d by %d", result.Export.Images, len(result.Export.TagFilter), len(want), len(asked))
+			if int(result.Export.Images()) != len(want) || len(result.Export.TagFilter) != len(asked) {
+				t.Errorf("%d images by %d tags, want %d by %d", result.Export.Images(), len(result.Export.TagFilter), len(want), len(asked))
 			}
 			b.verify(t) // each image once, and no rows of others
 		})
@@ -131,7 +131,7 @@ func TestRefusals(t *testing.T) {
 	force := b.request()
 	force.Force = true
 	result, err := b.export(t, force)
-	if err != nil || result.Replaced == nil || result.Replaced.Images != 300 || result.Export.Images != 299 {
+	if err != nil || result.Replaced == nil || result.Replaced.Images() != 300 || result.Export.Images() != 299 {
 		t.Errorf("forced: %+v, %v", result, err)
 	}
 	b.verify(t)

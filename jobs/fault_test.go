@@ -99,8 +99,8 @@ func TestFaults(t *testing.T) {
 			if tc.attempts != 0 {
 				wantAttempts = tc.attempts
 			}
-			if result.Export.Images != wantImages || result.Attempts != wantAttempts {
-				t.Errorf("%d images in %d attempts, want %d in %d", result.Export.Images, result.Attempts, wantImages, wantAttempts)
+			if result.Export.Images() != wantImages || result.Attempts != wantAttempts {
+				t.Errorf("%d images in %d attempts, want %d in %d", result.Export.Images(), result.Attempts, wantImages, wantAttempts)
 			}
 			compareRows(t, b, 0, 0, tc.first, int(wantImages))
 			b.verify(t)

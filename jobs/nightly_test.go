@@ -86,7 +86,7 @@ func TestNightly(t *testing.T) {
 	b.service.End(1, 4, simulated.Completed, "")
 	third := b.nightly(t, Choice{}, NightlyOptions{})
 	wantOutcomes(t, third, map[Outcome]int{Exported: 1, Present: 9, NotCompleted: 8})
-	if it := third.Projects[1].Iterations[4]; it.Outcome != Exported || it.Result.Export.Images != 300 || it.Result.Export.Iteration != it.ID {
+	if it := third.Projects[1].Iterations[4]; it.Outcome != Exported || it.Result.Export.Images() != 300 || it.Result.Export.Iteration != it.ID {
 		t.Errorf("the new iteration: %+v", it)
 	}
 

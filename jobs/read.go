@@ -105,9 +105,11 @@ func (read *reading) deliver(page *transform.Records) error {
 	if err := page.NumberImages(read.request.Memory, int32(read.images)); err != nil {
 		return fmt.Errorf("numbering the images of page %d: %w", read.pages, err)
 	}
-	for _, t := range []schema.Table{schema.Images, schema.Predictions, schema.Tags, schema.Regions} {
-		if err := read.spools.Append(t, page.ByTable(t.Name)); err != nil {
-			return err
+	for _, t := range schema.Evaluation.Data {
+		if rec := page.ByTable(t.Name); rec != nil {
+			if err := read.spools.Append(t, rec); err != nil {
+				return err
+			}
 		}
 	}
 	for path, count := range page.Unknown {

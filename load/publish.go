@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/cvexport/cvexport/load/store"
@@ -105,13 +106,13 @@ func (p *publication) run(ctx context.Context, tables []*Table) error {
 	if err := p.checkSpace(ctx, ordered); err != nil {
 		return err
 	}
-	p.export.Objects = nil
+	p.export.Objects, p.export.Rows = nil, map[string]int64{}
 	for _, t := range ordered {
 		key := t.table.Path(p.export.Project, p.export.Iteration)
 		if err := p.put(ctx, t.table, t); err != nil {
 			return err
 		}
-		*p.export.rowsOf(t.table.Name) = t.rows
+		p.export.Rows[t.table.Name] = t.rows
 		p.export.Objects = append(p.export.Objects, ObjectRecord{
 			Table: t.table.Name, Key: key, Rows: t.rows, Bytes: t.size, CRC32C: t.crc,
 		})
@@ -155,8 +156,8 @@ func (p *publication) order(tables []*Table) ([]*Table, error) {
 		if t == nil {
 			return nil, fmt.Errorf("table %s is missing", want.Name)
 		}
-		if p.export.rowsOf(want.Name) == nil {
-			return nil, fmt.Errorf("table %s has no count of its rows in table %s: add the column to the schema and to Export", want.Name, p.prior.set.Commit.Name)
+		if !slices.ContainsFunc(p.prior.set.Commit.Columns, func(c schema.Column) bool { return c.Name == want.Name }) {
+			return nil, fmt.Errorf("table %s has no count of its rows in table %s: add the column to the schema", want.Name, p.prior.set.Commit.Name)
 		}
 		ordered = append(ordered, t)
 	}

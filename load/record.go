@@ -47,12 +47,9 @@ type Export struct {
 	ProbabilityThreshold float64  `json:"probability_threshold"`
 	OverlapThreshold     float64  `json:"overlap_threshold"`
 
-	// Rows of each table; [Publish] fills them in.
-	Images         int64 `json:"images"`
-	Predictions    int64 `json:"predictions"`
-	Tags           int64 `json:"tags"`
-	Regions        int64 `json:"regions"`
-	TagPerformance int64 `json:"tag_performance"`
+	// Rows counts the rows of each data table, in a column of the table's name;
+	// [Publish] fills it in.
+	Rows map[string]int64 `json:"-"`
 
 	TagFilter []string       `json:"tag_filter"` // ids of the tags that the export is limited to; empty for every image
 	Objects   []ObjectRecord `json:"objects"`    // [Publish] fills them in
@@ -65,17 +62,8 @@ type Export struct {
 	FinishedAt      time.Time `json:"finished_at,omitzero"` // [Publish] fills it in
 }
 
-// rowsOf returns the field that counts the rows of a data table, nil for a table that
-// this version does not know.
-func (e *Export) rowsOf(table string) *int64 {
-	return map[string]*int64{
-		schema.Images.Name:         &e.Images,
-		schema.Predictions.Name:    &e.Predictions,
-		schema.Tags.Name:           &e.Tags,
-		schema.Regions.Name:        &e.Regions,
-		schema.TagPerformance.Name: &e.TagPerformance,
-	}[table]
-}
+// Images returns the number of images.
+func (e *Export) Images() int64 { return e.Rows[schema.Images.Name] }
 
 // ReadExport reads the record of an iteration's last export, and the object that
 // holds it. The error wraps fs.ErrNotExist if the iteration was never exported, and

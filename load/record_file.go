@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -29,16 +30,31 @@ func EncodeRecord(e Export) ([]byte, error) {
 }
 
 // exportRecord returns e as a record of one row. The names of its columns are in the
-// tags of e's fields.
+// tags of e's fields, except for the counts of rows: they are those of 64 bits.
 func exportRecord(e Export, mem memory.Allocator) (arrow.RecordBatch, error) {
 	e.TagFilter = append([]string{}, e.TagFilter...) // nil would be null
 	e.Objects = append([]ObjectRecord{}, e.Objects...)
-	rows, err := json.Marshal([]Export{e})
+	for _, at := range []*time.Time{&e.Created, &e.LastModified, &e.TrainedAt, &e.StartedAt, &e.FinishedAt} {
+		*at = at.UTC().Truncate(time.Microsecond) // Arrow's JSON takes no more digits
+	}
+	text, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
 	}
+	var row map[string]json.RawMessage
+	if err := json.Unmarshal(text, &row); err != nil {
+		return nil, err
+	}
+	for _, c := range schema.Exports.Columns {
+		if c.Type == schema.Int64 {
+			row[c.Name] = strconv.AppendInt(nil, e.Rows[c.Name], 10)
+		}
+	}
+	if text, err = json.Marshal([]any{row}); err != nil {
+		return nil, err
+	}
 	// UseNumber, because a float64 does not hold every count.
-	rec, _, err := array.RecordFromJSON(mem, schema.Exports.Arrow(e.ExportID), bytes.NewReader(rows), array.WithUseNumber())
+	rec, _, err := array.RecordFromJSON(mem, schema.Exports.Arrow(e.ExportID), bytes.NewReader(text), array.WithUseNumber())
 	return rec, err
 }
 
@@ -54,6 +70,14 @@ func DecodeRecord(body []byte) (e Export, err error) {
 		text, err := json.Marshal(row)
 		if err != nil {
 			return err
+		}
+		for column, value := range row {
+			if n, ok := value.(int64); ok {
+				if e.Rows == nil {
+					e.Rows = map[string]int64{}
+				}
+				e.Rows[column] = n
+			}
 		}
 		return json.Unmarshal(text, &e)
 	})

@@ -211,7 +211,7 @@ func (c *exportCheck) object(ctx context.Context, o ObjectRecord) (err error) {
 	if !known {
 		return nil // of a later version, which knows its columns
 	}
-	if n := *c.export.rowsOf(o.Table); n != o.Rows {
+	if n := c.export.Rows[o.Table]; n != o.Rows {
 		c.found(o.Table, o.Key, "the exports record says both %d and %d rows", n, o.Rows)
 	}
 	return c.rows(ctx, table, o.Key, file, o.Rows)

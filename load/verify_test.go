@@ -174,11 +174,11 @@ func TestVerifyFinds(t *testing.T) {
 			[]string{"tags: it cannot be read to its end: the connection broke"},
 		},
 		"rows in the record": {
-			record(func(e *Export) { e.Objects[1].Rows++; e.Predictions++ }),
+			record(func(e *Export) { e.Objects[1].Rows++; e.Rows["predictions"]++ }),
 			[]string{"predictions: it has 210 rows, the exports record says 211"},
 		},
 		"two row counts": {
-			record(func(e *Export) { e.Tags++ }),
+			record(func(e *Export) { e.Rows["tags"]++ }),
 			[]string{"tags: the exports record says both 4 and 3 rows"},
 		},
 		"rows missing": {

@@ -74,7 +74,7 @@ func replacedBy(e *load.Export) *replaced {
 	if e == nil {
 		return nil
 	}
-	return &replaced{ExportID: e.ExportID, Images: e.Images, Finished: e.FinishedAt, Filtered: len(e.TagFilter) > 0}
+	return &replaced{ExportID: e.ExportID, Images: e.Images(), Finished: e.FinishedAt, Filtered: len(e.TagFilter) > 0}
 }
 
 // duckDBLine returns a shell command that runs a first query on the warehouse.
@@ -88,7 +88,7 @@ func printResult(w io.Writer, format string, outcome jobs.Outcome, r jobs.Result
 	if format == "json" {
 		return runreport.WriteJSON(w, s)
 	}
-	images := runreport.Count(r.Export.Images, "image")
+	images := runreport.Count(r.Export.Images(), "image")
 	if outcome == jobs.Elsewhere {
 		_, err := fmt.Fprintf(w, "Another run exported iteration %s (%s) of project %s (%s) at the same time, so this one stopped: %s in %s as export %s.\n",
 			s.Name, s.Iteration, s.ProjectName, s.Project, images, store.URL(""), s.ExportID)

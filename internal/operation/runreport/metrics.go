@@ -133,7 +133,7 @@ func projectGauges(p jobs.ProjectResult) (v map[string]float64, complete bool) {
 		}
 		if r := it.Result; r != nil {
 			v["exported_iterations"]++
-			v["images"] += float64(r.Export.Images)
+			v["images"] += float64(r.Export.Images())
 			v["pages"] += float64(r.Pages)
 			for _, o := range r.Export.Objects {
 				v["rows"] += float64(o.Rows)

@@ -64,7 +64,7 @@ func TestMetricsKeepFailures(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cvexport.prom")
 	a, b := schema.ID{15: 0xa}, schema.ID{15: 0xb}
 	result := &jobs.Result{Pages: 3}
-	result.Export.Images = 7
+	result.Export.Rows = map[string]int64{"images": 7}
 	result.Export.Objects = []load.ObjectRecord{{Rows: 7, Bytes: 100}, {Rows: 70, Bytes: 1000}}
 	exported := jobs.IterationResult{Outcome: jobs.Exported, Result: result}
 	failed := jobs.IterationResult{Outcome: jobs.Failed, Err: errors.New("no")}

@@ -116,7 +116,7 @@ func writeProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outco
 	for _, it := range p.Iterations {
 		switch it.Outcome {
 		case jobs.Exported:
-			fmt.Fprintf(b, "    exported  %s (%s): %s in %s\n", it.Name, it.ID, Count(it.Result.Export.Images, "image"), it.Result.Elapsed.Round(time.Millisecond))
+			fmt.Fprintf(b, "    exported  %s (%s): %s in %s\n", it.Name, it.ID, Count(it.Result.Export.Images(), "image"), it.Result.Elapsed.Round(time.Millisecond))
 		case jobs.Due:
 			fmt.Fprintf(b, "    due       %s (%s)\n", it.Name, it.ID)
 		case jobs.Failed:
@@ -142,7 +142,7 @@ func PrintIteration(w io.Writer, asJSON bool, project schema.ID, it jobs.Iterati
 	}
 	line := fmt.Sprintf("%s: iteration %s (%s) of project %s", it.Outcome, it.Name, it.ID, project)
 	if it.Result != nil {
-		line += fmt.Sprintf(": %s in %s", Count(it.Result.Export.Images, "image"), it.Result.Elapsed.Round(time.Millisecond))
+		line += fmt.Sprintf(": %s in %s", Count(it.Result.Export.Images(), "image"), it.Result.Elapsed.Round(time.Millisecond))
 	}
 	_, err := fmt.Fprintln(w, line)
 	return err
