@@ -11,7 +11,7 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// The other run has read its pages already, and has at most six objects to put.
+// The other run has read its pages already, and has only its objects left to put.
 const (
 	elsewhereTimeout  = 5 * time.Minute
 	elsewhereMaxPause = 5 * time.Second
@@ -56,11 +56,11 @@ func committedElsewhere(ctx context.Context, s store.Store, project schema.ID, i
 	ctx, cancel := context.WithTimeout(ctx, elsewhereTimeout)
 	defer cancel()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, elsewhereMaxPause) {
-		h, held, err := load.ReadIteration(ctx, s, project, it.ID)
+		committed, found, err := load.ReadIteration(ctx, s, project, it.ID)
 		switch {
-		case err == nil && held && h.Whole && current(it, h):
-			return h.Export
-		case err == nil && held && h.Whole:
+		case err == nil && found && committed.Whole && current(it, committed):
+			return committed.Export
+		case err == nil && found && committed.Whole:
 			return nil
 		case err != nil && ctx.Err() == nil:
 			log.Warn("looking for the export of another run", "error", err)

@@ -28,13 +28,13 @@ func (s *overtaken) Put(ctx context.Context, key string, src store.Source, old s
 	return s.Store.Put(ctx, key, src, old, others...)
 }
 
-// held is a store whose commit waits.
-type held struct {
+// gated is a store whose commit waits.
+type gated struct {
 	store.Store
 	reached, release chan struct{}
 }
 
-func (s *held) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
+func (s *gated) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	if strings.HasPrefix(key, schema.Exports.Name+"/") {
 		close(s.reached)
 		select {
@@ -101,7 +101,7 @@ func TestAnotherRunIsWaitedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, simulated.Config{Seed: 6, Images: 300})
 			other := *b
-			gate := &held{Store: b.store, reached: make(chan struct{}), release: make(chan struct{})}
+			gate := &gated{Store: b.store, reached: make(chan struct{}), release: make(chan struct{})}
 			other.store = gate
 			log := slog.New(logWatch{text: "another run exports the iteration", seen: gate.release, once: &sync.Once{}})
 			ended := make(chan error)

@@ -28,7 +28,7 @@ func whole(t *testing.T, s store.Store) bool {
 }
 
 // An iteration counts only if every object its record lists is there as listed.
-func TestHeldWhole(t *testing.T) {
+func TestCommittedWhole(t *testing.T) {
 	damage := map[string]func(s *storetest.Memory, key string){
 		"gone":   func(s *storetest.Memory, key string) { delete(s.Objects, key) },
 		"longer": func(s *storetest.Memory, key string) { s.Set(key, append(slices.Clone(s.Objects[key].Body), 0)) },
@@ -59,7 +59,7 @@ func TestHeldWhole(t *testing.T) {
 }
 
 // A folder keeps no checksums: there, whose an object is stands in the object.
-func TestHeldLocal(t *testing.T) {
+func TestCommittedLocal(t *testing.T) {
 	s, err := local.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestHeldLocal(t *testing.T) {
 	}
 }
 
-func TestHeldDamagedRecord(t *testing.T) {
+func TestCommittedDamagedRecord(t *testing.T) {
 	s := storetest.NewMemory()
 	publish(t, s, exportA, projectA, iterationA, 1)
 	publish(t, s, exportB, projectA, projectA, 1)

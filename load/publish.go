@@ -114,7 +114,7 @@ func (p *publication) run(ctx context.Context, tables []*Table) error {
 		}
 		p.export.Rows[t.table.Name] = t.rows
 		p.export.Objects = append(p.export.Objects, ObjectRecord{
-			Table: t.table.Name, Key: key, Rows: t.rows, Bytes: t.size, CRC32C: t.crc,
+			Table: t.table.Name, Key: key, Rows: t.rows, Bytes: t.Size(), CRC32C: t.CRC32C(),
 		})
 	}
 	p.export.SchemaVersion = schema.Version
@@ -188,7 +188,7 @@ func (p *publication) unchanged(ctx context.Context) error {
 func (p *publication) checkSpace(ctx context.Context, tables []*Table) error {
 	bytes := int64(1 << 20) // for the exports record and the file system itself
 	for _, t := range tables {
-		bytes += t.size
+		bytes += t.Size()
 	}
 	if err := p.store.CheckWrite(ctx, bytes); err != nil {
 		return fmt.Errorf("not written: %w", err)

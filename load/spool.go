@@ -46,11 +46,11 @@ func (s *spool) append(rec arrow.RecordBatch) error {
 	if s.file == nil {
 		return s.failed("write", errClosed)
 	}
-	if err := s.writer.Append(rec); err != nil {
-		return s.failed("write", err)
-	}
-	return nil
+	return s.failed("write", s.writer.Append(rec))
 }
+
+// flush writes the buffered rows as a row group.
+func (s *spool) flush() error { return s.failed("write", s.writer.Flush()) }
 
 // finish completes the file, opens it again and compares its rows with those
 // appended. The spool cannot be used afterwards, even if finish fails; the caller
@@ -61,10 +61,9 @@ func (s *spool) finish() (*Table, error) {
 	}
 	file := s.file
 	s.file = nil
-	t := &Table{table: s.table, exportID: s.exportID, file: file}
 	err := s.writer.Close()
+	t := &Table{store.NewFile(file, s.writer.Size(), s.writer.CRC32C()), s.table, s.exportID, s.writer.Rows()}
 	if err == nil {
-		t.rows, t.size, t.crc = s.writer.Rows(), s.writer.Size(), s.writer.CRC32C()
 		err = t.check()
 	}
 	if err != nil {
@@ -84,37 +83,27 @@ func (s *spool) abort() error {
 	return file.Close()
 }
 
-// flush writes the buffered rows as a row group.
-func (s *spool) flush() error {
-	if err := s.writer.Flush(); err != nil {
-		return s.failed("write", err)
-	}
-	return nil
-}
-
-// spoolHint returns what the user can do about a temporary file that cannot be written.
-func spoolHint(err error) string {
-	if errors.Is(err, os.ErrNotExist) {
-		return "; create the folder, or use another one for temporary files"
-	}
-	return store.FileHint(err, "temporary files, or use another folder for them")
-}
-
 var errClosed = errors.New("the spool was finished or aborted")
 
+// failed adds to an error what was being done, and what the user can do.
 func (s *spool) failed(what string, err error) error {
-	return fmt.Errorf("%s the spool file of table %s in %s: %w%s", what, s.table.Name, s.dir, err, spoolHint(err))
+	if err == nil {
+		return nil
+	}
+	hint := store.FileHint(err, "temporary files, or use another folder for them")
+	if errors.Is(err, os.ErrNotExist) {
+		hint = "; create the folder, or use another one for temporary files"
+	}
+	return fmt.Errorf("%s the spool file of table %s in %s: %w%s", what, s.table.Name, s.dir, err, hint)
 }
 
 // Table is the finished Parquet file of one table, the [store.Source] of the object
-// that [Publish] writes.
+// that [Publish] writes. Closing it removes the file.
 type Table struct {
+	*store.File
 	table    schema.Table
 	exportID schema.ID
-	file     *store.TempFile
 	rows     int64
-	size     int64
-	crc      uint32
 }
 
 var _ store.Source = (*Table)(nil)
@@ -125,28 +114,16 @@ func (t *Table) Schema() schema.Table { return t.table }
 // Rows returns the number of rows.
 func (t *Table) Rows() int64 { return t.rows }
 
-// Size returns the file's size in bytes.
-func (t *Table) Size() int64 { return t.size }
-
-// CRC32C returns the checksum of what was written to the file.
-func (t *Table) CRC32C() uint32 { return t.crc }
-
-// ReadAt reads from the file.
-func (t *Table) ReadAt(p []byte, off int64) (int, error) { return t.file.ReadAt(p, off) }
-
-// Close removes the file. Closing it again does nothing.
-func (t *Table) Close() error { return t.file.Close() }
-
 // check opens the file and compares it with what was written.
 func (t *Table) check() error {
-	info, err := t.file.Stat()
+	info, err := t.Stat()
 	if err != nil {
 		return err
 	}
-	if info.Size() != t.size {
-		return fmt.Errorf("%d bytes were written, the file has %d", t.size, info.Size())
+	if info.Size() != t.Size() {
+		return fmt.Errorf("%d bytes were written, the file has %d", t.Size(), info.Size())
 	}
-	fr, err := tablefile.Open(t, t.size)
+	fr, err := tablefile.Open(t, t.Size())
 	if err != nil {
 		return fmt.Errorf("read it back: %w", err)
 	}

@@ -191,7 +191,7 @@ func checkStep(t *testing.T, s store.Store, old, new schema.ID, runErr error) {
 		}
 		for _, whole := range []schema.ID{old, new} {
 			if id == whole.String() && table.Name != schema.Exports.Name && !slices.ContainsFunc(tables(t, whole, images(whole)), func(f *Table) bool {
-				return f.table.Name == table.Name && f.size == int64(len(body)) && f.crc == store.NewBytesSource(body).CRC32C()
+				return f.table.Name == table.Name && f.Size() == int64(len(body)) && f.CRC32C() == store.NewBytesSource(body).CRC32C()
 			}) {
 				t.Errorf("table %s is not the file that was sent", table.Name)
 			}

@@ -219,7 +219,7 @@ func (c *exportCheck) object(ctx context.Context, o ObjectRecord) (err error) {
 
 // fetch copies an object and sums it. If it is missing or cannot be read to its end, it
 // reports that and returns nil.
-func (c *exportCheck) fetch(ctx context.Context, table, key string) (*store.Download, error) {
+func (c *exportCheck) fetch(ctx context.Context, table, key string) (*store.File, error) {
 	file, err := store.Fetch(ctx, c.store, c.dir, key, nil)
 	if bad, ok := errors.AsType[*store.UnreadableError](err); ok {
 		if errors.Is(bad, fs.ErrNotExist) {

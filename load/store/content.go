@@ -27,6 +27,22 @@ func NewBytesSource(body []byte) BytesSource {
 // CRC32C returns the checksum of the bytes.
 func (s BytesSource) CRC32C() uint32 { return s.crc }
 
+// File is a [Source] in a temporary file, which goes away when it is closed.
+type File struct {
+	*TempFile
+	size int64
+	crc  uint32
+}
+
+// NewFile returns a source of what was written to a file.
+func NewFile(f *TempFile, size int64, crc uint32) *File { return &File{f, size, crc} }
+
+// Size returns the number of bytes.
+func (f *File) Size() int64 { return f.size }
+
+// CRC32C returns the checksum of the bytes.
+func (f *File) CRC32C() uint32 { return f.crc }
+
 // Sum makes sure that an object is summed, by reading it if its store keeps no
 // checksum.
 func Sum(ctx context.Context, s Store, obj Object) (Object, error) {
@@ -38,7 +54,7 @@ func Sum(ctx context.Context, s Store, obj Object) (Object, error) {
 		return Object{}, err
 	}
 	hash := crc32.New(Castagnoli)
-	n, err := io.Copy(hash, &contextReader{ctx, r})
+	n, err := io.Copy(hash, &contextReader{ctx: ctx, r: r})
 	if err := errors.Join(err, r.Close()); err != nil {
 		return Object{}, fmt.Errorf("reading %s: %w", obj.Key, err)
 	}
@@ -50,22 +66,32 @@ func Sum(ctx context.Context, s Store, obj Object) (Object, error) {
 // claims.
 func Copy(ctx context.Context, w io.Writer, src Source) error {
 	hash := crc32.New(Castagnoli)
-	n, err := io.Copy(io.MultiWriter(w, hash), &contextReader{ctx, io.NewSectionReader(src, 0, src.Size())})
+	n, err := io.Copy(io.MultiWriter(w, hash), &contextReader{ctx: ctx, r: io.NewSectionReader(src, 0, src.Size())})
 	if err == nil && (n != src.Size() || hash.Sum32() != src.CRC32C()) {
 		err = fmt.Errorf("the content to write is damaged: %d bytes, crc32c %08x; want %d, %08x", n, hash.Sum32(), src.Size(), src.CRC32C())
 	}
 	return err
 }
 
-// contextReader ends a copy when its context ends.
+// contextReader ends a copy when its context ends, and keeps the error of reading, so
+// that it can be told from one of writing.
 type contextReader struct {
-	ctx context.Context
-	io.Reader
+	ctx     context.Context
+	r       io.Reader
+	arrived func(int) // called with each count of bytes; may be nil
+	err     error
 }
 
 func (r *contextReader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return r.Reader.Read(p)
+	n, err := r.r.Read(p)
+	if err != nil && err != io.EOF {
+		r.err = err
+	}
+	if n > 0 && r.arrived != nil {
+		r.arrived(n)
+	}
+	return n, err
 }

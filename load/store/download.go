@@ -9,21 +9,6 @@ import (
 	"io/fs"
 )
 
-// Download is an object copied to a temporary file, which goes away when it is closed.
-type Download struct {
-	*TempFile
-	size int64
-	crc  uint32
-}
-
-var _ Source = (*Download)(nil)
-
-// Size returns the number of bytes.
-func (d *Download) Size() int64 { return d.size }
-
-// CRC32C returns the checksum of the bytes.
-func (d *Download) CRC32C() uint32 { return d.crc }
-
 // UnreadableError means that an object does not exist, in which case it wraps
 // fs.ErrNotExist, or that reading it broke off.
 type UnreadableError struct{ err error }
@@ -34,7 +19,7 @@ func (e *UnreadableError) Unwrap() error { return e.err }
 // Fetch copies an object to a temporary file in the folder dir and sums it. The error
 // is an [*UnreadableError] if the object is the cause, rather than the folder or ctx.
 // arrived, if it is not nil, is called with each count of bytes.
-func Fetch(ctx context.Context, s Store, dir, key string, arrived func(int)) (*Download, error) {
+func Fetch(ctx context.Context, s Store, dir, key string, arrived func(int)) (*File, error) {
 	body, err := s.Open(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &UnreadableError{err}
@@ -46,7 +31,7 @@ func Fetch(ctx context.Context, s Store, dir, key string, arrived func(int)) (*D
 	if err != nil {
 		return nil, errors.Join(copyFailed(dir, err), body.Close())
 	}
-	from := &objectReader{ctx: ctx, r: body, arrived: arrived}
+	from := &contextReader{ctx: ctx, r: body, arrived: arrived}
 	sum := crc32.New(Castagnoli)
 	size, err := io.Copy(io.MultiWriter(file, sum), from)
 	closeErr := body.Close()
@@ -58,7 +43,7 @@ func Fetch(ctx context.Context, s Store, dir, key string, arrived func(int)) (*D
 	case err != nil:
 		return nil, errors.Join(copyFailed(dir, err), file.Close())
 	}
-	return &Download{file, size, sum.Sum32()}, nil
+	return NewFile(file, size, sum.Sum32()), nil
 }
 
 func copyFailed(dir string, err error) error {
@@ -67,29 +52,6 @@ func copyFailed(dir string, err error) error {
 		hint += ", or use another folder for them"
 	}
 	return fmt.Errorf("copy it to %s: %w%s", dir, err, hint)
-}
-
-// objectReader tells a failure to read from a failure to write the copy, and ends when
-// ctx does.
-type objectReader struct {
-	ctx     context.Context
-	r       io.Reader
-	arrived func(int)
-	err     error
-}
-
-func (r *objectReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := r.r.Read(p)
-	if err != nil && err != io.EOF {
-		r.err = err
-	}
-	if n > 0 && r.arrived != nil {
-		r.arrived(n)
-	}
-	return n, err
 }
 
 // IgnoreMissing returns nil for an error that wraps fs.ErrNotExist.

@@ -214,7 +214,7 @@ func (m *iteration) copy(ctx context.Context) (changed bool, err error) {
 // object copies one object. One that differs from the exports record is copied as it is
 // if the record has not changed.
 func (m *iteration) object(ctx context.Context, o missingObject) (changed bool, err error) {
-	var file *store.Download
+	var file *store.File
 	if !o.same {
 		if file, err = m.download(ctx, o); err != nil {
 			return false, err
@@ -242,7 +242,7 @@ func (m *iteration) object(ctx context.Context, o missingObject) (changed bool, 
 }
 
 // matches reports whether a file is the recorded object.
-func matches(file *store.Download, o missingObject) bool {
+func matches(file *store.File, o missingObject) bool {
 	return file.Size() == o.Bytes && file.CRC32C() == o.CRC32C
 }
 
@@ -280,7 +280,7 @@ func (m *iteration) changed(ctx context.Context) (bool, error) {
 // download copies an object to a file, nil if there is no object. A file that differs
 // from the record is accepted if the store describes it so too, or if two downloads are
 // alike.
-func (m *iteration) download(ctx context.Context, o missingObject) (*store.Download, error) {
+func (m *iteration) download(ctx context.Context, o missingObject) (*store.File, error) {
 	const maxTries = 3
 	var last store.Object // the size and checksum of the file before
 	for try := 1; ; try++ {
@@ -322,7 +322,7 @@ func (m *iteration) brokenDownload(o missingObject, err error, tries int) error 
 
 // confirms reports whether the store describes the object as the file is. A store
 // without checksums describes its size alone.
-func (m *iteration) confirms(ctx context.Context, key string, file *store.Download) (bool, error) {
+func (m *iteration) confirms(ctx context.Context, key string, file *store.File) (bool, error) {
 	now, err := m.from.Stat(ctx, key)
 	if err != nil {
 		return false, store.IgnoreMissing(err)

@@ -97,7 +97,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		container := fakes.NewContainer(t, server)
 		logintest.Machine(t, map[string]string{azurelogin.ConnectionVariable: strings.Replace(server.ConnectionString, "AccountKey=Eby8", "AccountKey=AAAA", 1)})
-		s, err := openText(t, container, fakes.QuickAzure())
+		s, err := openText(t, container, fakes.ImpatientAzure())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			logintest.Machine(t, tc.variables)
-			_, err := openText(t, tc.address, fakes.QuickAzure())
+			_, err := openText(t, tc.address, fakes.ImpatientAzure())
 			storetest.CheckError(t, err, tc.want...)
 			if err != nil && strings.Contains(err.Error(), "secret") {
 				t.Errorf("a secret is in %v", err)
@@ -158,7 +158,7 @@ func accountToken(t *testing.T, server azurite.Server) string {
 // openReal opens a warehouse as at the real service, with a server in its place.
 func openReal(t *testing.T, address string, server http.Handler) *azure.Store {
 	t.Helper()
-	options := fakes.QuickAzure()
+	options := fakes.ImpatientAzure()
 	options.Transport = logintest.Hosts{azureHost: logintest.Serve(t, server.ServeHTTP)}
 	s, err := openText(t, address, options)
 	if err != nil {

@@ -18,7 +18,7 @@ func TestIdentities(t *testing.T) {
 			logintest.Machine(t, identity.Machine(t))
 			hosts := logintest.ForIdentity(t)
 			hosts[azureHost] = logintest.Signing(t, emulator, accountToken(t, server), identity.Token)
-			options := fakes.QuickAzure()
+			options := fakes.ImpatientAzure()
 			options.Transport = hosts
 			s, err := openText(t, azureHost+"/"+fakes.NewContainer(t, server)+"/vision", options)
 			if err != nil {

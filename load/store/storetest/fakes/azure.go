@@ -21,8 +21,8 @@ import (
 	"github.com/cvexport/cvexport/load/store/storetest"
 )
 
-// QuickAzure retries at once.
-func QuickAzure() azcore.ClientOptions {
+// ImpatientAzure retries at once.
+func ImpatientAzure() azcore.ClientOptions {
 	return azcore.ClientOptions{Retry: policy.RetryOptions{RetryDelay: time.Millisecond, MaxRetryDelay: 2 * time.Millisecond}}
 }
 
@@ -69,7 +69,7 @@ func OpenAzure(t *testing.T, server azurite.Server, container string) (*azure.St
 	t.Helper()
 	gate := AzureGate(t, server)
 	logintest.Machine(t, map[string]string{azurelogin.ConnectionVariable: azurite.ConnectionString(gate.Listen(t)+"/"+server.Account, server.QueueEndpoint)})
-	s, err := azure.New(t.Context(), store.ParseAddress("azblob://"+container+"/a/warehouse"), QuickAzure())
+	s, err := azure.New(t.Context(), store.ParseAddress("azblob://"+container+"/a/warehouse"), ImpatientAzure())
 	if err != nil {
 		t.Fatal(err)
 	}
