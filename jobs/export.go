@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -293,17 +294,11 @@ func findLatest(ctx context.Context, client *extract.Client, project schema.ID) 
 	if err != nil {
 		return extract.Iteration{}, err
 	}
-	var latest *extract.Iteration
-	for i := range list {
-		it := &list[i]
-		if it.Status == extract.Completed && it.TrainedAt != nil && (latest == nil || it.TrainedAt.After(latest.TrainedAt.Time)) {
-			latest = it
-		}
-	}
-	if latest == nil {
+	completed := slices.DeleteFunc(slices.Clone(list), func(it extract.Iteration) bool { return it.Status != extract.Completed || it.TrainedAt == nil })
+	if len(completed) == 0 {
 		return extract.Iteration{}, fmt.Errorf("project %s has no completed iteration among its %d: train one first: %w", project, len(list), ErrRefused)
 	}
-	return *latest, nil
+	return slices.MaxFunc(completed, func(a, b extract.Iteration) int { return a.TrainedAt.Compare(b.TrainedAt.Time) }), nil
 }
 
 // chooseTags finds tags by name or id.
@@ -320,16 +315,12 @@ func chooseTags(tags []extract.Tag, wanted []string) ([]extract.Tag, error) {
 }
 
 func findTag(tags []extract.Tag, want string) (int, error) {
-	for i, tag := range tags {
-		if tag.Name == want {
-			return i, nil
-		}
+	if i := slices.IndexFunc(tags, func(t extract.Tag) bool { return t.Name == want }); i >= 0 {
+		return i, nil
 	}
 	if id, err := schema.ParseID(want); err == nil {
-		for i, tag := range tags {
-			if tag.ID == id {
-				return i, nil
-			}
+		if i := slices.IndexFunc(tags, func(t extract.Tag) bool { return t.ID == id }); i >= 0 {
+			return i, nil
 		}
 	}
 	names := make([]string, 0, 20)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
@@ -88,16 +89,10 @@ func createdLast(ctx context.Context, client *extract.Client, project schema.ID,
 	if err != nil {
 		return schema.ID{}, err
 	}
-	var last *extract.Iteration
-	for i := range list {
-		if last == nil || timeOf(list[i].Created).After(timeOf(last.Created)) {
-			last = &list[i]
-		}
-	}
-	if last == nil {
+	if len(list) == 0 {
 		return schema.ID{}, fmt.Errorf("project %s has no iteration: train one first: %w", project, ErrRefused)
 	}
-	return last.ID, nil
+	return slices.MaxFunc(list, func(a, b extract.Iteration) int { return timeOf(a.Created).Compare(timeOf(b.Created)) }).ID, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
