@@ -89,7 +89,8 @@ func (c *Config) validate() error {
 		value, max int
 	}{
 		{"images", c.Images, 10_000_000}, {"tags", c.Tags, 500}, {"predictions", c.Predictions, 200}, {"regions", c.Regions, 300},
-		{"projects", c.Projects, 100}, {"iterations", c.Iterations + c.Training + c.Failed, 20},
+		{"projects", c.Projects, 100}, {"iterations in training", c.Training, 20}, {"failed iterations", c.Failed, 20},
+		{"iterations", c.Iterations + c.Training + c.Failed, 20},
 	} {
 		if f.value < 0 || f.value > f.max {
 			return fmt.Errorf("%d %s: want 0 to %d", f.value, f.name, f.max)

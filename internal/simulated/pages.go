@@ -158,25 +158,22 @@ func (s *Service) writePage(w http.ResponseWriter, p, k int, at place, images []
 
 // edit changes the project, as a user of the portal would.
 func (s *Service) edit(p int, kind FaultKind) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if kind == Added || kind == Replaced {
-		s.added++
-	}
-	if kind == Removed || kind == Replaced {
-		s.removed++
-	}
-	if kind == Relabelled {
-		s.relabelled.Add(1)
-	}
-	if kind == Renamed {
-		projects := slices.Clone(s.Projects())
-		projects[p].Tags = slices.Clone(projects[p].Tags)
-		for t := range projects[p].Tags {
-			projects[p].Tags[t].Name += " renamed"
+	s.change(p, func(project *Project) {
+		if kind == Added || kind == Replaced {
+			s.added++
 		}
-		s.projects.Store(&projects)
-	}
+		if kind == Removed || kind == Replaced {
+			s.removed++
+		}
+		if kind == Relabelled {
+			s.relabelled.Add(1)
+		}
+		if kind == Renamed {
+			for t := range project.Tags {
+				project.Tags[t].Name += " renamed"
+			}
+		}
+	})
 }
 
 func (s *Service) appendImages(b []byte, p, k int, images []int, call int64) []byte {
