@@ -83,6 +83,8 @@ func (s *Service) handle(path string, next func(w http.ResponseWriter, r *http.R
 			refuse(w, http.StatusNotFound, "NotFoundIteration", "Invalid iteration id")
 		case strings.Contains(path, "/performance") && s.Projects()[p].Iterations[k].Status != Completed:
 			refuse(w, http.StatusBadRequest, "BadRequestIterationIsNotTrained", "The iteration is not trained.")
+		case strings.Count(r.URL.Query().Get("tagIds"), ",") >= maxTagIDs:
+			refuse(w, http.StatusBadRequest, "BadRequestInvalidIds", fmt.Sprintf("The number of tag ids is limited to %d", maxTagIDs))
 		default:
 			next(w, r, p, k)
 		}
@@ -90,6 +92,14 @@ func (s *Service) handle(path string, next func(w http.ResponseWriter, r *http.R
 	for _, version := range []string{"v3.2", "v3.3"} {
 		s.mux.HandleFunc("GET /customvision/"+version+"/training/projects"+path, handler)
 	}
+}
+
+// parameter returns a number of the query, and whether it is from 0 to highest.
+func parameter[T int | float64](r *http.Request, name string, value, highest T) (T, bool) {
+	if text := r.URL.Query().Get(name); text != "" && json.Unmarshal([]byte(text), &value) != nil {
+		return 0, false
+	}
+	return value, value >= 0 && value <= highest
 }
 
 // Projects returns the projects with their iterations, in order of training. Callers
@@ -288,16 +298,11 @@ type performance struct {
 }
 
 func (s *Service) getPerformance(w http.ResponseWriter, r *http.Request, p, k int) {
-	threshold, overlap := 0.5, 0.3
-	for name, into := range map[string]*float64{"threshold": &threshold, "overlapThreshold": &overlap} {
-		if text := r.URL.Query().Get(name); text != "" {
-			v, err := strconv.ParseFloat(text, 64)
-			if err != nil || !(v >= 0 && v <= 1) {
-				refuse(w, http.StatusBadRequest, "BadRequest", "Invalid "+name)
-				return
-			}
-			*into = v
-		}
+	threshold, thresholdOK := parameter(r, "threshold", 0.5, 1)
+	overlap, overlapOK := parameter(r, "overlapThreshold", 0.3, 1)
+	if !thresholdOK || !overlapOK {
+		refuse(w, http.StatusBadRequest, "BadRequest", "Invalid threshold or overlapThreshold")
+		return
 	}
 	answer(w, s.performance(p, k, threshold, overlap))
 }
