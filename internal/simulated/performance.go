@@ -52,12 +52,11 @@ func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figure
 	}
 	for i := range s.Projects()[p].Iterations[k].Images {
 		img := s.Image(p, k, i)
-		if s.config.Kind == Detection {
-			for _, region := range img.Regions {
-				perTag[place[region.Tag]].labels++
-			}
-		} else {
-			for _, label := range img.Tags {
+		for _, region := range img.Regions {
+			perTag[place[region.Tag]].labels++
+		}
+		for _, label := range img.Tags {
+			if s.config.Kind != Detection {
 				perTag[place[label.Tag]].labels++
 			}
 		}
@@ -90,14 +89,10 @@ func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figure
 func judge(img Image, place map[Tag]int, overlap float64) map[int][]verdict {
 	predictions := slices.Clone(img.Predictions)
 	byProbability(predictions)
-	labelled := map[Tag]bool{}
-	for _, label := range img.Tags {
-		labelled[label.Tag] = true
-	}
 	taken := make([]bool, len(img.Regions))
 	out := map[int][]verdict{}
 	for _, prediction := range predictions {
-		right := labelled[prediction.Tag]
+		right := slices.ContainsFunc(img.Tags, func(l Label) bool { return l.Tag == prediction.Tag })
 		if prediction.Box != nil {
 			best, maxOverlap := -1, 0.0
 			for j, region := range img.Regions {

@@ -198,14 +198,9 @@ func (s *Service) project(p int) map[string]any {
 
 const domainID = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
 
+// classificationType is null for a detector.
 func (s *Service) classificationType() any {
-	switch s.config.Kind {
-	case Multiclass:
-		return "Multiclass"
-	case Multilabel:
-		return "Multilabel"
-	}
-	return nil
+	return map[Kind]any{Multiclass: "Multiclass", Multilabel: "Multilabel"}[s.config.Kind]
 }
 
 func (s *Service) getProjects(w http.ResponseWriter, _ *http.Request, _, _ int) {
