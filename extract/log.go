@@ -49,10 +49,7 @@ type requestLog struct {
 // Do logs one try. It runs inside the retries, after the wait for the rate limit.
 func (l requestLog) Do(req *policy.Request) (*http.Response, error) {
 	ctx := req.Raw().Context()
-	c, ok := ctx.Value(callKey{}).(*call)
-	if !ok {
-		return req.Next()
-	}
+	c := ctx.Value(callKey{}).(*call)
 	c.attempt++
 	started := time.Now()
 	resp, err := req.Next()

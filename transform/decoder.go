@@ -2,6 +2,7 @@ package transform
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 
@@ -40,11 +41,8 @@ type Decoder struct {
 // NewDecoder returns a decoder.
 func NewDecoder(opts Options) *Decoder {
 	d := &Decoder{
-		mem: opts.Memory, maxPage: math.MaxInt32, images: newRows(schema.Images, opts.ExportID),
+		mem: cmp.Or(opts.Memory, memory.DefaultAllocator), maxPage: math.MaxInt32, images: newRows(schema.Images, opts.ExportID),
 		predictions: newPredictionRows(opts.ExportID), tags: newTagRows(opts.ExportID), regions: newRegionRows(opts.ExportID),
-	}
-	if d.mem == nil {
-		d.mem = memory.DefaultAllocator
 	}
 	add(d.images, "image_index", &d.imageIndex)
 	d.image = object{fields: d.imageFields(opts)}
