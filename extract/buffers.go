@@ -4,14 +4,10 @@ import (
 	"bytes"
 	"io"
 	"slices"
-	"sync"
 )
 
 // buffers is a pool of buffers for pages, which are all of about the same size.
-type buffers struct {
-	mu   sync.Mutex
-	idle [][]byte
-}
+type buffers chan []byte
 
 const (
 	maxIdle     = 16       // buffers
@@ -27,8 +23,13 @@ type pageBody struct {
 func (*pageBody) Close() error { return nil }
 
 // read reads r to its end. expected is its size if known, else 0 or less.
-func (b *buffers) read(r io.Reader, expected int64) (*pageBody, error) {
-	buf := b.get()
+func (b buffers) read(r io.Reader, expected int64) (*pageBody, error) {
+	var buf []byte
+	select {
+	case idle := <-b:
+		buf = idle[:0]
+	default:
+	}
 	if expected > 0 && expected < maxKeptSize {
 		buf = slices.Grow(buf, int(expected)+1) // one more, to see the end
 	}
@@ -48,23 +49,12 @@ func (b *buffers) read(r io.Reader, expected int64) (*pageBody, error) {
 	}
 }
 
-func (b *buffers) get() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	last := len(b.idle) - 1
-	if last < 0 {
-		return nil
-	}
-	buf := b.idle[last]
-	b.idle = b.idle[:last]
-	return buf[:0]
-}
-
 // put returns a buffer that is no longer read.
-func (b *buffers) put(buf []byte) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.idle) < maxIdle && cap(buf) <= maxKeptSize {
-		b.idle = append(b.idle, buf)
+func (b buffers) put(buf []byte) {
+	if cap(buf) <= maxKeptSize {
+		select {
+		case b <- buf:
+		default: // there are enough
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,33 +37,16 @@ type Options struct {
 var apiVersion = regexp.MustCompile(`^3\.[2-4](-preview)?$`)
 
 func (o *Options) setDefaults() {
-	if o.APIVersion == "" {
-		o.APIVersion = "3.2"
-	}
-	o.APIVersion = strings.TrimPrefix(o.APIVersion, "v")
-	if o.Rate == 0 {
-		o.Rate = 8
-	}
-	if o.Retries == 0 {
-		o.Retries = 6
-	}
-	if o.RetryDelay == 0 {
-		o.RetryDelay = 800 * time.Millisecond
-	}
-	if o.Timeout == 0 {
-		o.Timeout = 2 * time.Minute
-	}
-	if o.MaxWait == 0 {
-		o.MaxWait = 2 * time.Minute
-	}
-	if o.MaxPage == 0 {
-		// 256 images with the service's maximum of 200 predictions and 300 regions
-		// each are about 32 MiB.
-		o.MaxPage = 128 << 20
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.APIVersion = strings.TrimPrefix(cmp.Or(o.APIVersion, "3.2"), "v")
+	o.Rate = cmp.Or(o.Rate, 8)
+	o.Retries = cmp.Or(o.Retries, 6)
+	o.RetryDelay = cmp.Or(o.RetryDelay, 800*time.Millisecond)
+	o.Timeout = cmp.Or(o.Timeout, 2*time.Minute)
+	o.MaxWait = cmp.Or(o.MaxWait, 2*time.Minute)
+	// 256 images with the service's maximum of 200 predictions and 300 regions each are
+	// about 32 MiB.
+	o.MaxPage = cmp.Or(o.MaxPage, 128<<20)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 }
 
 func (o *Options) validate() error {
@@ -87,7 +71,7 @@ type Client struct {
 	key      string
 	pipeline runtime.Pipeline
 	throttle *throttle
-	pages    *buffers
+	pages    buffers
 	calls    atomic.Int64
 }
 
@@ -105,7 +89,7 @@ func NewClient(opts Options) (*Client, error) {
 	key := runtime.NewKeyCredentialPolicy(azcore.NewKeyCredential(opts.Key), "Training-key",
 		// ParseEndpoint accepts http on loopback only.
 		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})
-	pages := new(buffers)
+	pages := make(buffers, maxIdle)
 	pipeline := runtime.NewPipeline("cvexport", "", runtime.PipelineOptions{
 		PerRetry: []policy.Policy{limit, requestLog{opts.Log, opts.Key}, key},
 	}, &policy.ClientOptions{
@@ -142,22 +126,20 @@ type Stats struct {
 
 // Sub returns the requests since an earlier count.
 func (s Stats) Sub(before Stats) Stats {
-	return Stats{
-		Requests:  s.Requests - before.Requests,
-		Retries:   s.Retries - before.Retries,
-		Throttled: s.Throttled - before.Throttled,
-		Waited:    s.Waited - before.Waited,
-	}
+	s.Requests -= before.Requests
+	s.Retries -= before.Retries
+	s.Throttled -= before.Throttled
+	s.Waited -= before.Waited
+	return s
 }
 
 // Add returns the sum of two counts.
 func (s Stats) Add(more Stats) Stats {
-	return Stats{
-		Requests:  s.Requests + more.Requests,
-		Retries:   s.Retries + more.Retries,
-		Throttled: s.Throttled + more.Throttled,
-		Waited:    s.Waited + more.Waited,
-	}
+	s.Requests += more.Requests
+	s.Retries += more.Retries
+	s.Throttled += more.Throttled
+	s.Waited += more.Waited
+	return s
 }
 
 // Stats returns the requests since the client was made.
@@ -203,16 +185,4 @@ func (c *Client) get(ctx context.Context, query url.Values, path ...string) ([]b
 		return nil, newServiceError(resp, body, c.key)
 	}
 	return body, nil
-}
-
-func (c *Client) getJSON(ctx context.Context, into any, query url.Values, path ...string) error {
-	body, err := c.get(ctx, query, path...)
-	if err != nil {
-		return err
-	}
-	if err := decodeAnswer(body, into); err != nil {
-		// The decoder's error may quote the answer at any length.
-		return fmt.Errorf("unexpected answer (%s): %s", clean(string(body[:min(len(body), 80)]), c.key), clean(err.Error(), c.key))
-	}
-	return nil
 }

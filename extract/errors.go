@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,23 +21,17 @@ type ServiceError struct {
 }
 
 func (e *ServiceError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "the service answered %d", e.Status)
-	if e.Code != "" {
-		b.WriteString(" " + e.Code)
-	} else {
-		b.WriteString(" " + http.StatusText(e.Status))
-	}
+	text := fmt.Sprintf("the service answered %d %s", e.Status, cmp.Or(e.Code, http.StatusText(e.Status)))
 	if e.Message != "" {
-		fmt.Fprintf(&b, ": %s", strings.TrimRight(e.Message, "."))
+		text += ": " + strings.TrimRight(e.Message, ".")
 	}
 	if e.RequestID != "" {
-		fmt.Fprintf(&b, " (request %s)", e.RequestID)
+		text += fmt.Sprintf(" (request %s)", e.RequestID)
 	}
 	if hint := e.hint(); hint != "" {
-		b.WriteString("; " + hint)
+		text += "; " + hint
 	}
-	return b.String()
+	return text
 }
 
 // AuthRefused reports whether the key was refused; an exhausted quota does not count.
@@ -110,12 +105,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 }
 
 func requestID(h http.Header, key string) string {
-	for _, name := range []string{"apim-request-id", "x-ms-request-id", "x-request-id"} {
-		if id := h.Get(name); id != "" {
-			return clean(id, key)
-		}
-	}
-	return ""
+	return clean(cmp.Or(h.Get("apim-request-id"), h.Get("x-ms-request-id"), h.Get("x-request-id")), key)
 }
 
 // clean makes foreign text safe for one line of a log: short, printable, and without

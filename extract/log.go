@@ -20,31 +20,24 @@ type call struct {
 
 type callKey struct{}
 
-// withCall records in ctx what a request is about: the path names project and
-// iteration, the query the page.
+// withCall records in ctx what a request is about: the path names operation, project
+// and iteration, the query the page.
 func withCall(ctx context.Context, query url.Values, path []string) context.Context {
-	c := &call{attrs: []slog.Attr{slog.String("operation", operation(path))}}
-	for i, part := range path[:len(path)-1] {
-		switch part {
-		case "projects":
-			c.attrs = append(c.attrs, slog.String("project", path[i+1]))
-		case "iterations":
-			c.attrs = append(c.attrs, slog.String("iteration", path[i+1]))
+	attrs := make([]slog.Attr, 1)
+	for i, part := range path {
+		switch {
+		case i > 0 && path[i-1] == "projects":
+			attrs = append(attrs, slog.String("project", part))
+		case i > 0 && path[i-1] == "iterations":
+			attrs = append(attrs, slog.String("iteration", part))
+		default:
+			attrs[0] = slog.String("operation", part) // the last one that is not an id
 		}
 	}
 	if skip, err := strconv.Atoi(query.Get("skip")); err == nil {
-		c.attrs = append(c.attrs, slog.Int("page", skip/stride))
+		attrs = append(attrs, slog.Int("page", skip/stride))
 	}
-	return context.WithValue(ctx, callKey{}, c)
-}
-
-// operation returns the last element of a path that is not an id.
-func operation(path []string) string {
-	last := len(path) - 1
-	if last > 0 && (path[last-1] == "projects" || path[last-1] == "iterations") {
-		last--
-	}
-	return path[last]
+	return context.WithValue(ctx, callKey{}, &call{attrs: attrs})
 }
 
 // requestLog logs every try: successful ones at debug level, failed ones at info.
@@ -56,10 +49,7 @@ type requestLog struct {
 // Do logs one try. It runs inside the retries, after the wait for the rate limit.
 func (l requestLog) Do(req *policy.Request) (*http.Response, error) {
 	ctx := req.Raw().Context()
-	c, ok := ctx.Value(callKey{}).(*call)
-	if !ok {
-		return req.Next()
-	}
+	c := ctx.Value(callKey{}).(*call)
 	c.attempt++
 	started := time.Now()
 	resp, err := req.Next()

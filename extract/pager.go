@@ -109,13 +109,10 @@ func (c *Client) Count(ctx context.Context, project, iteration schema.ID, tags [
 }
 
 func pagesOf(images int) int {
-	switch {
-	case images <= 0:
+	if images <= 0 {
 		return 0
-	case images <= PageSize:
-		return 1
 	}
-	return 1 + (images-PageSize+stride-1)/stride
+	return 1 + (max(images-PageSize, 0)+stride-1)/stride
 }
 
 // tagGroups splits tags into groups of at most maxTags, independent of their order. No

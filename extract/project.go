@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cvexport/cvexport/schema"
@@ -85,104 +86,56 @@ type TagPerformance struct {
 
 // Projects lists the projects of the resource (GetProjects).
 func (c *Client) Projects(ctx context.Context) ([]Project, error) {
-	var list []Project
-	err := c.getJSON(ctx, &list, nil, "projects")
-	if err == nil {
-		err = checkAll(list)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listing the projects of %s: %w", c.Host(), err)
-	}
-	return list, nil
+	return getAnswer(ctx, c, "listing the projects of "+c.Host(), checkAll[Project], nil, "projects")
 }
 
 // Project reads one project (GetProject).
 func (c *Client) Project(ctx context.Context, project schema.ID) (Project, error) {
-	var p Project
-	err := c.getJSON(ctx, &p, nil, "projects", project.String())
-	if err == nil {
-		err = p.check()
-	}
-	if err == nil && p.ID != project {
-		err = fmt.Errorf("the answer is about %s", p.ID)
-	}
-	if err != nil {
-		return Project{}, fmt.Errorf("reading project %s: %w", project, err)
-	}
-	return p, nil
+	return getAnswer(ctx, c, fmt.Sprintf("reading project %s", project), checkOne[Project](project), nil, "projects", project.String())
 }
 
 // Iterations reads a project's iterations (GetIterations).
 func (c *Client) Iterations(ctx context.Context, project schema.ID) ([]Iteration, error) {
-	var list []Iteration
-	err := c.getJSON(ctx, &list, nil, "projects", project.String(), "iterations")
-	if err == nil {
-		err = checkAll(list)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listing the iterations of project %s: %w", project, err)
-	}
-	return list, nil
+	what := fmt.Sprintf("listing the iterations of project %s", project)
+	return getAnswer(ctx, c, what, checkAll[Iteration], nil, "projects", project.String(), "iterations")
 }
 
 // Iteration reads one iteration (GetIteration).
 func (c *Client) Iteration(ctx context.Context, project, iteration schema.ID) (Iteration, error) {
-	var i Iteration
-	err := c.getJSON(ctx, &i, nil, "projects", project.String(), "iterations", iteration.String())
-	if err == nil {
-		err = i.check()
-	}
-	if err == nil && i.ID != iteration {
-		err = fmt.Errorf("the answer is about %s", i.ID)
-	}
-	if err != nil {
-		return Iteration{}, fmt.Errorf("reading iteration %s of project %s: %w", iteration, project, err)
-	}
-	return i, nil
+	what := fmt.Sprintf("reading iteration %s of project %s", iteration, project)
+	return getAnswer(ctx, c, what, checkOne[Iteration](iteration), nil, iterationPath(project, iteration)...)
 }
 
 // Tags reads the tags an iteration was trained on, in no particular order (GetTags).
 func (c *Client) Tags(ctx context.Context, project, iteration schema.ID) ([]Tag, error) {
-	var list []Tag
-	err := c.getJSON(ctx, &list, url.Values{"iterationId": {iteration.String()}}, "projects", project.String(), "tags")
-	if err == nil {
-		err = checkAll(list)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listing the tags of project %s, iteration %s: %w", project, iteration, err)
-	}
-	return list, nil
+	what := fmt.Sprintf("listing the tags of project %s, iteration %s", project, iteration)
+	return getAnswer(ctx, c, what, checkAll[Tag], url.Values{"iterationId": {iteration.String()}}, "projects", project.String(), "tags")
 }
 
 // Performance reads the service's own evaluation (GetIterationPerformance). threshold
 // is the minimum probability of predictions that count, overlap the minimum
 // intersection over union of boxes that match.
 func (c *Client) Performance(ctx context.Context, project, iteration schema.ID, threshold, overlap float64) (Performance, error) {
-	var p Performance
+	what := fmt.Sprintf("reading the performance of project %s, iteration %s", project, iteration)
 	query := url.Values{
 		"threshold":        {strconv.FormatFloat(threshold, 'f', -1, 64)},
 		"overlapThreshold": {strconv.FormatFloat(overlap, 'f', -1, 64)},
 	}
-	err := c.getJSON(ctx, &p, query, "projects", project.String(), "iterations", iteration.String(), "performance")
-	if err == nil {
-		err = p.check()
-	}
-	if err != nil {
-		return Performance{}, fmt.Errorf("reading the performance of project %s, iteration %s: %w", project, iteration, err)
-	}
-	return p, nil
+	return getAnswer(ctx, c, what, Performance.check, query, iterationPath(project, iteration, "performance")...)
 }
 
 // count returns how many images of the iteration have any of the tags, or how many
 // there are if there are no tags (GetImagePerformanceCount).
 func (c *Client) count(ctx context.Context, project, iteration schema.ID, tags []schema.ID) (int, error) {
-	var n *int32
-	err := c.getJSON(ctx, &n, tagQuery(tags), "projects", project.String(), "iterations", iteration.String(), "performance", "images", "count")
-	if err == nil && (n == nil || *n < 0) {
-		err = errors.New("the answer is not a count")
-	}
+	what := fmt.Sprintf("counting the images of project %s, iteration %s", project, iteration)
+	n, err := getAnswer(ctx, c, what, func(n *int32) error {
+		if n == nil || *n < 0 {
+			return errors.New("the answer is not a count")
+		}
+		return nil
+	}, tagQuery(tags), iterationPath(project, iteration, "performance", "images", "count")...)
 	if err != nil {
-		return 0, fmt.Errorf("counting the images of project %s, iteration %s: %w", project, iteration, err)
+		return 0, err
 	}
 	return int(*n), nil
 }
@@ -192,20 +145,20 @@ func (c *Client) page(ctx context.Context, project, iteration schema.ID, tags []
 	query.Set("orderBy", "Oldest")
 	query.Set("take", strconv.Itoa(PageSize))
 	query.Set("skip", strconv.Itoa(skip))
-	return c.get(ctx, query, "projects", project.String(), "iterations", iteration.String(), "performance", "images")
+	return c.get(ctx, query, iterationPath(project, iteration, "performance", "images")...)
+}
+
+func iterationPath(project, iteration schema.ID, more ...string) []string {
+	return append([]string{"projects", project.String(), "iterations", iteration.String()}, more...)
 }
 
 func tagQuery(tags []schema.ID) url.Values {
-	query := url.Values{}
-	if len(tags) > 0 {
-		ids := ""
-		for i, tag := range tags {
-			if i > 0 {
-				ids += ","
-			}
-			ids += tag.String()
-		}
-		query.Set("tagIds", ids)
+	if len(tags) == 0 {
+		return url.Values{}
 	}
-	return query
+	ids := make([]string, len(tags))
+	for i, tag := range tags {
+		ids[i] = tag.String()
+	}
+	return url.Values{"tagIds": {strings.Join(ids, ",")}}
 }

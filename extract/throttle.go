@@ -97,11 +97,9 @@ func (t *throttle) wait(ctx context.Context) error {
 		if pause <= 0 {
 			break
 		}
-		timer := time.NewTimer(pause)
 		select {
-		case <-timer.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
-			timer.Stop()
 			return ctx.Err()
 		}
 	}
@@ -115,13 +113,12 @@ func (t *throttle) pause(resp *http.Response) {
 	requested := headerSeconds(resp.Header.Get("Retry-After"))
 	if requested <= 0 {
 		body, err := runtime.Payload(resp) // already read and buffered by the pipeline
-		if err != nil {
+		seconds := retryText.FindSubmatch(body)
+		if err != nil || seconds == nil {
 			return
 		}
-		if requested = textSeconds(body); requested <= 0 {
-			return
-		}
-		resp.Header.Set("Retry-After", strconv.Itoa(int(requested/time.Second)))
+		resp.Header.Set("Retry-After", string(seconds[1]))
+		requested = headerSeconds(string(seconds[1]))
 	}
 	if requested > t.maxWait {
 		return // the retry policy gives up on it
@@ -151,15 +148,3 @@ func headerSeconds(s string) time.Duration {
 
 // "... have exceeded rate limit of your current ... tier. Please retry after 1 second."
 var retryText = regexp.MustCompile(`(?i)retry after (\d{1,9}) second`)
-
-func textSeconds(body []byte) time.Duration {
-	m := retryText.FindSubmatch(body)
-	if m == nil {
-		return 0
-	}
-	n, err := strconv.Atoi(string(m[1]))
-	if err != nil {
-		return 0
-	}
-	return time.Duration(n) * time.Second
-}

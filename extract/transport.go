@@ -24,12 +24,12 @@ type transport struct {
 	client    *http.Client
 	userAgent string
 	maxPage   int64
-	pages     *buffers
+	pages     buffers
 }
 
 var _ policy.Transporter = (*transport)(nil)
 
-func newTransport(userAgent string, maxPage int64, pages *buffers) *transport {
+func newTransport(userAgent string, maxPage int64, pages buffers) *transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 64
 	t.MaxResponseHeaderBytes = maxHeader
@@ -48,7 +48,7 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	resp, err := t.client.Do(req)
 	if err != nil {
 		if invalid := new(tls.CertificateVerificationError); errors.As(err, &invalid) {
-			err = &certificateError{err}
+			err = finalError{fmt.Errorf("%w; check --endpoint or, if a proxy inspects the traffic, name its certificate in SSL_CERT_FILE", err)}
 		}
 		return nil, err
 	}
@@ -71,14 +71,11 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 
 func isPage(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, "/performance/images") }
 
-// certificateError is not retried.
-type certificateError struct{ err error }
+// finalError is not retried: the next try would end in the same way.
+type finalError struct{ error }
 
-func (e *certificateError) Error() string {
-	return e.err.Error() + "; check --endpoint or, if a proxy inspects the traffic, name its certificate in SSL_CERT_FILE"
-}
-func (e *certificateError) Unwrap() error { return e.err }
-func (*certificateError) NonRetriable()   {}
+func (e finalError) Unwrap() error { return e.error }
+func (finalError) NonRetriable()   {}
 
 // boundedBody fails if a body is longer than the limit or, with cut, ends it there.
 type boundedBody struct {
@@ -87,21 +84,13 @@ type boundedBody struct {
 	cut         bool
 }
 
-// tooLargeError is not retried: the next answer would be as large.
-type tooLargeError struct{ limit int64 }
-
-func (e tooLargeError) Error() string {
-	return fmt.Sprintf("the answer is larger than %d MiB; if that is right, raise --max-page", e.limit>>20)
-}
-func (tooLargeError) NonRetriable() {}
-
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.cut && b.read >= b.limit {
 		return 0, io.EOF
 	}
 	n, err := b.ReadCloser.Read(p)
 	if b.read += int64(n); b.read > b.limit && !b.cut {
-		return 0, tooLargeError{b.limit}
+		return 0, finalError{fmt.Errorf("the answer is larger than %d MiB; if that is right, raise --max-page", b.limit>>20)}
 	}
 	return n, err
 }

@@ -102,10 +102,10 @@ func BenchmarkColumns(b *testing.B) {
 	}
 	b.Run("ours", func(b *testing.B) {
 		c := newPredictionRows(exportID)
-		names := c.columns[schema.Predictions.Column("tag_name")].(*nameColumn)
-		var doubles []*doubleColumn
-		for _, column := range []string{"probability", "box_left", "box_top", "box_width", "box_height"} {
-			doubles = append(doubles, c.columns[schema.Predictions.Column(column)].(*doubleColumn))
+		names := c.columns[schema.Predictions.Column("tag_name")].(*tagColumn)
+		var doubles []*column[float64]
+		for _, name := range []string{"probability", "box_left", "box_top", "box_width", "box_height"} {
+			doubles = append(doubles, c.columns[schema.Predictions.Column(name)].(*column[float64]))
 		}
 		b.ReportAllocs()
 		for b.Loop() {
@@ -117,7 +117,7 @@ func BenchmarkColumns(b *testing.B) {
 						column.append(float64(n))
 					}
 				}
-				c.endImage(tagIDs[0], image)
+				c.endImage(image)
 			}
 			c.record(memory.DefaultAllocator).Release()
 		}

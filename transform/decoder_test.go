@@ -224,6 +224,7 @@ func TestDecodeLeftOutImages(t *testing.T) {
 		"null id":     {`{"id":null}`, "image 0, byte 1: the required field id is missing"},
 		"number":      {`{"id":1}`, "image 0, byte 2, field id: want a string, got a number"},
 		"id twice":    {`{"id":"` + idA + `","id":null}`, "image 0, byte 46, field id: the field is there twice"},
+		"id and null": {`{"id":null,"id":"` + idA + `"}`, "image 0, byte 12, field id: the field is there twice"},
 		"syntax":      {`{"id":"` + idA + `","tags":[{]}`, "image 0, byte 55, field tags: unexpected character ']'"},
 		"no image":    {`null`, "image 0, byte 1: want an object, got null"},
 	} {

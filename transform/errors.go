@@ -20,7 +20,7 @@ type Error struct {
 func (e *Error) Error() string {
 	where := fmt.Sprintf("byte %d", e.Offset)
 	if e.Image >= 0 {
-		where = fmt.Sprintf("image %d, byte %d", e.Image, e.Offset)
+		where = fmt.Sprintf("image %d, %s", e.Image, where)
 	}
 	if e.Field != "" {
 		where += ", field " + e.Field
@@ -29,6 +29,18 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// within says in which field or item the error is, and where that begins. An error
+// of the syntax has a more exact place already.
+func (e *Error) within(name string, start int) {
+	if e.Offset < 0 {
+		e.Offset = start
+	}
+	if e.Field != "" && e.Field[0] != '[' && name != "" {
+		name += "."
+	}
+	e.Field = name + e.Field
+}
 
 var (
 	errTwice    = errors.New("the field is there twice")
@@ -41,24 +53,6 @@ var (
 	errItems    = fmt.Errorf("an image has more than %d of them", schema.MaxItems)
 	errDepth    = fmt.Errorf("nested deeper than %d levels", maxDepth)
 )
-
-type missingError struct{ field string }
-
-func (e missingError) Error() string { return "the required field " + e.field + " is missing" }
-
-// locate names the field or list item that err is about. An error of the syntax
-// knows its offset already; that of a value is where the field or item begins.
-func locate(err error, name string, offset int) *Error {
-	e, ok := err.(*Error)
-	if !ok {
-		return &Error{Image: -1, Field: name, Offset: offset, Err: err}
-	}
-	if e.Field != "" && e.Field[0] != '[' && name != "" {
-		name += "."
-	}
-	e.Field = name + e.Field
-	return e
-}
 
 // clip keeps names and numbers in messages short, however long they are on the page.
 func clip[S string | []byte](s S) string {

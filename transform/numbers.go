@@ -10,92 +10,85 @@ import (
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
 
-// number reads a number and returns its text.
-func (s *scanner) number(want string) ([]byte, error) {
-	c := s.peek()
-	if c != '-' && !isDigit(c) {
-		return nil, s.wrongType(want)
+// atDigit reports whether the very next byte is a digit.
+func (s *scanner) atDigit() bool { return s.pos < len(s.body) && isDigit(s.body[s.pos]) }
+
+// digits reads digits, at least one.
+func (s *scanner) digits() {
+	if !s.atDigit() {
+		s.unexpected()
 	}
-	start := s.pos
-	if c == '-' {
+	for s.atDigit() {
 		s.pos++
 	}
-	zero := s.at('0')
-	if n := s.digits(); n == 0 {
-		return nil, s.unexpected()
-	} else if zero && n > 1 {
-		s.pos -= n - 1
-		return nil, s.unexpected()
+}
+
+// number reads a number and returns its text.
+func (s *scanner) number(want string) []byte {
+	if s.peek() != '-' && !s.atDigit() {
+		s.wrongType(want)
+		return nil
+	}
+	start := s.pos
+	if s.at('-') {
+		s.pos++
+	}
+	if !s.at('0') {
+		s.digits()
+	} else if s.pos++; s.atDigit() {
+		s.unexpected()
 	}
 	if s.at('.') {
 		s.pos++
-		if s.digits() == 0 {
-			return nil, s.unexpected()
-		}
+		s.digits()
 	}
 	if s.at('e') || s.at('E') {
 		s.pos++
 		if s.at('-') || s.at('+') {
 			s.pos++
 		}
-		if s.digits() == 0 {
-			return nil, s.unexpected()
-		}
+		s.digits()
 	}
-	return s.body[start:s.pos], nil
-}
-
-// at reports whether c is the next byte.
-func (s *scanner) at(c byte) bool { return s.pos < len(s.body) && s.body[s.pos] == c }
-
-// digits skips digits and returns how many there were.
-func (s *scanner) digits() int {
-	start := s.pos
-	for s.pos < len(s.body) && isDigit(s.body[s.pos]) {
-		s.pos++
-	}
-	return s.pos - start
+	return s.body[start:s.pos]
 }
 
 // pixels reads a whole number that is not negative.
-func (s *scanner) pixels() (int32, error) {
-	number, err := s.number("a number")
-	if err != nil {
-		return 0, err
-	}
+func (s *scanner) pixels() int32 {
+	number := s.number("a number")
 	value, err := strconv.ParseInt(string(number), 10, 32)
 	switch {
 	case errors.Is(err, strconv.ErrRange):
-		return 0, fmt.Errorf("%s does not fit 32 bits", clip(number))
+		err = fmt.Errorf("%s does not fit 32 bits", clip(number))
 	case err != nil:
-		return 0, fmt.Errorf("%s is not a whole number", clip(number))
+		err = fmt.Errorf("%s is not a whole number", clip(number))
 	case value < 0:
-		return 0, errNegative
+		err = errNegative
 	}
-	return int32(value), nil
-}
-
-// float reads a number to the last bit of a double.
-func (s *scanner) float() (float64, error) {
-	number, err := s.number("a number")
-	if err != nil {
-		return 0, err
-	}
-	value, err := strconv.ParseFloat(string(number), 64)
-	if err != nil {
-		return 0, fmt.Errorf("%s does not fit a double", clip(number))
-	}
-	return value, nil
+	s.check(err)
+	return int32(value)
 }
 
 // Powers of ten that a double holds exactly, as it does any number of 15 digits.
 var tens = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
 
-// shortFloat reads a number such as 0.108991474 or 8.79471951E-13 if it is next and
+// double reads a number to the last bit of a double.
+func (s *scanner) double() float64 {
+	if value, ok := s.shortDouble(); ok {
+		return value
+	}
+	number := s.number("a number")
+	value, err := strconv.ParseFloat(string(number), 64)
+	if err != nil {
+		s.check(fmt.Errorf("%s does not fit a double", clip(number)))
+	}
+	return value
+}
+
+// shortDouble reads a number such as 0.108991474 or 8.79471951E-13 if it is next and
 // well inside the page: nearly all numbers are such. It is the quotient of two exact
 // doubles, which is rounded once (Clinger, How to Read Floating Point Numbers
 // Accurately, 1990).
-func (s *scanner) shortFloat() (float64, bool) {
+func (s *scanner) shortDouble() (float64, bool) {
 	if len(s.body)-s.pos < 24 || s.body[s.pos+1] != '.' || !isDigit(s.body[s.pos]) {
 		return 0, false
 	}

@@ -1,9 +1,11 @@
 package transform
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/bits"
-	"strconv"
+	"slices"
 
 	"github.com/cvexport/cvexport/schema"
 )
@@ -11,7 +13,7 @@ import (
 // value reads a field's value into the columns of a table. For a field that is
 // absent or null, appendNull is called instead of read.
 type value interface {
-	read(*scanner) error
+	read(*scanner)
 	appendNull()
 }
 
@@ -22,15 +24,11 @@ type field struct {
 	required bool
 }
 
-// fieldSet holds fields by their index.
-type fieldSet uint64
-
 // object reads a JSON object. It remembers how the last object was written, as
 // others on the page are usually written the same way: then a name is compared
 // once, and neither parsed nor looked up.
 type object struct {
 	path   string // of the object's fields, for those that are not known
-	depth  int    // of nesting inside the object
 	fields []field
 	usual  []usualField // by the place in the last object
 }
@@ -44,60 +42,54 @@ type usualField struct {
 
 const unknownField = -1
 
-func (o *object) read(s *scanner) error {
-	if err := s.open('{', "an object"); err != nil {
-		return err
+func (o *object) read(s *scanner) {
+	if !s.open('{', "an object") {
+		return
 	}
-	seen, absent := fieldSet(0), fieldSet(1)<<len(o.fields)-1
+	seen, absent := uint64(0), uint64(1)<<len(o.fields)-1 // fields, a bit each
 	for n := 0; ; n++ {
 		start := s.pos
 		i := o.guess(s, n)
 		if i == unknownField {
 			if s.at('}') { // faster than key, which sees it as well
 				s.pos++
-				return o.appendNulls(absent)
+				o.appendNulls(s, absent)
+				return
 			}
-			name, more, err := s.key(n)
-			if err != nil {
-				return err
-			}
+			name, more := s.key(n)
 			if !more {
-				return o.appendNulls(absent)
+				o.appendNulls(s, absent)
+				return
 			}
-			if i = o.index(name); i == unknownField {
-				name := clip(name)
-				if err := s.skipUnknown(o.path+name, o.depth); err != nil {
-					return s.locateField(err, name, start)
+			i = slices.IndexFunc(o.fields, func(f field) bool { return f.name == string(name) })
+			if i == unknownField {
+				if o.skip(s, clip(name)); s.err != nil {
+					s.inField(clip(name), start)
 				}
 				continue
 			}
 			o.remember(n, s.body[start:s.pos], i)
 		}
-		f, bit := &o.fields[i], fieldSet(1)<<i
-		var err error
+		f, bit := &o.fields[i], uint64(1)<<i
 		switch {
 		case seen&bit != 0:
-			err = errTwice // two readers could take two different values
+			s.check(errTwice) // two readers could take two different values
 		case s.peek() == 'n':
-			err = s.literal("null")
+			s.literal("null")
 		default:
-			err = f.value.read(s)
+			f.value.read(s)
 			absent &^= bit
 		}
 		seen |= bit
-		if err != nil {
-			return s.locateField(err, f.name, start)
+		if s.err != nil {
+			s.inField(f.name, start)
 		}
 	}
 }
 
-func (o *object) index(name []byte) int {
-	for i := range o.fields {
-		if string(name) == o.fields[i].name {
-			return i
-		}
-	}
-	return unknownField
+// inField locates the error in the field whose name follows start.
+func (s *scanner) inField(name string, start int) {
+	s.err.within(name, start+bytes.IndexByte(s.body[start:], '"'))
 }
 
 // guess reads the name of the n-th field if it is the usual one.
@@ -127,43 +119,52 @@ func (o *object) remember(n int, text []byte, i int) {
 	}
 }
 
-func (o *object) appendNulls(absent fieldSet) error {
+// skip skips the value of a field that is not known, and counts it.
+func (o *object) skip(s *scanner, name string) {
+	const limit = 100 // names; a page may hold any number of them
+	if s.unknown != nil {
+		path := o.path + name
+		if _, counted := s.unknown[path]; !counted && len(s.unknown) >= limit {
+			path = "(others)"
+		}
+		s.unknown[path]++
+	}
+	s.skip(2) // at least: the page and an image
+}
+
+func (o *object) appendNulls(s *scanner, absent uint64) {
 	for ; absent != 0; absent &= absent - 1 {
-		f := &o.fields[bits.TrailingZeros64(uint64(absent))]
+		f := &o.fields[bits.TrailingZeros64(absent)]
 		if f.required {
-			return missingError{f.name}
+			s.check(fmt.Errorf("the required field %s is missing", f.name))
 		}
 		f.value.appendNull()
 	}
-	return nil
 }
 
 // appendNull makes every column null that the object fills.
 func (o *object) appendNull() {
-	for i := range o.fields {
-		o.fields[i].value.appendNull()
+	for _, f := range o.fields {
+		f.value.appendNull()
 	}
 }
 
 // list reads an array of objects, each a row of a table.
 type list struct{ item *object }
 
-func (l list) read(s *scanner) error {
-	if err := s.open('[', "an array"); err != nil {
-		return err
+func (l list) read(s *scanner) {
+	if !s.open('[', "an array") {
+		return
 	}
-	for n := 0; ; n++ {
-		if more, err := s.more(']', n); !more || err != nil {
-			return err
-		}
+	for n := 0; s.more(']', n); n++ {
 		s.peek()
 		start := s.pos
-		err := errItems
-		if n < schema.MaxItems {
-			err = l.item.read(s)
+		if n == schema.MaxItems {
+			s.check(errItems)
 		}
-		if err != nil {
-			return locate(err, "["+strconv.Itoa(n)+"]", start)
+		if l.item.read(s); s.err != nil {
+			s.err.within(fmt.Sprintf("[%d]", n), start)
+			return
 		}
 	}
 }

@@ -103,9 +103,6 @@ func (o *oracle) object(v any, path string, names ...string) (map[string]any, er
 		}
 		switch {
 		case !wanted && path != "-":
-			if o.unknown == nil {
-				o.unknown = map[string]int{}
-			}
 			name := path + clip(m.name)
 			if o.unknown[name] == 0 && len(o.unknown) >= 100 {
 				name = "(others)"

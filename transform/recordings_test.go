@@ -33,7 +33,7 @@ func TestRecordings(t *testing.T) {
 				}
 				body = []byte(`[{"id":"` + idA + `","predictions":` + string(quick.Predictions) + `}]`)
 			}
-			var want oracle
+			want := oracle{unknown: map[string]int{}}
 			if err := want.read(body); err != nil {
 				t.Fatal(err)
 			}

@@ -29,31 +29,21 @@ func (r *Records) ImageIDs() []schema.ID { return r.IDs }
 
 // ByTable returns the record of one of the tables that pages fill, nil for another.
 func (r *Records) ByTable(table string) arrow.RecordBatch {
-	switch table {
-	case schema.Images.Name:
-		return r.Images
-	case schema.Predictions.Name:
-		return r.Predictions
-	case schema.Tags.Name:
-		return r.Tags
-	case schema.Regions.Name:
-		return r.Regions
-	}
-	return nil
+	return map[string]arrow.RecordBatch{
+		schema.Images.Name: r.Images, schema.Predictions.Name: r.Predictions, schema.Tags.Name: r.Tags, schema.Regions.Name: r.Regions,
+	}[table]
 }
 
 // NumberImages sets image_index to first, first+1, and so on. A page is
 // decoded before it is known how many images come before it.
 func (r *Records) NumberImages(mem memory.Allocator, first int32) error {
-	b := array.NewInt32Builder(mem)
-	defer b.Release()
-	b.Reserve(int(r.Images.NumRows()))
+	var index column[int32]
 	for i := range int32(r.Images.NumRows()) {
-		b.UnsafeAppend(first + i)
+		index.append(first + i)
 	}
-	index := b.NewArray()
-	defer index.Release()
-	numbered, err := r.Images.SetColumn(schema.Images.Column("image_index"), index)
+	numbers := index.array(mem, arrow.PrimitiveTypes.Int32)
+	defer numbers.Release()
+	numbered, err := r.Images.SetColumn(schema.Images.Column("image_index"), numbers)
 	if err != nil {
 		return err
 	}
@@ -64,21 +54,24 @@ func (r *Records) NumberImages(mem memory.Allocator, first int32) error {
 
 // Release releases the records.
 func (r *Records) Release() {
-	for _, rec := range []arrow.RecordBatch{r.Images, r.Predictions, r.Tags, r.Regions} {
-		if rec != nil {
-			rec.Release()
+	for _, batch := range []*arrow.RecordBatch{&r.Images, &r.Predictions, &r.Tags, &r.Regions} {
+		if *batch != nil {
+			(*batch).Release()
+			*batch = nil
 		}
 	}
-	r.Images, r.Predictions, r.Tags, r.Regions = nil, nil, nil, nil
 }
 
 // rows collects the rows of one table.
 type rows struct {
-	table   schema.Table
-	schema  *arrow.Schema
-	columns []collector // in the order of the table's columns
+	table    schema.Table
+	schema   *arrow.Schema
+	columns  []collector // in the order of the table's columns
+	exportID dictionary  // is filled at the end, as it is the same in every row
+	id       []byte
 }
 
+// collector collects the values of a column.
 type collector interface {
 	len() int
 	reset()
@@ -86,23 +79,26 @@ type collector interface {
 }
 
 func newRows(t schema.Table, exportID schema.ID) *rows {
-	return &rows{table: t, schema: t.Record(exportID), columns: make([]collector, len(t.Columns))}
+	r := &rows{table: t, schema: t.Record(exportID), columns: make([]collector, len(t.Columns)), id: exportID.Append(nil)}
+	add(r, "export_id", &r.exportID)
+	return r
 }
 
 // add makes c the column of that name, and returns it.
 func add[C collector](r *rows, name string, c C) C {
+	c.reset()
 	r.columns[r.table.Column(name)] = c
 	return c
-}
-
-func (r *rows) dictionary(name string) *dictionary {
-	d := newDictionary()
-	return add(r, name, &d)
 }
 
 // record makes a record of what was collected, and starts afresh.
 func (r *rows) record(mem memory.Allocator) arrow.RecordBatch {
 	defer r.discard()
+	n := r.columns[len(r.columns)-1].len()
+	if n > 0 {
+		r.exportID.add(r.id)
+	}
+	r.exportID.values = append(r.exportID.values, make([]int32, n)...)
 	arrays := make([]arrow.Array, 0, len(r.columns))
 	defer func() {
 		for _, a := range arrays {
@@ -112,7 +108,7 @@ func (r *rows) record(mem memory.Allocator) arrow.RecordBatch {
 	for i, c := range r.columns {
 		arrays = append(arrays, c.array(mem, r.schema.Field(i).Type))
 	}
-	return array.NewRecordBatch(r.schema, arrays, int64(r.columns[0].len()))
+	return array.NewRecordBatch(r.schema, arrays, int64(n))
 }
 
 // discard drops what was collected; the columns may differ in length.
@@ -123,16 +119,11 @@ func (r *rows) discard() {
 }
 
 // guard runs f, in which Arrow is called, and makes an error of a panic.
-func guard(f func()) (err error) {
+func guard(f func() error) (err error) {
 	defer func() {
-		switch p := recover().(type) {
-		case nil:
-		case error:
-			err = fmt.Errorf("arrow panicked: %w", p)
-		default:
+		if p := recover(); p != nil {
 			err = fmt.Errorf("arrow panicked: %v", p)
 		}
 	}()
-	f()
-	return nil
+	return f()
 }

@@ -1,6 +1,10 @@
 package transform
 
 import (
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -10,99 +14,94 @@ import (
 // that may be left out.
 const imageIDName = "id"
 
-type imageRows struct {
-	*rows
-	object
-	exportID *dictionary
-	index    *column[int32]
-	id       *idColumn
-}
-
-func newImageRows(opts Options, predictions, tags, regions *childRows) imageRows {
-	r := newRows(schema.Images, opts.ExportID)
-	id := add(r, "image_id", new(idColumn))
-	return imageRows{
-		rows: r, exportID: r.dictionary("export_id"), index: add(r, "image_index", new(column[int32])), id: id,
-		object: object{depth: 2, fields: []field{
-			{imageIDName, id, true},
-			{"created", add(r, "created", new(timeColumn)), false},
-			{"width", add(r, "width", new(pixelColumn)), false},
-			{"height", add(r, "height", new(pixelColumn)), false},
-			{"imageUri", add(r, "image_uri", &uriColumn{keepQuery: opts.KeepSAS}), false},
-			{"thumbnailUri", add(r, "thumbnail_uri", &uriColumn{keepQuery: opts.KeepSAS}), false},
-			{"predictions", list{&predictions.object}, false},
-			{"tags", list{&tags.object}, false},
-			{"regions", list{&regions.object}, false},
-		}},
+// imageFields returns the fields of an image, with the columns of images.
+func (d *Decoder) imageFields(opts Options) []field {
+	r, uri := d.images, (*scanner).uri
+	if opts.KeepSAS {
+		uri = (*scanner).shortText
+	}
+	return []field{
+		{imageIDName, add(r, "image_id", &texts{parse: d.imageID}), true},
+		{"created", number(r, "created", (*scanner).time), false},
+		{"width", number(r, "width", (*scanner).pixels), false},
+		{"height", number(r, "height", (*scanner).pixels), false},
+		{"imageUri", add(r, "image_uri", &texts{parse: uri}), false},
+		{"thumbnailUri", add(r, "thumbnail_uri", &texts{parse: uri}), false},
+		{"predictions", list{&d.predictions.object}, false},
+		{"tags", list{&d.tags.object}, false},
+		{"regions", list{&d.regions.object}, false},
 	}
 }
 
-// childRows are predictions, tags or regions.
-type childRows struct {
-	*rows
-	object
-	exportID, imageID *dictionary
-	index             *column[int32]
-	tagID             *tagIDColumn
-}
-
-// newChildRows adds the fields that predictions, tags and regions have in common.
-func newChildRows(t schema.Table, exportID schema.ID, path, index string) *childRows {
-	r := newRows(t, exportID)
-	c := &childRows{
-		rows: r, exportID: r.dictionary("export_id"), imageID: r.dictionary("image_id"), index: add(r, index, new(column[int32])),
-		tagID: add(r, "tag_id", &tagIDColumn{dictionary: newDictionary()}),
-	}
-	c.object = object{path: path, depth: 4, fields: []field{
-		{"tagId", c.tagID, true},
-		{"tagName", add(r, "tag_name", &nameColumn{dictionary: newDictionary(), tags: c.tagID}), false},
-	}}
-	return c
-}
-
-func newPredictionRows(exportID schema.ID) *childRows {
-	c := newChildRows(schema.Predictions, exportID, "predictions[].", "prediction_index")
+func newPredictionRows(exportID schema.ID) *itemRows {
+	c := newItemRows(schema.Predictions, exportID, "prediction_index")
+	box := &object{path: c.path + "boundingBox.", fields: boxFields(c.rows)}
 	c.fields = append(c.fields,
-		field{"probability", add(c.rows, "probability", new(doubleColumn)), true},
-		// A classifier's predictions have no box.
-		field{"boundingBox", &object{path: c.path + "boundingBox.", depth: c.depth + 1, fields: boxFields(c.rows)}, false})
+		field{"probability", number(c.rows, "probability", (*scanner).double), true},
+		field{"boundingBox", box, false}) // a classifier's predictions have none
 	return c
 }
 
-func newTagRows(exportID schema.ID) *childRows {
-	c := newChildRows(schema.Tags, exportID, "tags[].", "tag_index")
-	c.fields = append(c.fields, labelFields(c.rows)...)
+func newTagRows(exportID schema.ID) *itemRows {
+	c := newItemRows(schema.Tags, exportID, "tag_index")
+	c.fields = append(c.fields, field{"created", number(c.rows, "created", (*scanner).time), false})
 	return c
 }
 
-func newRegionRows(exportID schema.ID) *childRows {
-	c := newChildRows(schema.Regions, exportID, "regions[].", "region_index")
-	c.fields = append(c.fields, labelFields(c.rows)...)
-	c.fields = append(c.fields, field{"regionId", add(c.rows, "region_id", new(idColumn)), true})
-	c.fields = append(c.fields, boxFields(c.rows)...)
+func newRegionRows(exportID schema.ID) *itemRows {
+	c := newItemRows(schema.Regions, exportID, "region_index")
+	c.fields = slices.Concat(c.fields, []field{
+		{"created", number(c.rows, "created", (*scanner).time), false},
+		{"regionId", add(c.rows, "region_id", &texts{parse: (*scanner).idText}), true},
+	}, boxFields(c.rows))
 	return c
-}
-
-// labelFields are the fields that tags and regions have in common.
-func labelFields(r *rows) []field {
-	return []field{{"created", add(r, "created", new(timeColumn)), false}}
 }
 
 func boxFields(r *rows) []field {
 	return []field{
-		{"left", add(r, "box_left", new(doubleColumn)), true},
-		{"top", add(r, "box_top", new(doubleColumn)), true},
-		{"width", add(r, "box_width", new(doubleColumn)), true},
-		{"height", add(r, "box_height", new(doubleColumn)), true},
+		{"left", number(r, "box_left", (*scanner).double), true},
+		{"top", number(r, "box_top", (*scanner).double), true},
+		{"width", number(r, "box_width", (*scanner).double), true},
+		{"height", number(r, "box_height", (*scanner).double), true},
 	}
 }
 
+// number adds a column of numbers, which parse reads.
+func number[T int32 | float64 | arrow.Timestamp](r *rows, name string, parse func(*scanner) T) value {
+	return add(r, name, &column[T]{parse: parse})
+}
+
+// itemRows are the rows of a list that an image has: predictions, tags or regions.
+type itemRows struct {
+	*rows
+	object
+	imageID dictionary
+	index   column[int32]
+	tagID   tagColumn
+}
+
+// newItemRows adds the fields that predictions, tags and regions have in common. The
+// service calls the lists like the tables.
+func newItemRows(t schema.Table, exportID schema.ID, index string) *itemRows {
+	c := &itemRows{rows: newRows(t, exportID), tagID: tagColumn{parse: (*scanner).idText}}
+	add(c.rows, "image_id", &c.imageID)
+	add(c.rows, index, &c.index)
+	c.object = object{path: t.Name + "[].", fields: []field{
+		{"tagId", add(c.rows, "tag_id", &c.tagID), true},
+		{"tagName", add(c.rows, "tag_name", &tagColumn{parse: (*scanner).shortText, ids: &c.tagID}), false},
+	}}
+	return c
+}
+
 // endImage completes the rows of an image, which its list has begun.
-func (c *childRows) endImage(exportID, id []byte) {
+func (c *itemRows) endImage(id []byte) {
 	n := c.tagID.len() - c.index.len()
-	c.exportID.repeat(exportID, n)
-	c.imageID.repeat(id, n)
+	if n == 0 {
+		return
+	}
+	image := c.imageID.add(id) // it is new: no image comes again
 	for i := range int32(n) {
+		c.imageID.append(image)
 		c.index.append(i)
 	}
 }

@@ -6,8 +6,10 @@
 package simulated
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"time"
 )
 
@@ -40,26 +42,16 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	set := func(field *int, value int) {
-		if *field == 0 {
-			*field = value
-		}
-	}
-	if c.Kind == "" {
-		c.Kind = Multilabel
-	}
-	if c.Key == "" {
-		c.Key = "simulated"
-	}
-	set(&c.Projects, 1)
-	set(&c.Iterations, 1)
-	set(&c.Predictions, 6)
-	set(&c.Regions, 3)
+	c.Kind = cmp.Or(c.Kind, Multilabel)
+	c.Key = cmp.Or(c.Key, "simulated")
+	c.Projects = cmp.Or(c.Projects, 1)
+	c.Iterations = max(cmp.Or(c.Iterations, 1), 0)
+	c.Predictions = cmp.Or(c.Predictions, 6)
+	c.Regions = cmp.Or(c.Regions, 3)
 	if c.Kind == Detection {
-		set(&c.Tags, 5)
+		c.Tags = cmp.Or(c.Tags, 5)
 	}
-	set(&c.Tags, 8)
-	c.Iterations = max(c.Iterations, 0)
+	c.Tags = cmp.Or(c.Tags, 8)
 }
 
 // salt makes ids differ between configurations with the same seed but different data,
@@ -79,9 +71,7 @@ func (c *Config) salt() uint64 {
 }
 
 func (c *Config) validate() error {
-	switch c.Kind {
-	case Multiclass, Multilabel, Detection:
-	default:
+	if !slices.Contains([]Kind{Multiclass, Multilabel, Detection}, c.Kind) {
 		return fmt.Errorf("kind %q is none of multiclass, multilabel, detection", c.Kind)
 	}
 	for _, f := range []struct {
@@ -89,7 +79,8 @@ func (c *Config) validate() error {
 		value, max int
 	}{
 		{"images", c.Images, 10_000_000}, {"tags", c.Tags, 500}, {"predictions", c.Predictions, 200}, {"regions", c.Regions, 300},
-		{"projects", c.Projects, 100}, {"iterations", c.Iterations + c.Training + c.Failed, 20},
+		{"projects", c.Projects, 100}, {"iterations in training", c.Training, 20}, {"failed iterations", c.Failed, 20},
+		{"iterations", c.Iterations + c.Training + c.Failed, 20},
 	} {
 		if f.value < 0 || f.value > f.max {
 			return fmt.Errorf("%d %s: want 0 to %d", f.value, f.name, f.max)

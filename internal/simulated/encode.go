@@ -1,68 +1,42 @@
 package simulated
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Float returns f as read from the service's JSON: its decimal text as a float64.
+// Float returns f as read from the service's JSON: its decimal text, which has seven
+// digits if those are exact, else nine, as a float64.
 func Float(f float32) float64 {
-	v, err := strconv.ParseFloat(string(appendFloat(nil, f)), 64)
+	text := strconv.FormatFloat(float64(f), 'e', 6, 32)
+	if back, err := strconv.ParseFloat(text, 32); err != nil || float32(back) != f {
+		text = strconv.FormatFloat(float64(f), 'e', 8, 32)
+	}
+	v, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		panic(err) // appendFloat writes numbers
+		panic(err) // FormatFloat writes numbers
 	}
 	return v
 }
 
-// appendFloat formats a float32 like .NET does: with seven digits if those are exact,
-// else nine; with upper-case exponents below 1e-5; with ".0" after whole numbers.
+// appendFloat formats a float32 like .NET does: with upper-case exponents below 1e-5,
+// and with ".0" after whole numbers.
 func appendFloat(b []byte, f float32) []byte {
-	var buf [24]byte
-	text := strconv.AppendFloat(buf[:0], float64(f), 'e', 6, 32)
-	if back, err := strconv.ParseFloat(string(text), 32); err != nil || float32(back) != f {
-		text = strconv.AppendFloat(buf[:0], float64(f), 'e', 8, 32)
+	v, start := Float(f), len(b)
+	if size := math.Abs(v); v != 0 && size < 1e-5 || size >= 1e7 {
+		return strconv.AppendFloat(b, v, 'E', -1, 64)
 	}
-	e := len(text) - 1
-	for text[e] != 'e' {
-		e--
+	b = strconv.AppendFloat(b, v, 'f', -1, 64)
+	if bytes.IndexByte(b[start:], '.') < 0 {
+		b = append(b, ".0"...)
 	}
-	exponent, err := strconv.Atoi(string(text[e+1:]))
-	if err != nil {
-		panic(err)
-	}
-	mantissa := text[:e]
-	for mantissa[len(mantissa)-1] == '0' {
-		mantissa = mantissa[:len(mantissa)-1]
-	}
-	if mantissa[len(mantissa)-1] == '.' {
-		mantissa = mantissa[:len(mantissa)-1]
-	}
-	if exponent < -5 || exponent > 6 {
-		b = append(b, mantissa...)
-		return fmt.Appendf(b, "E%+03d", exponent)
-	}
-	start := len(b)
-	b = strconv.AppendFloat(b, float64(f), 'f', digitsAfterPoint(mantissa, exponent), 32)
-	for _, c := range b[start:] {
-		if c == '.' {
-			return b
-		}
-	}
-	return append(b, ".0"...)
-}
-
-func digitsAfterPoint(mantissa []byte, exponent int) int {
-	digits := 0
-	for _, c := range mantissa {
-		if '0' <= c && c <= '9' {
-			digits++
-		}
-	}
-	return max(0, digits-1-exponent)
+	return b
 }
 
 // appendTicks formats a time like those of images: without a zone, with 3 to 7 fraction

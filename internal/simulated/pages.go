@@ -3,9 +3,9 @@ package simulated
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -20,15 +20,16 @@ const (
 // maximum size and overlap by one image.
 func pageAt(skip int) int { return skip / (maxTake - 1) }
 
-// listed returns the images of an iteration that have any of the tags, oldest first.
-// Without tags it returns all images.
-func (s *Service) listed(p, k int, tagIDs []string) []int {
+// listed returns the images of an iteration that have any of the request's tags, oldest
+// first. Without tags it returns all images.
+func (s *Service) listed(r *http.Request, p, k int) []int {
+	tagIDs := strings.Split(r.URL.Query().Get("tagIds"), ",")
 	s.mu.Lock()
 	from, to := s.removed, s.Projects()[p].Iterations[k].Images+s.added
 	s.mu.Unlock()
 	var list []int
 	for i := from; i < to; i++ {
-		if len(tagIDs) == 0 || slices.ContainsFunc(s.labels(p, i), func(t int) bool {
+		if tagIDs[0] == "" || slices.ContainsFunc(s.labels(p, i), func(t int) bool {
 			return slices.Contains(tagIDs, s.Projects()[p].Tags[t].ID.String())
 		}) {
 			list = append(list, i)
@@ -37,53 +38,26 @@ func (s *Service) listed(p, k int, tagIDs []string) []int {
 	return list
 }
 
-// tagIDs parses the filter. If it is invalid, it answers the request and returns false.
-func tagIDs(w http.ResponseWriter, r *http.Request) ([]string, bool) {
-	text := r.URL.Query().Get("tagIds")
-	if text == "" {
-		return nil, true
-	}
-	ids := strings.Split(text, ",")
-	if len(ids) > maxTagIDs {
-		refuse(w, http.StatusBadRequest, "BadRequestInvalidIds", fmt.Sprintf("The number of tag ids is limited to %d", maxTagIDs))
-		return nil, false
-	}
-	return ids, true
-}
-
 func (s *Service) getCount(w http.ResponseWriter, r *http.Request, p, k int) {
-	ids, ok := tagIDs(w, r)
-	if !ok {
-		return
-	}
-	n := len(s.listed(p, k, ids))
+	n := len(s.listed(r, p, k))
 	if f := s.takeFault(s.place(p, k, AnyPage), WrongCount); f != nil {
 		n = max(0, n+f.By)
 	}
-	write(w, http.StatusOK, strconv.Itoa(n))
+	answer(w, n)
 }
 
 func (s *Service) getPage(w http.ResponseWriter, r *http.Request, p, k int) {
-	ids, ok := tagIDs(w, r)
-	if !ok {
+	take, takeOK := parameter(r, "take", 50, maxTake)
+	skip, skipOK := parameter(r, "skip", 0, math.MaxInt32)
+	if !takeOK || !skipOK {
+		refuse(w, http.StatusBadRequest, "BadRequestExceededBatchSize", "Invalid take or skip")
 		return
-	}
-	take, skip := 50, 0
-	for name, into := range map[string]*int{"take": &take, "skip": &skip} {
-		if text := r.URL.Query().Get(name); text != "" {
-			v, err := strconv.Atoi(text)
-			if err != nil || v < 0 || (name == "take" && v > maxTake) {
-				refuse(w, http.StatusBadRequest, "BadRequestExceededBatchSize", "Invalid "+name)
-				return
-			}
-			*into = v
-		}
 	}
 	at := s.place(p, k, pageAt(skip))
 	if s.failPage(w, r, at) {
 		return
 	}
-	list := s.listed(p, k, ids)
+	list := s.listed(r, p, k)
 	if r.URL.Query().Get("orderBy") != "Oldest" {
 		slices.Reverse(list)
 	}
@@ -158,25 +132,22 @@ func (s *Service) writePage(w http.ResponseWriter, p, k int, at place, images []
 
 // edit changes the project, as a user of the portal would.
 func (s *Service) edit(p int, kind FaultKind) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if kind == Added || kind == Replaced {
-		s.added++
-	}
-	if kind == Removed || kind == Replaced {
-		s.removed++
-	}
-	if kind == Relabelled {
-		s.relabelled.Add(1)
-	}
-	if kind == Renamed {
-		projects := slices.Clone(s.Projects())
-		projects[p].Tags = slices.Clone(projects[p].Tags)
-		for t := range projects[p].Tags {
-			projects[p].Tags[t].Name += " renamed"
+	s.change(p, func(project *Project) {
+		if kind == Added || kind == Replaced {
+			s.added++
 		}
-		s.projects.Store(&projects)
-	}
+		if kind == Removed || kind == Replaced {
+			s.removed++
+		}
+		if kind == Relabelled {
+			s.relabelled.Add(1)
+		}
+		if kind == Renamed {
+			for t := range project.Tags {
+				project.Tags[t].Name += " renamed"
+			}
+		}
+	})
 }
 
 func (s *Service) appendImages(b []byte, p, k int, images []int, call int64) []byte {

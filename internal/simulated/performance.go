@@ -1,7 +1,8 @@
 package simulated
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 )
 
 // figures are a tag's or an iteration's precision, recall and average precision.
@@ -12,6 +13,15 @@ type figures struct {
 
 func (f figures) precision() float64 { return ratio(f.truePositives, f.truePositives+f.falsePositives) }
 func (f figures) recall() float64    { return ratio(f.truePositives, f.labels) }
+
+// count counts a prediction.
+func (f *figures) count(right bool) {
+	if right {
+		f.truePositives++
+	} else {
+		f.falsePositives++
+	}
+}
 
 func ratio(a, b int) float64 {
 	if b == 0 {
@@ -42,12 +52,11 @@ func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figure
 	}
 	for i := range s.Projects()[p].Iterations[k].Images {
 		img := s.Image(p, k, i)
-		if s.config.Kind == Detection {
-			for _, region := range img.Regions {
-				perTag[place[region.Tag]].labels++
-			}
-		} else {
-			for _, label := range img.Tags {
+		for _, region := range img.Regions {
+			perTag[place[region.Tag]].labels++
+		}
+		for _, label := range img.Tags {
+			if s.config.Kind != Detection {
 				perTag[place[label.Tag]].labels++
 			}
 		}
@@ -59,10 +68,8 @@ func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figure
 	for t := range tags {
 		f := &perTag[t]
 		for _, v := range verdicts[t] {
-			if v.probability >= threshold && v.right {
-				f.truePositives++
-			} else if v.probability >= threshold {
-				f.falsePositives++
+			if v.probability >= threshold {
+				f.count(v.right)
 			}
 		}
 		f.averagePrecision = averagePrecision(verdicts[t], f.labels)
@@ -80,22 +87,12 @@ func (s *Service) measure(p, k int, threshold, overlap float64) (perTag []figure
 
 // judge returns the verdicts of one image by tag.
 func judge(img Image, place map[Tag]int, overlap float64) map[int][]verdict {
-	order := make([]int, len(img.Predictions))
-	for i := range order {
-		order[i] = i
-	}
-	sort.SliceStable(order, func(a, b int) bool {
-		return img.Predictions[order[a]].Probability > img.Predictions[order[b]].Probability
-	})
-	labelled := map[Tag]bool{}
-	for _, label := range img.Tags {
-		labelled[label.Tag] = true
-	}
+	predictions := slices.Clone(img.Predictions)
+	byProbability(predictions)
 	taken := make([]bool, len(img.Regions))
 	out := map[int][]verdict{}
-	for _, i := range order {
-		prediction := img.Predictions[i]
-		right := labelled[prediction.Tag]
+	for _, prediction := range predictions {
+		right := slices.ContainsFunc(img.Tags, func(l Label) bool { return l.Tag == prediction.Tag })
 		if prediction.Box != nil {
 			best, maxOverlap := -1, 0.0
 			for j, region := range img.Regions {
@@ -136,26 +133,19 @@ func averagePrecision(verdicts []verdict, labels int) float64 {
 	if labels == 0 {
 		return 0
 	}
-	sort.SliceStable(verdicts, func(a, b int) bool { return verdicts[a].probability > verdicts[b].probability })
-	type point struct{ precision, recall float64 }
-	var curve []point
-	right := 0
+	slices.SortStableFunc(verdicts, func(a, b verdict) int { return cmp.Compare(b.probability, a.probability) })
+	curve := []figures{{}} // a point for each probability, by falling probability
+	point := figures{labels: labels}
 	for i, v := range verdicts {
-		if v.right {
-			right++
-		}
+		point.count(v.right)
 		if i+1 == len(verdicts) || verdicts[i+1].probability != v.probability {
-			curve = append(curve, point{ratio(right, i+1), ratio(right, labels)})
+			curve = append(curve, point)
 		}
 	}
 	area, best := 0.0, 0.0
-	for i := len(curve) - 1; i >= 0; i-- {
-		best = max(best, curve[i].precision)
-		before := 0.0
-		if i > 0 {
-			before = curve[i-1].recall
-		}
-		area += best * (curve[i].recall - before)
+	for i := len(curve) - 1; i > 0; i-- {
+		best = max(best, curve[i].precision())
+		area += best * (curve[i].recall() - curve[i-1].recall())
 	}
 	return area
 }

@@ -34,7 +34,7 @@ type Service struct {
 	outage   int // number of requests still to answer with 503
 	removed  int // images removed from the start
 	added    int // images added at the end
-	measured map[string]Performance
+	measured map[string]performance
 }
 
 // Request is a request that the service received.
@@ -49,23 +49,57 @@ func New(config Config) (*Service, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{config: config, salt: config.salt(), mux: http.NewServeMux(), measured: map[string]Performance{}}
+	s := &Service{config: config, salt: config.salt(), mux: http.NewServeMux(), measured: map[string]performance{}}
 	if config.Rate > 0 {
 		s.limiter = rate.NewLimiter(rate.Limit(config.Rate), int(math.Ceil(config.Rate)))
 	}
 	s.build()
-	for _, version := range []string{"v3.2", "v3.3"} {
-		root := "GET /customvision/" + version + "/training/projects"
-		s.mux.HandleFunc(root, s.getProjects)
-		s.mux.HandleFunc(root+"/{project}", s.withProject(s.getProject))
-		s.mux.HandleFunc(root+"/{project}/tags", s.withProject(s.getTags))
-		s.mux.HandleFunc(root+"/{project}/iterations", s.withProject(s.getIterations))
-		s.mux.HandleFunc(root+"/{project}/iterations/{iteration}", s.withIteration(s.getIteration))
-		s.mux.HandleFunc(root+"/{project}/iterations/{iteration}/performance", s.withTrained(s.getPerformance))
-		s.mux.HandleFunc(root+"/{project}/iterations/{iteration}/performance/images/count", s.withTrained(s.getCount))
-		s.mux.HandleFunc(root+"/{project}/iterations/{iteration}/performance/images", s.withTrained(s.getPage))
-	}
+	s.handle("", s.getProjects)
+	s.handle("/{project}", s.getProject)
+	s.handle("/{project}/tags", s.getTags)
+	s.handle("/{project}/iterations", s.getIterations)
+	s.handle("/{project}/iterations/{iteration}", s.getIteration)
+	s.handle("/{project}/iterations/{iteration}/performance", s.getPerformance)
+	s.handle("/{project}/iterations/{iteration}/performance/images/count", s.getCount)
+	s.handle("/{project}/iterations/{iteration}/performance/images", s.getPage)
 	return s, nil
+}
+
+// handle answers requests for a path below the projects. next is called with the
+// indices of the path's project and iteration, or 0 for those that it does not have.
+func (s *Service) handle(path string, next func(w http.ResponseWriter, r *http.Request, p, k int)) {
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		p, k := 0, 0
+		if id := r.PathValue("project"); id != "" {
+			p = slices.IndexFunc(s.Projects(), func(p Project) bool { return p.ID.String() == id })
+		}
+		if id := r.PathValue("iteration"); id != "" && p >= 0 {
+			k = slices.IndexFunc(s.Projects()[p].Iterations, func(i Iteration) bool { return i.ID.String() == id && !i.Deleted })
+		}
+		switch {
+		case p < 0:
+			refuse(w, http.StatusNotFound, "NotFoundProject", "Invalid project id")
+		case k < 0:
+			refuse(w, http.StatusNotFound, "NotFoundIteration", "Invalid iteration id")
+		case strings.Contains(path, "/performance") && s.Projects()[p].Iterations[k].Status != Completed:
+			refuse(w, http.StatusBadRequest, "BadRequestIterationIsNotTrained", "The iteration is not trained.")
+		case strings.Count(r.URL.Query().Get("tagIds"), ",") >= maxTagIDs:
+			refuse(w, http.StatusBadRequest, "BadRequestInvalidIds", fmt.Sprintf("The number of tag ids is limited to %d", maxTagIDs))
+		default:
+			next(w, r, p, k)
+		}
+	}
+	for _, version := range []string{"v3.2", "v3.3"} {
+		s.mux.HandleFunc("GET /customvision/"+version+"/training/projects"+path, handler)
+	}
+}
+
+// parameter returns a number of the query, and whether it is from 0 to highest.
+func parameter[T int | float64](r *http.Request, name string, value, highest T) (T, bool) {
+	if text := r.URL.Query().Get(name); text != "" && json.Unmarshal([]byte(text), &value) != nil {
+		return 0, false
+	}
+	return value, value >= 0 && value <= highest
 }
 
 // Projects returns the projects with their iterations, in order of training. Callers
@@ -132,7 +166,9 @@ func (s *Service) throttled(w http.ResponseWriter) {
 
 func write(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
+	if status != http.StatusOK { // which goes without saying, and may have been said
+		w.WriteHeader(status)
+	}
 	fmt.Fprint(w, body) // it fails only if the client is gone
 }
 
@@ -149,40 +185,6 @@ func answer(w http.ResponseWriter, v any) {
 	write(w, http.StatusOK, string(body))
 }
 
-func (s *Service) withProject(next func(http.ResponseWriter, *http.Request, int)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		for p, project := range s.Projects() {
-			if r.PathValue("project") == project.ID.String() {
-				next(w, r, p)
-				return
-			}
-		}
-		refuse(w, http.StatusNotFound, "NotFoundProject", "Invalid project id")
-	}
-}
-
-func (s *Service) withIteration(next func(http.ResponseWriter, *http.Request, int, int)) http.HandlerFunc {
-	return s.withProject(func(w http.ResponseWriter, r *http.Request, p int) {
-		for k, iteration := range s.Projects()[p].Iterations {
-			if r.PathValue("iteration") == iteration.ID.String() && !iteration.Deleted {
-				next(w, r, p, k)
-				return
-			}
-		}
-		refuse(w, http.StatusNotFound, "NotFoundIteration", "Invalid iteration id")
-	})
-}
-
-func (s *Service) withTrained(next func(http.ResponseWriter, *http.Request, int, int)) http.HandlerFunc {
-	return s.withIteration(func(w http.ResponseWriter, r *http.Request, p, k int) {
-		if s.Projects()[p].Iterations[k].Status != Completed {
-			refuse(w, http.StatusBadRequest, "BadRequestIterationIsNotTrained", "The iteration is not trained.")
-			return
-		}
-		next(w, r, p, k)
-	})
-}
-
 func zulu(t time.Time) string { return t.Format("2006-01-02T15:04:05.999Z") }
 
 func (s *Service) project(p int) map[string]any {
@@ -196,17 +198,12 @@ func (s *Service) project(p int) map[string]any {
 
 const domainID = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
 
+// classificationType is null for a detector.
 func (s *Service) classificationType() any {
-	switch s.config.Kind {
-	case Multiclass:
-		return "Multiclass"
-	case Multilabel:
-		return "Multilabel"
-	}
-	return nil
+	return map[Kind]any{Multiclass: "Multiclass", Multilabel: "Multilabel"}[s.config.Kind]
 }
 
-func (s *Service) getProjects(w http.ResponseWriter, _ *http.Request) {
+func (s *Service) getProjects(w http.ResponseWriter, _ *http.Request, _, _ int) {
 	list := []any{}
 	for p := range s.Projects() {
 		list = append(list, s.project(p))
@@ -214,9 +211,11 @@ func (s *Service) getProjects(w http.ResponseWriter, _ *http.Request) {
 	answer(w, list)
 }
 
-func (s *Service) getProject(w http.ResponseWriter, _ *http.Request, p int) { answer(w, s.project(p)) }
+func (s *Service) getProject(w http.ResponseWriter, _ *http.Request, p, _ int) {
+	answer(w, s.project(p))
+}
 
-func (s *Service) getTags(w http.ResponseWriter, _ *http.Request, p int) {
+func (s *Service) getTags(w http.ResponseWriter, _ *http.Request, p, _ int) {
 	counts := make([]int, s.config.Tags)
 	for i := range s.config.Images {
 		for _, t := range s.labels(p, i) {
@@ -249,7 +248,7 @@ func (s *Service) iteration(p, k int) map[string]any {
 	return out
 }
 
-func (s *Service) getIterations(w http.ResponseWriter, _ *http.Request, p int) {
+func (s *Service) getIterations(w http.ResponseWriter, _ *http.Request, p, _ int) {
 	list := []any{}
 	for k, it := range s.Projects()[p].Iterations {
 		if !it.Deleted {
@@ -268,43 +267,42 @@ type single float64
 
 func (f single) MarshalJSON() ([]byte, error) { return appendFloat(nil, float32(f)), nil }
 
-// TagPerformance is the service's evaluation of one tag.
-type TagPerformance struct {
-	ID                    schema.ID `json:"id"`
-	Name                  string    `json:"name"`
-	Precision             single    `json:"precision"`
-	PrecisionStdDeviation single    `json:"precisionStdDeviation"`
-	Recall                single    `json:"recall"`
-	RecallStdDeviation    single    `json:"recallStdDeviation"`
-	AveragePrecision      single    `json:"averagePrecision"`
+// evaluation is the service's evaluation of a tag or an iteration. The simulated one
+// has no deviations.
+type evaluation struct {
+	Precision             single `json:"precision"`
+	PrecisionStdDeviation single `json:"precisionStdDeviation"`
+	Recall                single `json:"recall"`
+	RecallStdDeviation    single `json:"recallStdDeviation"`
+	AveragePrecision      single `json:"averagePrecision"`
 }
 
-// Performance is the service's evaluation of an iteration.
-type Performance struct {
-	Tags                  []TagPerformance `json:"perTagPerformance"`
-	Precision             single           `json:"precision"`
-	PrecisionStdDeviation single           `json:"precisionStdDeviation"`
-	Recall                single           `json:"recall"`
-	RecallStdDeviation    single           `json:"recallStdDeviation"`
-	AveragePrecision      single           `json:"averagePrecision"`
+func (f figures) evaluation() evaluation {
+	return evaluation{Precision: single(f.precision()), Recall: single(f.recall()), AveragePrecision: single(f.averagePrecision)}
+}
+
+type tagPerformance struct {
+	ID   schema.ID `json:"id"`
+	Name string    `json:"name"`
+	evaluation
+}
+
+type performance struct {
+	Tags []tagPerformance `json:"perTagPerformance"`
+	evaluation
 }
 
 func (s *Service) getPerformance(w http.ResponseWriter, r *http.Request, p, k int) {
-	threshold, overlap := 0.5, 0.3
-	for name, into := range map[string]*float64{"threshold": &threshold, "overlapThreshold": &overlap} {
-		if text := r.URL.Query().Get(name); text != "" {
-			v, err := strconv.ParseFloat(text, 64)
-			if err != nil || !(v >= 0 && v <= 1) {
-				refuse(w, http.StatusBadRequest, "BadRequest", "Invalid "+name)
-				return
-			}
-			*into = v
-		}
+	threshold, thresholdOK := parameter(r, "threshold", 0.5, 1)
+	overlap, overlapOK := parameter(r, "overlapThreshold", 0.3, 1)
+	if !thresholdOK || !overlapOK {
+		refuse(w, http.StatusBadRequest, "BadRequest", "Invalid threshold or overlapThreshold")
+		return
 	}
 	answer(w, s.performance(p, k, threshold, overlap))
 }
 
-func (s *Service) performance(p, k int, threshold, overlap float64) Performance {
+func (s *Service) performance(p, k int, threshold, overlap float64) performance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := fmt.Sprint(p, k, threshold, overlap)
@@ -312,14 +310,10 @@ func (s *Service) performance(p, k int, threshold, overlap float64) Performance 
 		return done
 	}
 	perTag, overall := s.measure(p, k, threshold, overlap)
-	out := Performance{
-		Tags: []TagPerformance{}, Precision: single(overall.precision()), Recall: single(overall.recall()),
-		AveragePrecision: single(overall.averagePrecision),
-	}
+	out := performance{Tags: []tagPerformance{}, evaluation: overall.evaluation()}
 	for t, f := range perTag {
 		tag := s.Projects()[p].Tags[t]
-		out.Tags = append(out.Tags, TagPerformance{ID: tag.ID, Name: tag.Name,
-			Precision: single(f.precision()), Recall: single(f.recall()), AveragePrecision: single(f.averagePrecision)})
+		out.Tags = append(out.Tags, tagPerformance{tag.ID, tag.Name, f.evaluation()})
 	}
 	s.measured[key] = out
 	return out

@@ -1,9 +1,11 @@
 package simulated
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -264,5 +266,32 @@ func TestParseFault(t *testing.T) {
 		if f, err := ParseFault(bad); err == nil {
 			t.Errorf("ParseFault(%q) = %v", bad, f)
 		}
+	}
+}
+
+// What stands before the service may have begun the answer: that is no cause for a
+// complaint in the log.
+func TestAnswerThatHasBegun(t *testing.T) {
+	s, iteration := newService(t, Config{Images: 1})
+	var complaints bytes.Buffer
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, " ")
+		s.ServeHTTP(w, r)
+	}))
+	server.Config.ErrorLog = log.New(&complaints, "", 0)
+	server.Start()
+	r, err := http.NewRequest(http.MethodGet, server.URL+"/customvision/v3.2/training/projects/"+s.Projects()[0].ID.String()+iteration, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Training-key", "simulated")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	server.Close()
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.HasPrefix(string(body), " {") || complaints.Len() > 0 {
+		t.Errorf("status %d, body %s, error %v, log %s", resp.StatusCode, body, err, &complaints)
 	}
 }

@@ -1,11 +1,11 @@
 package simulated
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/cvexport/cvexport/schema"
@@ -128,14 +128,8 @@ func (s *Service) build() {
 			}
 			project.Tags = append(project.Tags, Tag{ID: s.newID(s.random(streamTag, p, t)), Name: name})
 		}
-		for i := range c.Iterations + c.Failed + c.Training {
-			status := Completed
-			if i >= c.Iterations {
-				status = Failed
-			}
-			if i >= c.Iterations+c.Failed {
-				status = Training
-			}
+		for i, status := range slices.Concat(slices.Repeat([]string{Completed}, c.Iterations),
+			slices.Repeat([]string{Failed}, c.Failed), slices.Repeat([]string{Training}, c.Training)) {
 			project.Iterations = append(project.Iterations, s.newIteration(p, i, status))
 		}
 		projects = append(projects, project)
@@ -155,46 +149,42 @@ func (s *Service) newIteration(p, k int, status string) Iteration {
 // Train adds an iteration to the project with that index in Projects, and returns the
 // iteration's index.
 func (s *Service) Train(project int, status string) (index int) {
-	s.change(project, func(iterations []Iteration) []Iteration {
-		index = len(iterations)
-		return append(iterations, s.newIteration(project, index, status))
+	s.change(project, func(p *Project) {
+		index = len(p.Iterations)
+		p.Iterations = append(p.Iterations, s.newIteration(project, index, status))
 	})
 	return index
 }
 
 // End ends the training of an iteration. detail is the reason if it failed.
 func (s *Service) End(project, iteration int, status, detail string) {
-	s.change(project, func(iterations []Iteration) []Iteration {
-		it := &iterations[iteration]
+	s.change(project, func(p *Project) {
+		it := &p.Iterations[iteration]
 		it.Status, it.Detail = status, detail
 		if status == Completed {
 			it.Images = s.config.Images
 		}
-		return iterations
 	})
 }
 
 // Modify changes the time when an iteration was last modified.
 func (s *Service) Modify(project, iteration int) {
-	s.change(project, func(iterations []Iteration) []Iteration {
-		iterations[iteration].modified += time.Hour
-		return iterations
-	})
+	s.change(project, func(p *Project) { p.Iterations[iteration].modified += time.Hour })
 }
 
 // Delete removes an iteration from the listings.
 func (s *Service) Delete(project, iteration int) {
-	s.change(project, func(iterations []Iteration) []Iteration {
-		iterations[iteration].Deleted = true
-		return iterations
-	})
+	s.change(project, func(p *Project) { p.Iterations[iteration].Deleted = true })
 }
 
-func (s *Service) change(project int, do func([]Iteration) []Iteration) {
+// change changes a copy of the project, which takes its place.
+func (s *Service) change(project int, do func(*Project)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	projects := slices.Clone(s.Projects())
-	projects[project].Iterations = do(slices.Clone(projects[project].Iterations))
+	p := &projects[project]
+	p.Iterations, p.Tags = slices.Clone(p.Iterations), slices.Clone(p.Tags)
+	do(p)
 	s.projects.Store(&projects)
 }
 
@@ -216,7 +206,7 @@ func (s *Service) labels(p, i int) []int {
 	for j := range chosen {
 		chosen[j] = (chosen[j] + int(s.relabelled.Load())) % tags
 	}
-	sort.Ints(chosen)
+	slices.Sort(chosen)
 	return chosen
 }
 
@@ -271,7 +261,12 @@ func (s *Service) classify(img *Image, tags []Tag, labels []int, k int, r *rand.
 		}
 		img.Predictions = append(img.Predictions, Prediction{Tag: tags[t], Probability: float32(p)})
 	}
-	sort.SliceStable(img.Predictions, func(a, b int) bool { return img.Predictions[a].Probability > img.Predictions[b].Probability })
+	byProbability(img.Predictions)
+}
+
+// byProbability sorts predictions, most probable first.
+func byProbability(list []Prediction) {
+	slices.SortStableFunc(list, func(a, b Prediction) int { return cmp.Compare(b.Probability, a.Probability) })
 }
 
 // detect generates regions, predicted boxes that match most of them, and others that
