@@ -84,7 +84,7 @@ was. Exporting an iteration again replaces its objects.`,
 	f.StringVar(&c.project, "project", "", "id of the project")
 	f.StringVar(&c.iteration, "iteration", "", "id of the iteration, or latest: the completed one trained last")
 	f.StringArrayVar(&c.tags, "tag", nil, "only images with this tag, by name or id; may be given several times")
-	f.BoolVar(&c.force, "force", false, "replace an export even if it has more images than this one")
+	f.BoolVar(&c.force, "force", false, "replace the iteration's export in the warehouse even if it has more images than the new one would have, or cannot be read")
 	f.BoolVar(&c.dryRun, "dry-run", false, "say what would be read and written, and stop")
 	f.BoolVar(&c.wait, "wait", false, "wait until the iteration's training has ended; latest is then the one started last")
 	f.DurationVar(&c.waiting.Interval, "wait-interval", 30*time.Second, "time between two checks of the training")

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +14,7 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/open"
 )
@@ -22,15 +22,7 @@ import (
 // version is set by the linker for a release.
 var version = ""
 
-func programVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
+func programVersion() string { return program.Version(version) }
 
 // common has the flags that several commands share.
 type common struct {
@@ -86,13 +78,9 @@ func markUsage(cmd *cobra.Command) {
 	}
 }
 
-func (c *common) addAddress(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.Warehouse, "warehouse", os.Getenv("CVEXPORT_WAREHOUSE"), "where the tables are: a folder, file://, gs://, s3:// or azblob:// (CVEXPORT_WAREHOUSE; default "+config.DefaultWarehouse+")")
-}
-
 func (c *common) addWarehouse(cmd *cobra.Command) {
-	c.addAddress(cmd)
 	f := cmd.Flags()
+	program.AddWarehouse(f, &c.Warehouse)
 	f.StringVar(&c.spoolDir, "spool", "", "folder for temporary files, about the size of one iteration's tables (default the system's)")
 	f.StringVar(&c.logFormat, "log-format", "text", "format of the log on standard error: text or json")
 	f.StringVar(&c.output, "output", "text", "format of the result on standard output: text or json")
@@ -121,7 +109,7 @@ func (c *common) addService(cmd *cobra.Command) {
 	f.IntVar(&c.Concurrency, "concurrency", 4, "maximum number of pages in flight")
 	f.Float64Var(&c.Rate, "rate", 8, "maximum requests a second; the service allows 10, its free tier 2")
 	f.IntVar(&c.Retries, "retries", 6, "how often to retry a failed request")
-	f.DurationVar(&c.Timeout, "request-timeout", 2*time.Minute, "for one attempt of a request, up to the end of the response")
+	f.DurationVar(&c.Timeout, "request-timeout", 2*time.Minute, "longest time for one attempt of a request, from connecting to the end of the response")
 	f.DurationVar(&c.LongestWait, "longest-wait", 2*time.Minute, "longest wait that the service may ask for; if it asks for more, the request fails")
 	f.Int64Var(&c.MaxPage, "max-page", 128, "maximum size of a page of 256 images, in MiB")
 }

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
@@ -69,51 +67,18 @@ func (c *simulateCommand) run(cmd *cobra.Command) error {
 		}
 		service.Fault(fault)
 	}
-	server, err := serveSimulated(cmd.Context(), c.listen, service)
-	if err != nil {
-		return err
+	local, err := program.IsLoopback(c.listen)
+	switch {
+	case err != nil:
+		return usage("--listen: %w", err)
+	case !local:
+		return usage("--listen %q is not on this machine: use 127.0.0.1 or localhost", c.listen)
 	}
-	printBanner(cmd.OutOrStdout(), server.url, c.config.Key, service)
-	<-cmd.Context().Done()
-	return server.stop()
-}
-
-// simulatedServer serves a simulated service.
-type simulatedServer struct {
-	url    string
-	server *http.Server
-	ended  chan error
-}
-
-// serveSimulated serves on a loopback address only.
-func serveSimulated(ctx context.Context, address string, handler http.Handler) (*simulatedServer, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, usage("--listen %q is not host:port: %w", address, err)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, usage("--listen %q is not on this machine: use 127.0.0.1 or localhost", address)
-	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("serving the simulated service: %w", err)
-	}
-	s := &simulatedServer{
-		url:    "http://" + listener.Addr().String(),
-		server: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second},
-		ended:  make(chan error, 1),
-	}
-	go func() { s.ended <- s.server.Serve(listener) }()
-	return s, nil
-}
-
-func (s *simulatedServer) stop() error {
-	closeErr := s.server.Close()
-	if err := <-s.ended; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return closeErr
+	return program.Serve(cmd.Context(), c.listen, &http.Server{Handler: service}, func(ctx context.Context, url string) error {
+		printBanner(cmd.OutOrStdout(), url, c.config.Key, service)
+		<-ctx.Done()
+		return nil
+	})
 }
 
 func printBanner(w io.Writer, url, key string, service *simulated.Service) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/internal/operation/config"
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
@@ -52,7 +53,7 @@ Where DuckDB is not installed, cvreport query has the same views and functions.`
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.dialect, "dialect", "", "duckdb or bigquery")
-	c.addAddress(cmd)
+	program.AddWarehouse(f, &c.Warehouse)
 	f.StringVar(&c.dataset, "dataset", "vision", "BigQuery's dataset, as NAME or PROJECT.NAME; the script creates it if it does not exist")
 	f.StringVar(&c.location, "location", "", "where BigQuery creates the dataset: the bucket's location, such as EU (default BigQuery's choice)")
 	f.BoolVar(&c.load, "load", false, "for BigQuery: load the rows into native, clustered tables")

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
 	"github.com/cvexport/cvexport/internal/brokenpipe"
+	"github.com/cvexport/cvexport/internal/program"
 )
 
 // The exit codes, which the README documents with those of cvexport.
@@ -64,15 +64,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // version is set by the linker for a release.
 var version = ""
 
-func programVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
+func programVersion() string { return program.Version(version) }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{

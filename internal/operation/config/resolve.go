@@ -10,12 +10,10 @@ import (
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
 )
-
-// DefaultWarehouse is used where nothing else names one.
-const DefaultWarehouse = "./warehouse"
 
 const keyVariable = "VISION_TRAINING_KEY"
 
@@ -119,7 +117,7 @@ func Resolve(f Flags, given func(flag string) bool) (*Config, error) {
 			Name: r.Name, Endpoint: r.Endpoint, Projects: choice, key: r.Key, flags: f,
 			Rate:        pick(given("rate"), f.Rate, r.Rate, c.Rate),
 			Concurrency: int(pick(given("concurrency"), count(f.Concurrency), r.Concurrency, c.Concurrency)),
-			Warehouse:   cmp.Or(f.Warehouse, r.Warehouse, c.Warehouse, DefaultWarehouse),
+			Warehouse:   cmp.Or(f.Warehouse, r.Warehouse, c.Warehouse, program.DefaultWarehouse),
 		})
 	}
 	return out, nil
