@@ -17,7 +17,6 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/brokenpipe"
-	"github.com/cvexport/cvexport/internal/operation/crash"
 	"github.com/cvexport/cvexport/internal/operation/notify"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
@@ -42,7 +41,7 @@ const tracesTimeout = 5 * time.Second
 const gcPercent = 50
 
 func main() {
-	crash.Abort()
+	abortOnCrash()
 	brokenpipe.DisableSignal()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

@@ -85,7 +85,6 @@ func wrap(span trace.Span) tracing.Span {
 	return tracing.NewSpan(tracing.SpanImpl{
 		End:           func() { span.End() },
 		SetAttributes: func(a ...tracing.Attribute) { span.SetAttributes(converted(a)...) },
-		AddEvent:      func(name string, a ...tracing.Attribute) { span.AddEvent(name, trace.WithAttributes(converted(a)...)) },
 		SetStatus: func(s tracing.SpanStatus, text string) {
 			span.SetStatus(map[tracing.SpanStatus]codes.Code{tracing.SpanStatusError: codes.Error, tracing.SpanStatusOK: codes.Ok}[s], text)
 		},
@@ -95,19 +94,10 @@ func wrap(span trace.Span) tracing.Span {
 func converted(attributes []tracing.Attribute) []attribute.KeyValue {
 	var out []attribute.KeyValue
 	for _, a := range attributes {
-		switch v := a.Value.(type) {
-		case int:
-			out = append(out, attribute.Int(a.Key, v))
-		case int64:
-			out = append(out, attribute.Int64(a.Key, v))
-		case float64:
-			out = append(out, attribute.Float64(a.Key, v))
-		case bool:
-			out = append(out, attribute.Bool(a.Key, v))
-		case string:
-			out = append(out, attribute.String(a.Key, v))
-		default:
-			out = append(out, attribute.String(a.Key, fmt.Sprint(v)))
+		if number, ok := a.Value.(int); ok { // a status; all others are texts
+			out = append(out, attribute.Int(a.Key, number))
+		} else {
+			out = append(out, attribute.String(a.Key, fmt.Sprint(a.Value)))
 		}
 	}
 	return out
