@@ -62,9 +62,9 @@ func (c *configCommand) run(cmd *cobra.Command, resolved *config.Config) error {
 	}
 	checked := []checkedResource{}
 	for _, r := range resolved.Resources {
-		client, err := newClient(&r, nil)
+		client, err := r.Client(programVersion(), nil)
 		if err != nil {
-			return err
+			return usage("%w", err)
 		}
 		warehouse, err := open.CheckAddress(r.Warehouse)
 		if err != nil {

@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/open"
 )
@@ -34,6 +34,9 @@ type common struct {
 	verbose   bool
 	report    string
 	metrics   string
+
+	threshold, overlap float64
+	keepSAS            bool
 }
 
 func newRoot() *cobra.Command {
@@ -88,8 +91,14 @@ func (c *common) addWarehouse(cmd *cobra.Command) {
 	f.BoolVar(&c.verbose, "verbose", false, "log every request too")
 }
 
-func (c *common) addReports(cmd *cobra.Command) {
+// addExport adds the flags of every command that exports iterations.
+func (c *common) addExport(cmd *cobra.Command) {
+	c.addService(cmd)
+	c.addWarehouse(cmd)
 	f := cmd.Flags()
+	f.Float64Var(&c.threshold, "threshold", 0.5, "probability threshold of the service's own precision and recall")
+	f.Float64Var(&c.overlap, "overlap-threshold", 0.3, "box overlap threshold of the service's own precision and recall")
+	f.BoolVar(&c.keepSAS, "keep-sas", false, "keep the access tokens in image URIs; they are secrets, and expire after a day")
 	f.StringVar(&c.report, "report", "", "file to write the run's report to, as JSON")
 	f.StringVar(&c.metrics, "metrics-file", "", "file to write Prometheus metrics to, for node_exporter's textfile collector; its name ends in .prom")
 }
@@ -123,6 +132,11 @@ func (c *common) validate() error {
 	}
 	if c.metrics != "" && filepath.Ext(c.metrics) != ".prom" {
 		return usage("--metrics-file %s: its name must end in .prom for node_exporter to read it", c.metrics)
+	}
+	for name, value := range map[string]float64{"threshold": c.threshold, "overlap-threshold": c.overlap} {
+		if !(value >= 0 && value <= 1) {
+			return usage("--%s %v is not between 0 and 1", name, value)
+		}
 	}
 	// A run that cannot write its report should fail at once.
 	for flag, file := range map[string]string{"report": c.report, "metrics-file": c.metrics} {
@@ -159,12 +173,21 @@ func (c *common) withResource(run func(*cobra.Command, *config.Resource) error) 
 	})
 }
 
-func newClient(r *config.Resource, log *slog.Logger) (*extract.Client, error) {
+// open makes the client of a resource and opens its warehouse. If that fails, the
+// result has only a name.
+func (c *common) open(ctx context.Context, opened stores, r *config.Resource, log *slog.Logger) (jobs.Resource, error) {
 	client, err := r.Client("cvexport/"+programVersion(), log)
 	if err != nil {
-		return nil, &usageError{err: err}
+		return jobs.Resource{Name: r.Name}, &usageError{err: err}
 	}
-	return client, nil
+	warehouse, err := opened.open(ctx, r.Warehouse)
+	if err != nil {
+		return jobs.Resource{Name: r.Name}, err
+	}
+	return jobs.Resource{Name: r.Name, Client: client, Store: warehouse, Choice: r.Projects, Request: jobs.Request{
+		Concurrency: r.Concurrency, ProbabilityThreshold: c.threshold, OverlapThreshold: c.overlap,
+		KeepSAS: c.keepSAS, SpoolDir: c.spoolDir, Version: programVersion(),
+	}}, nil
 }
 
 // stores has the warehouses that a command has opened, by address.
