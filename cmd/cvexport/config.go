@@ -58,7 +58,7 @@ type checkedResource struct {
 
 func (c *configCommand) run(cmd *cobra.Command, resolved *config.Config) error {
 	if resolved.File == "" {
-		return usageOf(cmd, "--config is needed")
+		return usageSeeHelp("--config is needed")
 	}
 	checked := []checkedResource{}
 	for _, r := range resolved.Resources {

@@ -61,7 +61,7 @@ was. Exporting an iteration again replaces its objects.`,
 
 func (c *exportCommand) run(cmd *cobra.Command, r *config.Resource) (err error) {
 	ctx := cmd.Context()
-	if err := c.checkFlags(cmd); err != nil {
+	if err := c.checkFlags(); err != nil {
 		return err
 	}
 	display := newDisplay(cmd.ErrOrStderr(), &c.common)
@@ -126,10 +126,10 @@ func (c *exportCommand) export(ctx context.Context, client *extract.Client, ware
 	return jobs.Export(ctx, client, warehouse, *r)
 }
 
-func (c *exportCommand) checkFlags(cmd *cobra.Command) (err error) {
+func (c *exportCommand) checkFlags() (err error) {
 	switch {
 	case c.project == "" || c.iteration == "":
-		return usageOf(cmd, "--project and --iteration are needed")
+		return usageSeeHelp("--project and --iteration are needed")
 	case c.wait && c.dryRun:
 		return usage("--wait and --dry-run cannot be used together")
 	case c.waiting.Interval <= 0 || c.waiting.Timeout <= 0:

@@ -60,7 +60,7 @@ forever.`,
 
 func (c *listenCommand) run(cmd *cobra.Command, r *config.Resource) (err error) {
 	ctx := cmd.Context()
-	if err := c.checkFlags(cmd); err != nil {
+	if err := c.checkFlags(); err != nil {
 		return err
 	}
 	queue, err := notify.Open(ctx, c.queue, policy.ClientOptions{})
@@ -101,12 +101,12 @@ func (c *listenCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 	return errors.Join(err, writeRun(ctx, run, err))
 }
 
-func (c *listenCommand) checkFlags(cmd *cobra.Command) error {
+func (c *listenCommand) checkFlags() error {
 	o := c.options
 	const maxHidden = 7 * 24 * time.Hour // the queue's limit
 	switch {
 	case c.queue == "":
-		return usageOf(cmd, "--queue is needed")
+		return usageSeeHelp("--queue is needed")
 	case o.MaxTries < 1:
 		return usage("--max-tries %d is not above 0", o.MaxTries)
 	case o.Hidden < time.Second || o.Hidden > maxHidden:

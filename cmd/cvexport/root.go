@@ -60,25 +60,8 @@ them, even after the service has deleted them.`,
 		// Without it, cobra prints the help for an unknown command and succeeds.
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageOf(cmd, "%w", err) })
 	root.AddCommand(newExport(), newNightly(), newListen(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo())
-	markUsage(root)
 	return root
-}
-
-// markUsage makes wrong arguments of a command and those below it usage errors.
-func markUsage(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageOf(cmd, "%w", err)
-			}
-			return nil
-		}
-	}
-	for _, sub := range cmd.Commands() {
-		markUsage(sub)
-	}
 }
 
 func (c *common) addWarehouse(cmd *cobra.Command) {

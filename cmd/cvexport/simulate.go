@@ -58,12 +58,12 @@ func (c *simulateCommand) run(cmd *cobra.Command) error {
 	c.config.Kind = simulated.Kind(c.kind)
 	service, err := simulated.New(c.config)
 	if err != nil {
-		return usageOf(cmd, "%w", err)
+		return usageSeeHelp("%w", err)
 	}
 	for _, text := range c.faults {
 		fault, err := simulated.ParseFault(text)
 		if err != nil {
-			return usageOf(cmd, "--fault: %w", err)
+			return usageSeeHelp("--fault: %w", err)
 		}
 		service.Fault(fault)
 	}

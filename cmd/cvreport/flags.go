@@ -66,10 +66,3 @@ func (r *reportFlags) pictures() (report.Pictures, error) {
 	}
 	return pictures, nil
 }
-
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return query.UsageErrorf("unexpected argument %q; see %s --help", args[0], cmd.CommandPath())
-	}
-	return nil
-}

@@ -54,13 +54,13 @@ Views, and functions with their arguments:
   cvreport query --format json - < question.sql`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return query.UsageErrorf("want one argument, the SQL (in quotes), or - for standard input; see cvreport query --help")
+				return errors.New("want one argument, the SQL (in quotes), or - for standard input")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args[0]) },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return query.UsageErrorf("%w", explainComment(err)) })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return explainComment(err) })
 	c.add(cmd)
 	cmd.Flags().StringVar(&c.format, "format", "", "table, csv, json or parquet (default: the extension of --output, or table)")
 	cmd.Flags().StringVarP(&c.output, "output", "o", "-", "file to write, which appears when it is complete; - is standard output")

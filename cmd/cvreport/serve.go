@@ -36,7 +36,7 @@ Everybody who can reach the address sees everything in the warehouse, so it must
 an address of this machine unless --any-address is given.`,
 		Example: `  cvreport serve
   cvreport serve --warehouse s3://my-bucket/vision --listen 127.0.0.1:9000`,
-		Args: noArguments,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	c.add(cmd)
