@@ -17,7 +17,7 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/brokenpipe"
-	"github.com/cvexport/cvexport/internal/operation/notify"
+	"github.com/cvexport/cvexport/internal/operation/azurelogin"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/load/store"
@@ -107,7 +107,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case partial:
 		return exitPartial
-	case errors.Is(err, store.ErrLogin), errors.Is(err, notify.ErrLogin):
+	case errors.Is(err, store.ErrLogin), errors.Is(err, azurelogin.ErrLogin):
 		return exitFailed
 	case usage:
 		return exitUsage

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -179,9 +180,4 @@ func printPlan(w io.Writer, format string, p jobs.Plan, warehouse store.Store, f
 	return err
 }
 
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
+func text(s *string) string { return *cmp.Or(s, new("")) }

@@ -19,9 +19,6 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/azurelogin"
 )
 
-// ErrLogin means that the machine's identity got no token.
-var ErrLogin = azurelogin.ErrLogin
-
 // ErrLost means that a message is no longer this receiver's: its time was up, and
 // another receiver has it.
 var ErrLost = errors.New("another receiver has the message")
@@ -35,7 +32,7 @@ type Queue struct {
 
 // Open opens the queue at https://account.queue.core.windows.net/queue, or the one
 // of that name in the account that the environment names. An identity logs in at once;
-// if that is refused, the error wraps ErrLogin. A login that nobody answers is not an
+// if that is refused, the error wraps [azurelogin.ErrLogin]. A login that nobody answers is not an
 // error yet: Receive returns it. A token in the address is refused, because command lines
 // are no place for secrets.
 func Open(ctx context.Context, address string, options policy.ClientOptions) (*Queue, error) {

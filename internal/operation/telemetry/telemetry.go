@@ -5,12 +5,10 @@ package telemetry
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -53,14 +51,6 @@ func Span(ctx context.Context, name string, attributes ...tracing.Attribute) (_ 
 		return ctx, func(error) {}
 	}
 	return runtime.StartSpan(ctx, name, azure(), &runtime.StartSpanOptions{Attributes: attributes})
-}
-
-// Transport traces requests. Their URLs must hold no secrets.
-func Transport(next http.RoundTripper) http.RoundTripper {
-	if !Enabled() {
-		return next
-	}
-	return otelhttp.NewTransport(next)
 }
 
 // azure adapts OpenTelemetry to Azure's SDK, whose own adapter module does not download
