@@ -18,8 +18,7 @@ import (
 // exportCommand exports one iteration.
 type exportCommand struct {
 	common
-	project   string
-	projectID schema.ID
+	project   schema.ID
 	iteration string
 	tags      []string
 	force     bool
@@ -48,7 +47,10 @@ was. Exporting an iteration again replaces its objects.`,
 	}
 	c.addExport(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.project, "project", "", "id of the project")
+	f.Func("project", "`id` of the project", func(text string) (err error) {
+		c.project, err = schema.ParseID(text)
+		return err
+	})
 	f.StringVar(&c.iteration, "iteration", "", "id of the iteration, or latest: the completed one trained last")
 	f.StringArrayVar(&c.tags, "tag", nil, "only images with this tag, by name or id; may be given several times")
 	f.BoolVar(&c.force, "force", false, "replace the iteration's export in the warehouse even if it has more images than the new one would have, or cannot be read")
@@ -73,7 +75,7 @@ func (c *exportCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 		return err
 	}
 	client, warehouse, request := resource.Client, resource.Store, resource.Request
-	request.Project, request.Iteration, request.Tags, request.Force = c.projectID, c.iteration, c.tags, c.force
+	request.Project, request.Iteration, request.Tags, request.Force = c.project, c.iteration, c.tags, c.force
 	if c.dryRun {
 		plan, err := jobs.Prepare(ctx, client, warehouse, request)
 		if err != nil {
@@ -126,17 +128,14 @@ func (c *exportCommand) export(ctx context.Context, client *extract.Client, ware
 	return jobs.Export(ctx, client, warehouse, *r)
 }
 
-func (c *exportCommand) checkFlags() (err error) {
+func (c *exportCommand) checkFlags() error {
 	switch {
-	case c.project == "" || c.iteration == "":
+	case c.project.IsZero() || c.iteration == "":
 		return usageSeeHelp("--project and --iteration are needed")
 	case c.wait && c.dryRun:
 		return usage("--wait and --dry-run cannot be used together")
 	case c.waiting.Interval <= 0 || c.waiting.Timeout <= 0:
 		return usage("--wait-interval %s or --wait-timeout %s is not above 0", c.waiting.Interval, c.waiting.Timeout)
-	}
-	if c.projectID, err = schema.ParseID(c.project); err != nil {
-		return usage("--project: %w", err)
 	}
 	if _, err := schema.ParseID(c.iteration); err != nil && c.iteration != jobs.Latest {
 		return usage("--iteration: %w", err)

@@ -15,8 +15,7 @@ import (
 // simulateCommand serves the simulated service.
 type simulateCommand struct {
 	listen string
-	kind   string
-	faults []string
+	faults []simulated.Fault
 	config simulated.Config
 }
 
@@ -40,7 +39,7 @@ and can inject faults. It serves until it is interrupted; the exit code is then 
 	f := cmd.Flags()
 	f.StringVar(&c.listen, "listen", "127.0.0.1:8770", "loopback address to serve on; port 0 takes a free one")
 	f.Uint64Var(&c.config.Seed, "seed", 1, "seed of the made-up data")
-	f.StringVar(&c.kind, "kind", string(simulated.Multilabel), "multiclass, multilabel or detection")
+	f.StringVar((*string)(&c.config.Kind), "kind", string(simulated.Multilabel), "multiclass, multilabel or detection")
 	f.IntVar(&c.config.Images, "images", 1000, "images of each iteration")
 	f.IntVar(&c.config.Tags, "tags", 0, "tags of each project (default depends on the kind)")
 	f.IntVar(&c.config.Predictions, "predictions", 0, "predicted boxes of each image, for detection (default depends on the kind)")
@@ -50,21 +49,20 @@ and can inject faults. It serves until it is interrupted; the exit code is then 
 	f.StringVar(&c.config.Key, "key", "simulated", "training key to require; this one is not a secret")
 	f.Float64Var(&c.config.Rate, "rate", 0, "requests a second before it answers 429 (default no limit)")
 	f.DurationVar(&c.config.Latency, "latency", 0, "how long each response takes")
-	f.StringArrayVar(&c.faults, "fault", nil, "fault to inject, as KIND:page=N,times=N; may be given several times")
+	f.Func("fault", "`fault` to inject, as KIND:page=N,times=N; may be given several times", func(text string) error {
+		fault, err := simulated.ParseFault(text)
+		c.faults = append(c.faults, fault)
+		return err
+	})
 	return cmd
 }
 
 func (c *simulateCommand) run(cmd *cobra.Command) error {
-	c.config.Kind = simulated.Kind(c.kind)
 	service, err := simulated.New(c.config)
 	if err != nil {
 		return usageSeeHelp("%w", err)
 	}
-	for _, text := range c.faults {
-		fault, err := simulated.ParseFault(text)
-		if err != nil {
-			return usageSeeHelp("--fault: %w", err)
-		}
+	for _, fault := range c.faults {
 		service.Fault(fault)
 	}
 	local, err := program.IsLoopback(c.listen)

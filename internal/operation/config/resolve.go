@@ -157,16 +157,13 @@ func newChoice(ids, include, exclude []string) (jobs.Choice, error) {
 }
 
 // Client reads the training key and returns a client of the resource. log may be nil.
-func (r *Resource) Client(userAgent string, log *slog.Logger) (*extract.Client, error) {
-	client, err := r.newClient(userAgent, log)
-	if err != nil && r.flags.File != "" {
-		err = fmt.Errorf("resource %s: %w", r.Name, err)
-	}
-	return client, err
-}
-
-func (r *Resource) newClient(userAgent string, log *slog.Logger) (*extract.Client, error) {
+func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client, err error) {
 	f := r.flags
+	defer func() {
+		if err != nil && f.File != "" {
+			err = fmt.Errorf("resource %s: %w", r.Name, err)
+		}
+	}()
 	switch {
 	case r.Concurrency < 1 || r.Concurrency > maxConcurrency:
 		return nil, fmt.Errorf("--concurrency %d is not between 1 and %d", r.Concurrency, maxConcurrency)
