@@ -58,12 +58,8 @@ func Span(ctx context.Context, name string, attributes ...tracing.Attribute) (_ 
 func azure() tracing.Tracer {
 	tracer := otel.Tracer("github.com/cvexport/cvexport")
 	start := func(ctx context.Context, name string, o *tracing.SpanOptions) (context.Context, tracing.Span) {
-		var options []trace.SpanStartOption
-		if o != nil {
-			// Both packages number the kinds alike.
-			options = append(options, trace.WithSpanKind(trace.SpanKind(o.Kind)), trace.WithAttributes(converted(o.Attributes)...))
-		}
-		ctx, span := tracer.Start(ctx, name, options...)
+		// Both packages number the kinds alike.
+		ctx, span := tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKind(o.Kind)), trace.WithAttributes(converted(o.Attributes)...))
 		return ctx, wrap(span)
 	}
 	return tracing.NewTracer(start, &tracing.TracerOptions{
