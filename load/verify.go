@@ -16,11 +16,11 @@ import (
 // Finding is a problem with a committed export. Project and Iteration are zero for an
 // object whose key is no iteration's.
 type Finding struct {
-	Project   schema.ID
-	Iteration schema.ID
-	Table     string
-	Key       string
-	Problem   string
+	Project   schema.ID `json:"project_id"`
+	Iteration schema.ID `json:"iteration_id"`
+	Table     string    `json:"table"`
+	Key       string    `json:"key"`
+	Problem   string    `json:"problem"`
 }
 
 func (f Finding) String() string {
@@ -32,19 +32,19 @@ func (f Finding) String() string {
 
 // Report is the result of [Verify].
 type Report struct {
-	Iterations int   // committed exports checked
-	Objects    int   // objects read, the exports records too
-	Rows       int64 // rows read
-	Bytes      int64 // bytes read
+	Iterations int   `json:"iterations"` // committed exports checked
+	Objects    int   `json:"objects"`    // objects read, the exports records too
+	Rows       int64 `json:"rows"`       // rows read
+	Bytes      int64 `json:"bytes"`      // bytes read
 
 	// Findings are ordered by the keys of their exports records, and within an export
 	// as it lists its objects.
-	Findings []Finding
+	Findings []Finding `json:"findings"`
 
 	// Uncommitted are the keys, in order, of objects of iterations without an exports
 	// record: their first export is running, or was interrupted. The views hide them;
 	// they are no findings.
-	Uncommitted []string
+	Uncommitted []string `json:"uncommitted"`
 }
 
 // Verify reads every committed object of a set of tables and compares it with its

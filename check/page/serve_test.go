@@ -115,9 +115,9 @@ func TestRefuses(t *testing.T) {
 	}{
 		"an address of others": {[]string{"serve", "--warehouse", root, "--listen", "0.0.0.0:0"}, 2, "--any-address"},
 		"no port":              {[]string{"serve", "--warehouse", root, "--listen", "127.0.0.1"}, 2, "is not host:port"},
-		"an argument":          {[]string{"html", "--warehouse", root, "x"}, 2, "unexpected argument"},
+		"an argument":          {[]string{"html", "--warehouse", root, "x"}, 2, `unknown command "x"`},
 		"two projects":         {[]string{"html", "--warehouse", root, "-o", "-"}, 2, "holds 2 projects: a choice is needed"},
-		"a threshold":          {[]string{"html", "--warehouse", root, "--threshold", "50"}, 2, "--threshold 50: want more than 0 and at most 1"},
+		"a threshold":          {[]string{"html", "--warehouse", root, "--threshold", "50"}, 2, "want a number above 0 and at most 1"},
 		"pictures":             {[]string{"html", "--warehouse", root, "--thumbnails", "/nowhere"}, 2, "--thumbnails"},
 		"a folder":             {[]string{"html", "--warehouse", root, "-o", root}, 2, "is a folder"},
 		"no warehouse":         {[]string{"html", "--warehouse", "/nowhere"}, 1, "check --warehouse"},

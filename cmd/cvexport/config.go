@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -58,13 +59,13 @@ type checkedResource struct {
 
 func (c *configCommand) run(cmd *cobra.Command, resolved *config.Config) error {
 	if resolved.File == "" {
-		return usageOf(cmd, "--config is needed")
+		return usageSeeHelp("--config is needed")
 	}
 	checked := []checkedResource{}
 	for _, r := range resolved.Resources {
-		client, err := newClient(&r, nil)
+		client, err := r.Client(programVersion(), nil)
 		if err != nil {
-			return err
+			return usage("%w", err)
 		}
 		warehouse, err := open.CheckAddress(r.Warehouse)
 		if err != nil {
@@ -90,17 +91,13 @@ func (c *configCommand) run(cmd *cobra.Command, resolved *config.Config) error {
 
 func projectsText(r checkedResource) string {
 	var parts []string
-	if len(r.Projects) > 0 {
-		parts = append(parts, strings.Join(r.Projects, ", "))
+	for _, p := range []struct {
+		before, between string
+		values          []string
+	}{{"", ", ", r.Projects}, {"named ", " or ", r.Include}, {"not ", " nor ", r.Exclude}} {
+		if len(p.values) > 0 {
+			parts = append(parts, p.before+strings.Join(p.values, p.between))
+		}
 	}
-	if len(r.Include) > 0 {
-		parts = append(parts, "named "+strings.Join(r.Include, " or "))
-	}
-	if len(r.Exclude) > 0 {
-		parts = append(parts, "not "+strings.Join(r.Exclude, " nor "))
-	}
-	if len(parts) == 0 {
-		return "all"
-	}
-	return strings.Join(parts, "; ")
+	return cmp.Or(strings.Join(parts, "; "), "all")
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/extract"
-	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
 )
@@ -82,8 +84,7 @@ func (c *demoCommand) run(cmd *cobra.Command) (err error) {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	c.Warehouse = cmp.Or(c.Warehouse, config.DefaultWarehouse)
-	ctx := cmd.Context()
+	c.Warehouse = cmp.Or(c.Warehouse, program.DefaultWarehouse)
 	c.text = cmd.OutOrStdout()
 	if c.output == "json" {
 		c.text = cmd.ErrOrStderr()
@@ -102,18 +103,19 @@ func (c *demoCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return usage("--images: %w", err)
 	}
-	server, err := serveSimulated(ctx, "127.0.0.1:0", service)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, server.stop()) }()
-	fmt.Fprintf(c.text, "The simulated service is at %s.\n\n", server.url)
-	client, err := extract.NewClient(extract.Options{Endpoint: server.url, Key: key, Rate: 1000})
-	if err != nil {
-		return err
-	}
-	project := service.Projects()[0]
-	if err := c.export(cmd, client, project); err != nil {
+	return program.Serve(cmd.Context(), "127.0.0.1:0", &http.Server{Handler: service}, func(ctx context.Context, url string) error {
+		fmt.Fprintf(c.text, "The simulated service is at %s.\n\n", url)
+		client, err := extract.NewClient(extract.Options{Endpoint: url, Key: key, Rate: 1000})
+		if err != nil {
+			return err
+		}
+		return c.tour(ctx, cmd, client, service.Projects()[0])
+	})
+}
+
+// tour exports the project's iterations, asks the questions and writes the report.
+func (c *demoCommand) tour(ctx context.Context, cmd *cobra.Command, client *extract.Client, project simulated.Project) error {
+	if err := c.export(ctx, cmd, client, project); err != nil {
 		return err
 	}
 	cvreport, err := findReport()
@@ -140,16 +142,16 @@ func (c *demoCommand) run(cmd *cobra.Command) (err error) {
 	return err
 }
 
-func (c *demoCommand) export(cmd *cobra.Command, client *extract.Client, project simulated.Project) (err error) {
+func (c *demoCommand) export(ctx context.Context, cmd *cobra.Command, client *extract.Client, project simulated.Project) (err error) {
 	opened := stores{}
 	defer opened.close(&err)
-	store, err := opened.open(cmd.Context(), c.Warehouse)
+	store, err := opened.open(ctx, c.Warehouse)
 	if err != nil {
 		return err
 	}
 	for _, iteration := range project.Iterations {
 		display := newDisplay(cmd.ErrOrStderr(), &c.common)
-		result, err := jobs.Export(cmd.Context(), client, store, jobs.Request{
+		result, err := jobs.Export(ctx, client, store, jobs.Request{
 			Project: project.ID, Iteration: iteration.ID.String(), Concurrency: 4,
 			ProbabilityThreshold: 0.5, OverlapThreshold: 0.3, SpoolDir: c.spoolDir, Version: programVersion(),
 			Force:    true, // an earlier tour may have had more images

@@ -15,41 +15,10 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// exportFlags are the flags of every command that exports iterations.
-type exportFlags struct {
-	threshold float64
-	overlap   float64
-	keepSAS   bool
-}
-
-func (e *exportFlags) addExport(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.Float64Var(&e.threshold, "threshold", 0.5, "probability threshold of the service's own precision and recall")
-	f.Float64Var(&e.overlap, "overlap-threshold", 0.3, "box overlap threshold of the service's own precision and recall")
-	f.BoolVar(&e.keepSAS, "keep-sas", false, "keep the access tokens in image URIs; they are secrets, and expire after a day")
-}
-
-func (e *exportFlags) checkThresholds() error {
-	for name, value := range map[string]float64{"threshold": e.threshold, "overlap-threshold": e.overlap} {
-		if !(value >= 0 && value <= 1) {
-			return usage("--%s %v is not between 0 and 1", name, value)
-		}
-	}
-	return nil
-}
-
-func (e *exportFlags) request(r *config.Resource, spoolDir string) jobs.Request {
-	return jobs.Request{
-		Concurrency: r.Concurrency, ProbabilityThreshold: e.threshold, OverlapThreshold: e.overlap,
-		KeepSAS: e.keepSAS, SpoolDir: spoolDir, Version: programVersion(),
-	}
-}
-
 // exportCommand exports one iteration.
 type exportCommand struct {
 	common
-	exportFlags
-	project   string
+	project   schema.ID
 	iteration string
 	tags      []string
 	force     bool
@@ -76,15 +45,15 @@ was. Exporting an iteration again replaces its objects.`,
 		Args: cobra.NoArgs,
 		RunE: c.withResource(c.run),
 	}
-	c.addService(cmd)
-	c.addWarehouse(cmd)
-	c.addReports(cmd)
 	c.addExport(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.project, "project", "", "id of the project")
+	f.Func("project", "`id` of the project", func(text string) (err error) {
+		c.project, err = schema.ParseID(text)
+		return err
+	})
 	f.StringVar(&c.iteration, "iteration", "", "id of the iteration, or latest: the completed one trained last")
 	f.StringArrayVar(&c.tags, "tag", nil, "only images with this tag, by name or id; may be given several times")
-	f.BoolVar(&c.force, "force", false, "replace an export even if it has more images than this one")
+	f.BoolVar(&c.force, "force", false, "replace the iteration's export in the warehouse even if it has more images than the new one would have, or cannot be read")
 	f.BoolVar(&c.dryRun, "dry-run", false, "say what would be read and written, and stop")
 	f.BoolVar(&c.wait, "wait", false, "wait until the iteration's training has ended; latest is then the one started last")
 	f.DurationVar(&c.waiting.Interval, "wait-interval", 30*time.Second, "time between two checks of the training")
@@ -94,22 +63,19 @@ was. Exporting an iteration again replaces its objects.`,
 
 func (c *exportCommand) run(cmd *cobra.Command, r *config.Resource) (err error) {
 	ctx := cmd.Context()
-	request, err := c.newRequest(cmd, r)
-	if err != nil {
+	if err := c.checkFlags(); err != nil {
 		return err
 	}
 	display := newDisplay(cmd.ErrOrStderr(), &c.common)
 	defer display.close()
-	client, err := newClient(r, display.log)
-	if err != nil {
-		return err
-	}
 	opened := stores{}
 	defer opened.close(&err)
-	warehouse, err := opened.open(ctx, r.Warehouse)
+	resource, err := c.open(ctx, opened, r, display.log)
 	if err != nil {
 		return err
 	}
+	client, warehouse, request := resource.Client, resource.Store, resource.Request
+	request.Project, request.Iteration, request.Tags, request.Force = c.project, c.iteration, c.tags, c.force
 	if c.dryRun {
 		plan, err := jobs.Prepare(ctx, client, warehouse, request)
 		if err != nil {
@@ -162,27 +128,17 @@ func (c *exportCommand) export(ctx context.Context, client *extract.Client, ware
 	return jobs.Export(ctx, client, warehouse, *r)
 }
 
-func (c *exportCommand) newRequest(cmd *cobra.Command, resource *config.Resource) (r jobs.Request, err error) {
-	if err := c.checkThresholds(); err != nil {
-		return r, err
-	}
+func (c *exportCommand) checkFlags() error {
 	switch {
-	case c.project == "" || c.iteration == "":
-		return r, usageOf(cmd, "--project and --iteration are needed")
+	case c.project.IsZero() || c.iteration == "":
+		return usageSeeHelp("--project and --iteration are needed")
 	case c.wait && c.dryRun:
-		return r, usage("--wait and --dry-run cannot be used together")
+		return usage("--wait and --dry-run cannot be used together")
 	case c.waiting.Interval <= 0 || c.waiting.Timeout <= 0:
-		return r, usage("--wait-interval %s or --wait-timeout %s is not above 0", c.waiting.Interval, c.waiting.Timeout)
+		return usage("--wait-interval %s or --wait-timeout %s is not above 0", c.waiting.Interval, c.waiting.Timeout)
 	}
-	r = c.request(resource, c.spoolDir)
-	if r.Project, err = schema.ParseID(c.project); err != nil {
-		return r, usage("--project: %w", err)
+	if _, err := schema.ParseID(c.iteration); err != nil && c.iteration != jobs.Latest {
+		return usage("--iteration: %w", err)
 	}
-	if c.iteration != jobs.Latest {
-		if _, err := schema.ParseID(c.iteration); err != nil {
-			return r, usage("--iteration: %w", err)
-		}
-	}
-	r.Iteration, r.Tags, r.Force = c.iteration, c.tags, c.force
-	return r, nil
+	return nil
 }

@@ -16,7 +16,6 @@ import (
 // listenCommand exports each iteration that a queue announces.
 type listenCommand struct {
 	common
-	exportFlags
 	queue   string
 	options jobs.ListenOptions
 }
@@ -48,9 +47,6 @@ forever.`,
 		Args: cobra.NoArgs,
 		RunE: c.withResource(c.run),
 	}
-	c.addService(cmd)
-	c.addWarehouse(cmd)
-	c.addReports(cmd)
 	c.addExport(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.queue, "queue", "", "the queue's URL, or its name in the environment's storage account")
@@ -64,7 +60,7 @@ forever.`,
 
 func (c *listenCommand) run(cmd *cobra.Command, r *config.Resource) (err error) {
 	ctx := cmd.Context()
-	if err := c.checkFlags(cmd); err != nil {
+	if err := c.checkFlags(); err != nil {
 		return err
 	}
 	queue, err := notify.Open(ctx, c.queue, policy.ClientOptions{})
@@ -73,16 +69,13 @@ func (c *listenCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 	}
 	display := newDisplay(cmd.ErrOrStderr(), &c.common)
 	defer display.close()
-	client, err := newClient(r, display.log)
-	if err != nil {
-		return err
-	}
 	opened := stores{}
 	defer opened.close(&err)
-	warehouse, err := opened.open(ctx, r.Warehouse)
+	resource, err := c.open(ctx, opened, r, display.log)
 	if err != nil {
 		return err
 	}
+	client := resource.Client
 	run := c.newRun("listen")
 	run.Begin(r.Name, client.Host())
 	c.options.Log = display.log
@@ -95,8 +88,7 @@ func (c *listenCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 			display.log.Error("reporting an iteration", "error", err)
 		}
 	}
-	resource := jobs.Resource{Name: r.Name, Client: client, Store: warehouse, Choice: r.Projects, Request: c.request(r, c.spoolDir)}
-	display.log.Info("listening", "queue", c.queue, "warehouse", warehouse.URL(""))
+	display.log.Info("listening", "queue", c.queue, "warehouse", resource.Store.URL(""))
 	err = jobs.Listen(ctx, resource, queue, c.options)
 	display.close()
 	run.Finish(client.Stats())
@@ -109,12 +101,12 @@ func (c *listenCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 	return errors.Join(err, writeRun(ctx, run, err))
 }
 
-func (c *listenCommand) checkFlags(cmd *cobra.Command) error {
+func (c *listenCommand) checkFlags() error {
 	o := c.options
 	const maxHidden = 7 * 24 * time.Hour // the queue's limit
 	switch {
 	case c.queue == "":
-		return usageOf(cmd, "--queue is needed")
+		return usageSeeHelp("--queue is needed")
 	case o.MaxTries < 1:
 		return usage("--max-tries %d is not above 0", o.MaxTries)
 	case o.Hidden < time.Second || o.Hidden > maxHidden:
@@ -124,5 +116,5 @@ func (c *listenCommand) checkFlags(cmd *cobra.Command) error {
 	case o.Retry < 0 || o.Retry > time.Hour:
 		return usage("--retry-after %s is not between 0 and 1h", o.Retry)
 	}
-	return c.checkThresholds()
+	return nil
 }

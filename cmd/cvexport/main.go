@@ -17,8 +17,7 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/brokenpipe"
-	"github.com/cvexport/cvexport/internal/operation/crash"
-	"github.com/cvexport/cvexport/internal/operation/notify"
+	"github.com/cvexport/cvexport/internal/operation/azurelogin"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/load/store"
@@ -42,7 +41,7 @@ const tracesTimeout = 5 * time.Second
 const gcPercent = 50
 
 func main() {
-	crash.Abort()
+	abortOnCrash()
 	brokenpipe.DisableSignal()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -75,16 +74,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(brokenpipe.IgnoreErrors(stdout)) // an export goes on when nobody reads its output
 	root.SetErr(stderr)
-	err = root.ExecuteContext(ctx)
+	started := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil {
+		if !started { // wrong arguments or flags
+			err = &usageError{seeHelp: true, err: err}
+		}
 		message := err.Error()
 		if ctx.Err() != nil {
 			message = "interrupted: " + message
 		}
 		fmt.Fprintln(stderr, "cvexport:", message)
-		var usage *usageError
-		if errors.As(err, &usage) && usage.command != "" {
-			fmt.Fprintf(stderr, "Run '%s --help' for examples.\n", usage.command)
+		if usage, ok := errors.AsType[*usageError](err); ok && usage.seeHelp {
+			fmt.Fprintf(stderr, "Run '%s --help' for examples.\n", cmd.CommandPath())
 		}
 	}
 	return exitCode(ctx, err)
@@ -95,18 +98,18 @@ func run(args []string, stdout, stderr io.Writer) int {
 // store or queue are a failure: a scheduler should try again. A training key that the
 // service refuses (401 or 403) has a code of its own.
 func exitCode(ctx context.Context, err error) int {
-	var partial *runreport.PartialError
-	var usage *usageError
+	_, partial := errors.AsType[*runreport.PartialError](err)
+	_, usage := errors.AsType[*usageError](err)
 	switch {
 	case err == nil:
 		return exitDone
 	case ctx.Err() != nil:
 		return exitInterrupted
-	case errors.As(err, &partial):
+	case partial:
 		return exitPartial
-	case errors.Is(err, store.ErrLogin), errors.Is(err, notify.ErrLogin):
+	case errors.Is(err, store.ErrLogin), errors.Is(err, azurelogin.ErrLogin):
 		return exitFailed
-	case errors.As(err, &usage):
+	case usage:
 		return exitUsage
 	case extract.AuthRefused(err):
 		return exitAuth
@@ -116,7 +119,7 @@ func exitCode(ctx context.Context, err error) int {
 
 // usageError is a mistake in the command line or the configuration.
 type usageError struct {
-	command string // whose help explains it; may be empty
+	seeHelp bool // the command's help explains it
 	err     error
 }
 
@@ -125,7 +128,7 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usage(format string, args ...any) error { return &usageError{err: fmt.Errorf(format, args...)} }
 
-// usageOf is a usage error that refers to the help of cmd.
-func usageOf(cmd *cobra.Command, format string, args ...any) error {
-	return &usageError{command: cmd.CommandPath(), err: fmt.Errorf(format, args...)}
+// usageSeeHelp is a usage error that refers to the command's help.
+func usageSeeHelp(format string, args ...any) error {
+	return &usageError{seeHelp: true, err: fmt.Errorf(format, args...)}
 }

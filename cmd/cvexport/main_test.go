@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/cvexport/cvexport/extract"
-	"github.com/cvexport/cvexport/internal/operation/notify"
+	"github.com/cvexport/cvexport/internal/operation/azurelogin"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load/store"
@@ -29,7 +29,7 @@ func TestExitCode(t *testing.T) {
 		{errors.Join(wrong, usage("wrong")), exitUsage},
 		{fmt.Errorf("listing: %w", refused), exitAuth},
 		{usage("warehouse: %w", store.ErrLogin), exitFailed},
-		{usage("queue: %w", notify.ErrLogin), exitFailed},
+		{usage("queue: %w", azurelogin.ErrLogin), exitFailed},
 		{partial(usage("wrong")), exitPartial},
 		{partial(store.ErrLogin), exitPartial},
 		{partial(refused), exitPartial},

@@ -13,7 +13,6 @@ import (
 // nightlyCommand exports what the warehouse does not have yet.
 type nightlyCommand struct {
 	common
-	exportFlags
 	shard  string
 	dryRun bool
 }
@@ -38,9 +37,6 @@ iteration that the service no longer has stays in the warehouse.`,
 		Args: cobra.NoArgs,
 		RunE: c.withConfig(c.run),
 	}
-	c.addService(cmd)
-	c.addWarehouse(cmd)
-	c.addReports(cmd)
 	c.addExport(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&c.Projects, "project", nil, "only the project of this id; may be given several times")
@@ -53,12 +49,12 @@ iteration that the service no longer has stays in the warehouse.`,
 
 func (c *nightlyCommand) run(cmd *cobra.Command, resolved *config.Config) (err error) {
 	ctx := cmd.Context()
-	if err := c.checkThresholds(); err != nil {
-		return err
-	}
 	options := jobs.NightlyOptions{DryRun: c.dryRun}
-	if options.Shard, err = c.parseShard(); err != nil {
-		return err
+	if options.Shard, err = jobs.ShardFrom(os.Getenv); c.shard != "" {
+		options.Shard, err = jobs.ParseShard(c.shard)
+	}
+	if err != nil {
+		return usage("%w", err)
 	}
 	display := newDisplay(cmd.ErrOrStderr(), &c.common)
 	defer display.close()
@@ -69,11 +65,7 @@ func (c *nightlyCommand) run(cmd *cobra.Command, resolved *config.Config) (err e
 	defer opened.close(&err)
 	var resources []jobs.Resource
 	for i := range resolved.Resources {
-		from := &resolved.Resources[i]
-		r := jobs.Resource{Name: from.Name, Choice: from.Projects, Request: c.request(from, c.spoolDir)}
-		if r.Client, err = newClient(from, display.log); err == nil {
-			r.Store, err = opened.open(ctx, from.Warehouse)
-		}
+		r, err := c.open(ctx, opened, &resolved.Resources[i], display.log)
 		if err != nil && !several {
 			return err
 		}
@@ -97,19 +89,4 @@ func (c *nightlyCommand) run(cmd *cobra.Command, resolved *config.Config) (err e
 		printed = run.PrintSummary(cmd.OutOrStdout())
 	}
 	return errors.Join(err, printed, writeRun(ctx, run, err))
-}
-
-func (c *nightlyCommand) parseShard() (jobs.Shard, error) {
-	if c.shard == "" {
-		shard, err := jobs.ShardFrom(os.Getenv)
-		if err != nil {
-			err = &usageError{err: err}
-		}
-		return shard, err
-	}
-	shard, err := jobs.ParseShard(c.shard)
-	if err != nil {
-		return shard, usage("--shard: %w", err)
-	}
-	return shard, nil
 }

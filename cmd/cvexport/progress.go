@@ -40,7 +40,7 @@ func newDisplay(stderr io.Writer, c *common) *display {
 // isTerminal reports whether bars can be drawn; some terminals have no size.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !ok {
 		return false
 	}
 	width, _, err := term.GetSize(int(f.Fd()))

@@ -7,14 +7,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
+	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/open"
 )
@@ -22,15 +22,7 @@ import (
 // version is set by the linker for a release.
 var version = ""
 
-func programVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
+func programVersion() string { return program.Version(version) }
 
 // common has the flags that several commands share.
 type common struct {
@@ -42,6 +34,9 @@ type common struct {
 	verbose   bool
 	report    string
 	metrics   string
+
+	threshold, overlap float64
+	keepSAS            bool
 }
 
 func newRoot() *cobra.Command {
@@ -65,34 +60,13 @@ them, even after the service has deleted them.`,
 		// Without it, cobra prints the help for an unknown command and succeeds.
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageOf(cmd, "%w", err) })
 	root.AddCommand(newExport(), newNightly(), newListen(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo())
-	markUsage(root)
 	return root
 }
 
-// markUsage makes wrong arguments of a command and those below it usage errors.
-func markUsage(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageOf(cmd, "%w", err)
-			}
-			return nil
-		}
-	}
-	for _, sub := range cmd.Commands() {
-		markUsage(sub)
-	}
-}
-
-func (c *common) addAddress(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.Warehouse, "warehouse", os.Getenv("CVEXPORT_WAREHOUSE"), "where the tables are: a folder, file://, gs://, s3:// or azblob:// (CVEXPORT_WAREHOUSE; default "+config.DefaultWarehouse+")")
-}
-
 func (c *common) addWarehouse(cmd *cobra.Command) {
-	c.addAddress(cmd)
 	f := cmd.Flags()
+	program.AddWarehouse(f, &c.Warehouse)
 	f.StringVar(&c.spoolDir, "spool", "", "folder for temporary files, about the size of one iteration's tables (default the system's)")
 	f.StringVar(&c.logFormat, "log-format", "text", "format of the log on standard error: text or json")
 	f.StringVar(&c.output, "output", "text", "format of the result on standard output: text or json")
@@ -100,8 +74,14 @@ func (c *common) addWarehouse(cmd *cobra.Command) {
 	f.BoolVar(&c.verbose, "verbose", false, "log every request too")
 }
 
-func (c *common) addReports(cmd *cobra.Command) {
+// addExport adds the flags of every command that exports iterations.
+func (c *common) addExport(cmd *cobra.Command) {
+	c.addService(cmd)
+	c.addWarehouse(cmd)
 	f := cmd.Flags()
+	f.Float64Var(&c.threshold, "threshold", 0.5, "probability threshold of the service's own precision and recall")
+	f.Float64Var(&c.overlap, "overlap-threshold", 0.3, "box overlap threshold of the service's own precision and recall")
+	f.BoolVar(&c.keepSAS, "keep-sas", false, "keep the access tokens in image URIs; they are secrets, and expire after a day")
 	f.StringVar(&c.report, "report", "", "file to write the run's report to, as JSON")
 	f.StringVar(&c.metrics, "metrics-file", "", "file to write Prometheus metrics to, for node_exporter's textfile collector; its name ends in .prom")
 }
@@ -121,7 +101,7 @@ func (c *common) addService(cmd *cobra.Command) {
 	f.IntVar(&c.Concurrency, "concurrency", 4, "maximum number of pages in flight")
 	f.Float64Var(&c.Rate, "rate", 8, "maximum requests a second; the service allows 10, its free tier 2")
 	f.IntVar(&c.Retries, "retries", 6, "how often to retry a failed request")
-	f.DurationVar(&c.Timeout, "request-timeout", 2*time.Minute, "for one attempt of a request, up to the end of the response")
+	f.DurationVar(&c.Timeout, "request-timeout", 2*time.Minute, "longest time for one attempt of a request, from connecting to the end of the response")
 	f.DurationVar(&c.LongestWait, "longest-wait", 2*time.Minute, "longest wait that the service may ask for; if it asks for more, the request fails")
 	f.Int64Var(&c.MaxPage, "max-page", 128, "maximum size of a page of 256 images, in MiB")
 }
@@ -135,6 +115,11 @@ func (c *common) validate() error {
 	}
 	if c.metrics != "" && filepath.Ext(c.metrics) != ".prom" {
 		return usage("--metrics-file %s: its name must end in .prom for node_exporter to read it", c.metrics)
+	}
+	for name, value := range map[string]float64{"threshold": c.threshold, "overlap-threshold": c.overlap} {
+		if !(value >= 0 && value <= 1) {
+			return usage("--%s %v is not between 0 and 1", name, value)
+		}
 	}
 	// A run that cannot write its report should fail at once.
 	for flag, file := range map[string]string{"report": c.report, "metrics-file": c.metrics} {
@@ -171,12 +156,21 @@ func (c *common) withResource(run func(*cobra.Command, *config.Resource) error) 
 	})
 }
 
-func newClient(r *config.Resource, log *slog.Logger) (*extract.Client, error) {
+// open makes the client of a resource and opens its warehouse. If that fails, the
+// result has only a name.
+func (c *common) open(ctx context.Context, opened stores, r *config.Resource, log *slog.Logger) (jobs.Resource, error) {
 	client, err := r.Client("cvexport/"+programVersion(), log)
 	if err != nil {
-		return nil, &usageError{err: err}
+		return jobs.Resource{Name: r.Name}, &usageError{err: err}
 	}
-	return client, nil
+	warehouse, err := opened.open(ctx, r.Warehouse)
+	if err != nil {
+		return jobs.Resource{Name: r.Name}, err
+	}
+	return jobs.Resource{Name: r.Name, Client: client, Store: warehouse, Choice: r.Projects, Request: jobs.Request{
+		Concurrency: r.Concurrency, ProbabilityThreshold: c.threshold, OverlapThreshold: c.overlap,
+		KeepSAS: c.keepSAS, SpoolDir: c.spoolDir, Version: programVersion(),
+	}}, nil
 }
 
 // stores has the warehouses that a command has opened, by address.

@@ -2,23 +2,20 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
 // simulateCommand serves the simulated service.
 type simulateCommand struct {
 	listen string
-	kind   string
-	faults []string
+	faults []simulated.Fault
 	config simulated.Config
 }
 
@@ -42,7 +39,7 @@ and can inject faults. It serves until it is interrupted; the exit code is then 
 	f := cmd.Flags()
 	f.StringVar(&c.listen, "listen", "127.0.0.1:8770", "loopback address to serve on; port 0 takes a free one")
 	f.Uint64Var(&c.config.Seed, "seed", 1, "seed of the made-up data")
-	f.StringVar(&c.kind, "kind", string(simulated.Multilabel), "multiclass, multilabel or detection")
+	f.StringVar((*string)(&c.config.Kind), "kind", string(simulated.Multilabel), "multiclass, multilabel or detection")
 	f.IntVar(&c.config.Images, "images", 1000, "images of each iteration")
 	f.IntVar(&c.config.Tags, "tags", 0, "tags of each project (default depends on the kind)")
 	f.IntVar(&c.config.Predictions, "predictions", 0, "predicted boxes of each image, for detection (default depends on the kind)")
@@ -52,68 +49,34 @@ and can inject faults. It serves until it is interrupted; the exit code is then 
 	f.StringVar(&c.config.Key, "key", "simulated", "training key to require; this one is not a secret")
 	f.Float64Var(&c.config.Rate, "rate", 0, "requests a second before it answers 429 (default no limit)")
 	f.DurationVar(&c.config.Latency, "latency", 0, "how long each response takes")
-	f.StringArrayVar(&c.faults, "fault", nil, "fault to inject, as KIND:page=N,times=N; may be given several times")
+	f.Func("fault", "`fault` to inject, as KIND:page=N,times=N; may be given several times", func(text string) error {
+		fault, err := simulated.ParseFault(text)
+		c.faults = append(c.faults, fault)
+		return err
+	})
 	return cmd
 }
 
 func (c *simulateCommand) run(cmd *cobra.Command) error {
-	c.config.Kind = simulated.Kind(c.kind)
 	service, err := simulated.New(c.config)
 	if err != nil {
-		return usageOf(cmd, "%w", err)
+		return usageSeeHelp("%w", err)
 	}
-	for _, text := range c.faults {
-		fault, err := simulated.ParseFault(text)
-		if err != nil {
-			return usageOf(cmd, "--fault: %w", err)
-		}
+	for _, fault := range c.faults {
 		service.Fault(fault)
 	}
-	server, err := serveSimulated(cmd.Context(), c.listen, service)
-	if err != nil {
-		return err
+	local, err := program.IsLoopback(c.listen)
+	switch {
+	case err != nil:
+		return usage("--listen: %w", err)
+	case !local:
+		return usage("--listen %q is not on this machine: use 127.0.0.1 or localhost", c.listen)
 	}
-	printBanner(cmd.OutOrStdout(), server.url, c.config.Key, service)
-	<-cmd.Context().Done()
-	return server.stop()
-}
-
-// simulatedServer serves a simulated service.
-type simulatedServer struct {
-	url    string
-	server *http.Server
-	ended  chan error
-}
-
-// serveSimulated serves on a loopback address only.
-func serveSimulated(ctx context.Context, address string, handler http.Handler) (*simulatedServer, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, usage("--listen %q is not host:port: %w", address, err)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, usage("--listen %q is not on this machine: use 127.0.0.1 or localhost", address)
-	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("serving the simulated service: %w", err)
-	}
-	s := &simulatedServer{
-		url:    "http://" + listener.Addr().String(),
-		server: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second},
-		ended:  make(chan error, 1),
-	}
-	go func() { s.ended <- s.server.Serve(listener) }()
-	return s, nil
-}
-
-func (s *simulatedServer) stop() error {
-	closeErr := s.server.Close()
-	if err := <-s.ended; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return closeErr
+	return program.Serve(cmd.Context(), c.listen, &http.Server{Handler: service}, func(ctx context.Context, url string) error {
+		printBanner(cmd.OutOrStdout(), url, c.config.Key, service)
+		<-ctx.Done()
+		return nil
+	})
 }
 
 func printBanner(w io.Writer, url, key string, service *simulated.Service) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/internal/operation/config"
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
@@ -43,7 +44,9 @@ BigQuery reads warehouses on Google Cloud Storage. Its tables are external ones 
 with --load, native ones that hold a copy of the rows; each further run of the script
 renews the copy.
 
-Where DuckDB is not installed, cvreport query has the same views and functions.`,
+Where DuckDB is not installed, cvreport query has the same views and functions.
+
+` + viewList(),
 		Example: `  cvexport sql --dialect duckdb --warehouse ./warehouse > vision.sql && duckdb vision.db -init vision.sql
   cvexport sql --dialect bigquery --warehouse gs://my-bucket/vision --dataset vision | bq query --use_legacy_sql=false
   cvexport sql --dialect bigquery --warehouse gs://my-bucket/vision --dataset my-project.vision --load > load.sql`,
@@ -52,17 +55,11 @@ Where DuckDB is not installed, cvreport query has the same views and functions.`
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.dialect, "dialect", "", "duckdb or bigquery")
-	c.addAddress(cmd)
+	program.AddWarehouse(f, &c.Warehouse)
 	f.StringVar(&c.dataset, "dataset", "vision", "BigQuery's dataset, as NAME or PROJECT.NAME; the script creates it if it does not exist")
 	f.StringVar(&c.location, "location", "", "where BigQuery creates the dataset: the bucket's location, such as EU (default BigQuery's choice)")
 	f.BoolVar(&c.load, "load", false, "for BigQuery: load the rows into native, clustered tables")
 	c.addConfig(cmd)
-	// The list takes a millisecond, so it is built only when it is shown.
-	long := cmd.Long
-	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
-		cmd.Long = long + "\n\n" + viewList()
-		cmd.Root().HelpFunc()(cmd, args)
-	})
 	return cmd
 }
 
@@ -86,7 +83,7 @@ func (c *sqlCommand) run(cmd *cobra.Command, r *config.Resource) error {
 	script := schema.Script{Dialect: schema.Dialect(c.dialect), Warehouse: filepath.ToSlash(warehouse), Dataset: c.dataset, Location: c.location, Native: c.load}
 	switch {
 	case script.Dialect != schema.DuckDB && script.Dialect != schema.BigQuery:
-		return usageOf(cmd, "--dialect %q is neither duckdb nor bigquery", c.dialect)
+		return usageSeeHelp("--dialect %q is neither duckdb nor bigquery", c.dialect)
 	case script.Dialect == schema.DuckDB && c.load:
 		return usage("--load is for --dialect bigquery: DuckDB reads the warehouse in place")
 	case script.Dialect == schema.BigQuery && !strings.HasPrefix(warehouse, "gs://"):

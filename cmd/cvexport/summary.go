@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -10,11 +11,9 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
-
-// storeURL is the part of a store that summaries use.
-type storeURL interface{ URL(key string) string }
 
 // summary is the result of an export, printed as text or as JSON.
 type summary struct {
@@ -53,7 +52,7 @@ type replaced struct {
 	Filtered bool      `json:"filtered"`
 }
 
-func summarize(outcome jobs.Outcome, r jobs.Result, store storeURL) summary {
+func summarize(outcome jobs.Outcome, r jobs.Result, warehouse store.Store) summary {
 	e := r.Export
 	s := summary{
 		Project: e.Project, Iteration: e.Iteration, ExportID: e.ExportID, Outcome: outcome,
@@ -61,11 +60,11 @@ func summarize(outcome jobs.Outcome, r jobs.Result, store storeURL) summary {
 		Replaced: replacedBy(r.Replaced), Filter: e.TagFilter, Rows: map[string]int64{},
 		Pages: r.Pages, Attempts: r.Attempts,
 		Requests: r.Stats.Requests, Retries: r.Stats.Retries, Throttled: r.Stats.Throttled, WaitedSecs: r.Stats.Waited.Seconds(),
-		Unknown: r.Unknown, Seconds: r.Elapsed.Seconds(), Query: duckDBLine(store),
+		Unknown: r.Unknown, Seconds: r.Elapsed.Seconds(), Query: duckDBLine(warehouse),
 	}
 	for _, o := range e.Objects {
 		s.Rows[o.Table] = o.Rows
-		s.Objects = append(s.Objects, object{Table: o.Table, URL: store.URL(o.Key), Rows: o.Rows, Bytes: o.Bytes})
+		s.Objects = append(s.Objects, object{Table: o.Table, URL: warehouse.URL(o.Key), Rows: o.Rows, Bytes: o.Bytes})
 	}
 	return s
 }
@@ -78,20 +77,20 @@ func replacedBy(e *load.Export) *replaced {
 }
 
 // duckDBLine returns a shell command that runs a first query on the warehouse.
-func duckDBLine(store storeURL) string {
-	glob := strings.ReplaceAll(store.URL("predictions"), "'", "''") + "/**/*.parquet"
+func duckDBLine(warehouse store.Store) string {
+	glob := strings.ReplaceAll(warehouse.URL("predictions"), "'", "''") + "/**/*.parquet"
 	return fmt.Sprintf(`duckdb -c "SELECT tag_name, count(*) AS predictions, round(avg(probability), 3) AS mean FROM read_parquet('%s', hive_partitioning = true, union_by_name = true) GROUP BY ALL ORDER BY ALL"`, glob)
 }
 
-func printResult(w io.Writer, format string, outcome jobs.Outcome, r jobs.Result, store storeURL) error {
-	s := summarize(outcome, r, store)
+func printResult(w io.Writer, format string, outcome jobs.Outcome, r jobs.Result, warehouse store.Store) error {
+	s := summarize(outcome, r, warehouse)
 	if format == "json" {
 		return runreport.WriteJSON(w, s)
 	}
 	images := runreport.Count(r.Export.Images(), "image")
 	if outcome == jobs.Elsewhere {
 		_, err := fmt.Fprintf(w, "Another run exported iteration %s (%s) of project %s (%s) at the same time, so this one stopped: %s in %s as export %s.\n",
-			s.Name, s.Iteration, s.ProjectName, s.Project, images, store.URL(""), s.ExportID)
+			s.Name, s.Iteration, s.ProjectName, s.Project, images, warehouse.URL(""), s.ExportID)
 		return err
 	}
 	var b strings.Builder
@@ -126,7 +125,7 @@ func printResult(w io.Writer, format string, outcome jobs.Outcome, r jobs.Result
 		}
 		fmt.Fprintf(&b, "It replaced export %s of %s (%s%s).\n", s.Replaced.ExportID, s.Replaced.Finished.Format(time.RFC3339), runreport.Count(s.Replaced.Images, "image"), kind)
 	}
-	fmt.Fprintf(&b, "It is in %s as export %s. To query it:\n  %s\n", store.URL(""), s.ExportID, s.Query)
+	fmt.Fprintf(&b, "It is in %s as export %s. To query it:\n  %s\n", warehouse.URL(""), s.ExportID, s.Query)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -144,7 +143,7 @@ type plan struct {
 	Pages     int       `json:"pages"`
 }
 
-func printPlan(w io.Writer, format string, p jobs.Plan, store storeURL, force bool) error {
+func printPlan(w io.Writer, format string, p jobs.Plan, warehouse store.Store, force bool) error {
 	out := plan{
 		Project: p.Project.ID, Iteration: p.Iteration.ID, Name: p.Iteration.Name,
 		Replaces: replacedBy(p.Prior.Export()), Images: p.Images, Pages: p.Pages,
@@ -156,7 +155,7 @@ func printPlan(w io.Writer, format string, p jobs.Plan, store storeURL, force bo
 		out.Refused = p.Refusal.Error()
 	}
 	for _, t := range schema.Tables() {
-		out.Writes = append(out.Writes, store.URL(t.Path(p.Project.ID, p.Iteration.ID)))
+		out.Writes = append(out.Writes, warehouse.URL(t.Path(p.Project.ID, p.Iteration.ID)))
 	}
 	if format == "json" {
 		return runreport.WriteJSON(w, out)
@@ -181,9 +180,4 @@ func printPlan(w io.Writer, format string, p jobs.Plan, store storeURL, force bo
 	return err
 }
 
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
+func text(s *string) string { return *cmp.Or(s, new("")) }

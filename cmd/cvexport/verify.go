@@ -65,7 +65,9 @@ func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err er
 			continue
 		}
 		findings += len(report.Findings)
-		done = append(done, newVerification(report, warehouse))
+		// Empty lists, not null, in JSON.
+		report.Findings, report.Uncommitted = append([]load.Finding{}, report.Findings...), append([]string{}, report.Uncommitted...)
+		done = append(done, verification{warehouse.URL(""), report})
 		if c.output == "text" {
 			if err := printReport(cmd.OutOrStdout(), report, warehouse); err != nil {
 				return err
@@ -99,7 +101,7 @@ func (s stores) openAll(ctx context.Context, resources []config.Resource) ([]sto
 	return warehouses, nil
 }
 
-func printReport(w io.Writer, r load.Report, warehouse storeURL) error {
+func printReport(w io.Writer, r load.Report, warehouse store.Store) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
 		fmt.Fprintln(&b, f)
@@ -119,30 +121,6 @@ func printReport(w io.Writer, r load.Report, warehouse storeURL) error {
 
 // verification is the JSON output.
 type verification struct {
-	Warehouse   string    `json:"warehouse"`
-	Iterations  int       `json:"iterations"`
-	Objects     int       `json:"objects"`
-	Rows        int64     `json:"rows"`
-	Bytes       int64     `json:"bytes"`
-	Findings    []finding `json:"findings"`
-	Uncommitted []string  `json:"uncommitted"`
-}
-
-type finding struct {
-	Project   schema.ID `json:"project_id"`
-	Iteration schema.ID `json:"iteration_id"`
-	Table     string    `json:"table"`
-	Key       string    `json:"key"`
-	Problem   string    `json:"problem"`
-}
-
-func newVerification(r load.Report, warehouse storeURL) verification {
-	v := verification{
-		Warehouse: warehouse.URL(""), Iterations: r.Iterations, Objects: r.Objects, Rows: r.Rows, Bytes: r.Bytes,
-		Findings: []finding{}, Uncommitted: append([]string{}, r.Uncommitted...),
-	}
-	for _, f := range r.Findings {
-		v.Findings = append(v.Findings, finding(f))
-	}
-	return v
+	Warehouse string `json:"warehouse"`
+	load.Report
 }

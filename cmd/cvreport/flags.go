@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/cvexport/cvexport/internal/analysis/mirror"
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
+	"github.com/cvexport/cvexport/internal/program"
 )
 
 // sourceFlags are the flags for the warehouse, which every command has.
@@ -18,12 +20,9 @@ type sourceFlags struct {
 }
 
 func (s *sourceFlags) add(cmd *cobra.Command) {
-	warehouse := os.Getenv("CVEXPORT_WAREHOUSE")
-	if warehouse == "" {
-		warehouse = "./warehouse"
-	}
 	f := cmd.Flags()
-	f.StringVar(&s.warehouse, "warehouse", warehouse, "where the tables are: a folder, file://, gs://, s3:// or azblob:// (CVEXPORT_WAREHOUSE)")
+	program.AddWarehouse(f, &s.warehouse)
+	s.warehouse = cmp.Or(s.warehouse, program.DefaultWarehouse)
 	f.StringVar(&s.cache, "cache", os.Getenv("CVEXPORT_CACHE"), "folder for the copies of remote warehouses (CVEXPORT_CACHE; default cvexport in the user's cache folder)")
 	f.BoolVar(&s.offline, "offline", false, "use the copy of a remote warehouse as it is, without the network")
 	f.BoolVar(&s.quiet, "quiet", false, "no progress on standard error")
@@ -66,11 +65,4 @@ func (r *reportFlags) pictures() (report.Pictures, error) {
 		return nil, query.UsageErrorf("--thumbnails: %w", err)
 	}
 	return pictures, nil
-}
-
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return query.UsageErrorf("unexpected argument %q; see %s --help", args[0], cmd.CommandPath())
-	}
-	return nil
 }

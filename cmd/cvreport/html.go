@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,12 +16,8 @@ import (
 
 type htmlCommand struct {
 	reportFlags
-	project   string
-	iteration string
-	compare   string
-	threshold float64
-	overlap   float64
-	output    string
+	options report.Options
+	output  string
 }
 
 func newHTML() *cobra.Command {
@@ -34,37 +31,35 @@ which images it fixed and broke, and which labels look wrong. It prints the file
 		Example: `  cvreport html -o report.html
   cvreport html --project ID --iteration ID --compare ID -o report.html
   cvreport html --warehouse gs://my-bucket/vision --project ID --thumbnails ./pictures`,
-		Args: noArguments,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	c.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.project, "project", "", "the project's id (default: the only one)")
-	f.StringVar(&c.iteration, "iteration", "", "the iteration's id (default: the last one trained)")
-	f.StringVar(&c.compare, "compare", "", "the id of the iteration to compare with (default: the one trained before)")
-	f.Float64Var(&c.threshold, "threshold", 0, "where the threshold slider starts (default: the threshold of the service's figures)")
-	f.Float64Var(&c.overlap, "overlap-threshold", 0, "how much a box must overlap a region to find it (default: the overlap of the service's figures)")
+	f.StringVar(&c.options.Project, "project", "", "the project's id (default: the only one)")
+	f.StringVar(&c.options.Iteration, "iteration", "", "the iteration's id (default: the last one trained)")
+	f.StringVar(&c.options.Compare, "compare", "", "the id of the iteration to compare with (default: the one trained before)")
+	f.Func("threshold", "where the threshold slider starts: a `number` above 0, at most 1 (default: the threshold of the service's figures)", fraction(&c.options.Threshold))
+	f.Func("overlap-threshold", "how much a box must overlap a region to find it: a `number` above 0, at most 1 (default: the overlap of the service's figures)", fraction(&c.options.Overlap))
 	f.StringVarP(&c.output, "output", "o", "report.html", "file to write, which appears when it is complete; - is standard output")
 	return cmd
 }
 
+// fraction parses a flag and sets p.
+func fraction(p **float64) func(string) error {
+	return func(text string) error {
+		value, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(value > 0 && value <= 1) {
+			return errors.New("want a number above 0 and at most 1")
+		}
+		*p = &value
+		return nil
+	}
+}
+
 func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 	ctx := cmd.Context()
-	options := report.Options{Project: c.project, Iteration: c.iteration, Compare: c.compare}
-	for _, f := range []struct {
-		name   string
-		value  *float64
-		option **float64
-	}{{"threshold", &c.threshold, &options.Threshold}, {"overlap-threshold", &c.overlap, &options.Overlap}} {
-		if !cmd.Flags().Changed(f.name) {
-			continue
-		}
-		if !(*f.value > 0 && *f.value <= 1) {
-			return query.UsageErrorf("--%s %v: want more than 0 and at most 1", f.name, *f.value)
-		}
-		*f.option = f.value
-	}
-	if options.Pictures, err = c.pictures(); err != nil {
+	if c.options.Pictures, err = c.pictures(); err != nil {
 		return err
 	}
 	out, err := query.NewOutput(c.output, cmd.OutOrStdout())
@@ -77,7 +72,7 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	page, err := report.Load(ctx, db, options)
+	page, err := report.Load(ctx, db, c.options)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
 	"github.com/cvexport/cvexport/internal/brokenpipe"
+	"github.com/cvexport/cvexport/internal/program"
 )
 
 // The exit codes, which the README documents with those of cvexport.
@@ -43,8 +43,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	var usage *query.UsageError
+	started := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	cmd, err := root.ExecuteContextC(ctx)
+	_, usage := errors.AsType[*query.UsageError](err)
 	code := exitFailed
 	switch {
 	case err == nil:
@@ -54,7 +56,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitInterrupted
 	case errors.Is(err, query.ErrOutputClosed):
 		return exitClosed
-	case errors.As(err, &usage), errors.Is(err, report.ErrChoice), errors.Is(err, report.ErrNotFound):
+	case !started: // wrong arguments or flags
+		fmt.Fprintf(stderr, "cvreport: %v\nRun '%s --help' for examples.\n", err, cmd.CommandPath())
+		return exitUsage
+	case usage, errors.Is(err, report.ErrChoice), errors.Is(err, report.ErrNotFound):
 		code = exitUsage
 	}
 	fmt.Fprintln(stderr, "cvreport:", err)
@@ -64,15 +69,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // version is set by the linker for a release.
 var version = ""
 
-func programVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
+func programVersion() string { return program.Version(version) }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -84,15 +81,9 @@ func newRoot() *cobra.Command {
 		Version:       programVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return query.UsageErrorf("unknown command %q; see cvreport --help", args[0])
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &query.UsageError{Err: err} })
 	root.AddCommand(newQuery(), newHTML(), newServe())
 	return root
 }

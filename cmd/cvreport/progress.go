@@ -16,7 +16,7 @@ import (
 // overwrites, elsewhere in a line every few seconds. It shows nothing if there is
 // nothing to fetch.
 type fetchDisplay struct {
-	w         io.Writer // nil to be quiet
+	w         io.Writer
 	warehouse string
 	terminal  bool
 
@@ -32,10 +32,10 @@ const (
 )
 
 func newFetchDisplay(stderr io.Writer, quiet bool, warehouse string) *fetchDisplay {
-	d := &fetchDisplay{w: stderr, warehouse: warehouse, terminal: isTerminal(stderr)}
 	if quiet {
-		d.w = nil
+		stderr = io.Discard
 	}
+	d := &fetchDisplay{w: stderr, warehouse: warehouse, terminal: isTerminal(stderr)}
 	d.stall = time.AfterFunc(stallDelay, d.waiting)
 	return d
 }
@@ -43,7 +43,7 @@ func newFetchDisplay(stderr io.Writer, quiet bool, warehouse string) *fetchDispl
 func (d *fetchDisplay) waiting() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.w != nil && d.last.IsZero() {
+	if d.last.IsZero() {
 		fmt.Fprintf(d.w, "cvreport: waiting for %s; interrupt and give --offline to use what is in the cache\n", d.warehouse)
 	}
 }
@@ -54,7 +54,7 @@ func isTerminal(w io.Writer) bool {
 }
 
 func (d *fetchDisplay) show(f mirror.Progress) {
-	if d.w == nil || f.Bytes <= 0 { // the totals are not known before the first byte arrives
+	if f.Bytes <= 0 { // the totals are not known before the first byte arrives
 		return
 	}
 	d.mu.Lock()
@@ -83,7 +83,7 @@ func (d *fetchDisplay) done() {
 	d.stall.Stop()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.w != nil && d.terminal && !d.last.IsZero() {
+	if d.terminal && !d.last.IsZero() {
 		fmt.Fprint(d.w, "\r\x1b[K")
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/cvexport/cvexport/internal/analysis/query"
 )
@@ -51,16 +54,32 @@ Views, and functions with their arguments:
   cvreport query --format json - < question.sql`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return query.UsageErrorf("want one argument, the SQL (in quotes), or - for standard input; see cvreport query --help")
+				return errors.New("want one argument, the SQL (in quotes), or - for standard input")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args[0]) },
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return explainComment(err) })
 	c.add(cmd)
 	cmd.Flags().StringVar(&c.format, "format", "", "table, csv, json or parquet (default: the extension of --output, or table)")
 	cmd.Flags().StringVarP(&c.output, "output", "o", "-", "file to write, which appears when it is complete; - is standard output")
 	return cmd
+}
+
+// explainComment explains the error about SQL that begins with a comment, which was
+// taken for a flag. Flags have no spaces in their names.
+func explainComment(err error) error {
+	text := ""
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		text = unknown.GetSpecifiedName()
+	} else if wrong, ok := errors.AsType[*pflag.InvalidSyntaxError](err); ok {
+		text = wrong.GetSpecifiedFlag()
+	}
+	if strings.ContainsFunc(text, unicode.IsSpace) {
+		return errors.New("the SQL begins with --, as a flag does: put -- before the SQL, or use - and standard input")
+	}
+	return err
 }
 
 func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {

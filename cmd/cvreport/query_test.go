@@ -47,10 +47,11 @@ func runQuery(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), code
 }
 
-func TestQueryFromStdin(t *testing.T) {
+// The SQL is standard input, or the argument, also if it begins like a flag.
+func TestQueryFrom(t *testing.T) {
 	root := newWarehouse(t, "warehouse")
-	for _, args := range [][]string{{"-"}, {stdin}} {
-		stdout, _ := mustQuery(t, append(args, "--warehouse", "file://"+root, "--format", "csv")...)
+	for _, args := range [][]string{{"-"}, {stdin}, {"--", "-- comment\n" + stdin}} {
+		stdout, _ := mustQuery(t, append([]string{"--warehouse", "file://" + root, "--format", "csv"}, args...)...)
 		if stdout != "x\nfrom stdin\n" {
 			t.Errorf("%v: %s", args, stdout)
 		}
@@ -67,7 +68,10 @@ func TestQueryRefuses(t *testing.T) {
 		"no sql":        {[]string{"--warehouse", root}, exitUsage, "want one argument"},
 		"empty sql":     {[]string{"--warehouse", root, " "}, exitUsage, "no SQL to run"},
 		"format":        {[]string{"--warehouse", root, "--format", "xml", "SELECT 1"}, exitUsage, "not one of table, csv, json"},
-		"flag":          {[]string{"--nonsense"}, exitUsage, "unknown flag"},
+		"flag":          {[]string{"--nonsense"}, exitUsage, "unknown flag: --nonsense"},
+		"comment":       {[]string{"-- comment\nSELECT 1"}, exitUsage, "put -- before the SQL, or use - and standard input"},
+		"line":          {[]string{"-----\nSELECT 1"}, exitUsage, "put -- before the SQL, or use - and standard input"},
+		"no address":    {[]string{"--warehouse", "", "SELECT 1"}, exitUsage, "the address is empty"},
 		"wrong sql":     {[]string{"--warehouse", root, "SELEC 1"}, exitFailed, "syntax error"},
 		"wrong column":  {[]string{"--warehouse", root, "SELECT nope FROM predictions"}, exitFailed, "nope"},
 		"no warehouse":  {[]string{"--warehouse", root + "-not", "SELECT 1"}, exitFailed, "check --warehouse"},

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log"
-	"net"
 	"net/http"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
+	"github.com/cvexport/cvexport/internal/program"
 )
 
 type serveCommand struct {
@@ -37,7 +36,7 @@ Everybody who can reach the address sees everything in the warehouse, so it must
 an address of this machine unless --any-address is given.`,
 		Example: `  cvreport serve
   cvreport serve --warehouse s3://my-bucket/vision --listen 127.0.0.1:9000`,
-		Args: noArguments,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	c.add(cmd)
@@ -49,11 +48,11 @@ an address of this machine unless --any-address is given.`,
 }
 
 func (c *serveCommand) run(cmd *cobra.Command) error {
-	host, _, err := net.SplitHostPort(c.listen)
-	if err != nil {
-		return query.UsageErrorf("--listen %q is not host:port: %w", c.listen, err)
-	}
-	if ip := net.ParseIP(host); !c.anyAddress && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	local, err := program.IsLoopback(c.listen)
+	switch {
+	case err != nil:
+		return query.UsageErrorf("--listen: %w", err)
+	case !local && !c.anyAddress:
 		return query.UsageErrorf("--listen %q is not on this machine: use 127.0.0.1, or give --any-address", c.listen)
 	}
 	pictures, err := c.pictures()
@@ -71,37 +70,10 @@ func (c *serveCommand) run(cmd *cobra.Command) error {
 		Version: programVersion(), Hosts: c.hosts, Pictures: pictures, Log: errorLog,
 		Open: func(ctx context.Context) (*sql.DB, error) { return source.Open(ctx, query.NoFunction) },
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", c.listen)
-	if err != nil {
-		return fmt.Errorf("serving reports: %w", err)
-	}
-	fmt.Fprintf(cmd.OutOrStdout(), "Reports of %s are at http://%s/ until this program is interrupted.\n", c.warehouse, listener.Addr())
-	return serve(ctx, listener, site, errorLog)
-}
-
-// serve serves until ctx ends, then lets requests finish for a few seconds.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, errorLog *log.Logger) error {
-	server := &http.Server{
-		Handler: handler, ErrorLog: errorLog,
-		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serving reports: %w", err)
-	case <-ctx.Done():
-	}
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	err := server.Shutdown(late)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = server.Close()
-	}
-	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	return err
+	server := &http.Server{Handler: site, ErrorLog: errorLog}
+	return program.Serve(ctx, c.listen, server, func(ctx context.Context, url string) error {
+		fmt.Fprintf(cmd.OutOrStdout(), "Reports of %s are at %s/ until this program is interrupted.\n", c.warehouse, url)
+		<-ctx.Done()
+		return nil
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 )
 
@@ -18,22 +19,21 @@ func DisableSignal() {
 
 // Is reports whether err is a write to a pipe that its reader has closed.
 func Is(err error) bool {
-	for _, e := range closedPipe {
-		if errors.Is(err, e) {
-			return true
-		}
+	if runtime.GOOS == "windows" {
+		const brokenPipe, noData = syscall.Errno(109), syscall.Errno(232) // ERROR_BROKEN_PIPE, ERROR_NO_DATA
+		return errors.Is(err, brokenPipe) || errors.Is(err, noData)
 	}
-	return false
+	return errors.Is(err, syscall.EPIPE)
 }
 
 // IgnoreErrors returns a writer that passes everything to w and reports success
 // when w is a closed pipe.
 func IgnoreErrors(w io.Writer) io.Writer { return ignoring{w} }
 
-type ignoring struct{ w io.Writer }
+type ignoring struct{ io.Writer }
 
 func (i ignoring) Write(p []byte) (int, error) {
-	n, err := i.w.Write(p)
+	n, err := i.Writer.Write(p)
 	if Is(err) {
 		return len(p), nil
 	}

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -26,7 +26,7 @@ import (
 type file struct {
 	Warehouse   string     `yaml:"warehouse"`   // a relative path starts at the file's folder
 	Rate        *float64   `yaml:"rate"`        // requests a second of each resource
-	Concurrency *count     `yaml:"concurrency"` // pages in flight of each resource
+	Concurrency *float64   `yaml:"concurrency"` // pages in flight of each resource
 	Resources   []resource `yaml:"resources"`
 }
 
@@ -36,26 +36,8 @@ type resource struct {
 	Key         key      `yaml:"key"`
 	Projects    projects `yaml:"projects"`
 	Rate        *float64 `yaml:"rate"`
-	Concurrency *count   `yaml:"concurrency"`
+	Concurrency *float64 `yaml:"concurrency"`
 	Warehouse   string   `yaml:"warehouse"`
-}
-
-// count is a whole number; as an int the decoder would truncate a fraction.
-type count int
-
-// UnmarshalYAML accepts whole numbers only.
-func (c *count) UnmarshalYAML(node ast.Node) error {
-	n, ok := node.(*ast.IntegerNode)
-	if !ok {
-		return &yaml.TypeError{DstType: reflect.TypeFor[int](), SrcType: reflect.TypeFor[string](), Token: node.GetToken()}
-	}
-	switch v := n.Value.(type) {
-	case int64:
-		*c = count(v)
-	case uint64:
-		*c = count(min(v, math.MaxInt32))
-	}
-	return nil
 }
 
 // key says where the training key is. It is never in the file itself.
@@ -77,14 +59,7 @@ const (
 )
 
 func read(name string) (*file, error) {
-	info, err := os.Stat(name)
-	if err == nil && info.Size() > maxSize {
-		err = fmt.Errorf("%s has %d bytes, too many for a configuration", name, info.Size())
-	}
-	var body []byte
-	if err == nil {
-		body, err = os.ReadFile(name)
-	}
+	body, err := readFile(name, maxSize)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -118,11 +93,17 @@ func parse(name string, body []byte) (_ *file, err error) {
 		}
 	}()
 	source := &source{name: name}
-	if source.file, err = parser.ParseBytes(body, 0); err != nil {
+	tree, err := parser.ParseBytes(body, 0)
+	if err != nil {
 		return nil, source.wrap(err)
 	}
-	if len(source.file.Docs) > 1 {
-		return nil, fmt.Errorf("%s: it has %d documents, want one", name, len(source.file.Docs))
+	if len(tree.Docs) > 1 {
+		return nil, fmt.Errorf("%s: it has %d documents, want one", name, len(tree.Docs))
+	}
+	for _, doc := range tree.Docs {
+		if doc.Body != nil {
+			ast.Walk(source, doc.Body)
+		}
 	}
 	var f file
 	if err := yaml.UnmarshalWithOptions(body, &f, yaml.Strict()); err != nil {
@@ -136,12 +117,12 @@ func (f *file) check(s *source) error {
 	wrong := func(field, format string, args ...any) {
 		errs = append(errs, s.at(field, fmt.Errorf(format, args...)))
 	}
-	checkLimits := func(prefix string, rate *float64, concurrency *count) {
+	checkLimits := func(prefix string, rate, concurrency *float64) {
 		if rate != nil && !(*rate > 0 && *rate <= 1e6) {
 			wrong(prefix+"rate", "%v is not above 0 requests a second", *rate)
 		}
-		if concurrency != nil && (*concurrency < 1 || *concurrency > maxConcurrency) {
-			wrong(prefix+"concurrency", "%d is not between 1 and %d", *concurrency, maxConcurrency)
+		if concurrency != nil && !(*concurrency >= 1 && *concurrency <= maxConcurrency && *concurrency == math.Trunc(*concurrency)) {
+			wrong(prefix+"concurrency", "%v is not a whole number between 1 and %d", *concurrency, maxConcurrency)
 		}
 	}
 	checkLimits("", f.Rate, f.Concurrency)
@@ -191,64 +172,73 @@ var (
 	variable     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
-// source finds fields and their positions in the file.
+// source knows where the nodes of the file are.
 type source struct {
-	name string
-	file *ast.File
+	name  string
+	nodes []node
+}
+
+type node struct {
+	field string // such as resources[0].rate
+	at    *token.Position
+}
+
+// Visit notes a node.
+func (s *source) Visit(n ast.Node) ast.Visitor {
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		s.nodes = append(s.nodes, node{strings.TrimPrefix(strings.TrimPrefix(n.GetPath(), "$"), "."), t.Position})
+	}
+	return s
 }
 
 // at adds the position of a field, or of the innermost one around it, to an error.
 func (s *source) at(field string, err error) error {
-	for f := field; ; f = parent(f) {
-		p, pathErr := yaml.PathString(strings.TrimSuffix("$."+f, "."))
-		if pathErr == nil {
-			if node, nodeErr := p.FilterFile(s.file); nodeErr == nil && node != nil && node.GetToken() != nil {
-				return fmt.Errorf("%s: %s: %w", s.position(node.GetToken()), field, err)
+	for f := field; f != ""; f = f[:max(strings.LastIndexAny(f, ".["), 0)] {
+		for _, n := range slices.Backward(s.nodes) { // a field's value follows its name
+			if n.field == f {
+				return fmt.Errorf("%s: %s: %w", s.position(n.at), field, err)
 			}
 		}
-		if f == "" {
-			return fmt.Errorf("%s: %s: %w", s.name, field, err)
+	}
+	return fmt.Errorf("%s: %s: %w", s.name, field, err)
+}
+
+func (s *source) position(at *token.Position) string {
+	return fmt.Sprintf("%s:%d:%d", s.name, at.Line, at.Column)
+}
+
+// field returns the innermost field at a position.
+func (s *source) field(at *token.Position) (field string) {
+	for _, n := range s.nodes {
+		if n.at.Line == at.Line && n.at.Column == at.Column && len(n.field) > len(field) {
+			field = n.field
 		}
 	}
-}
-
-func parent(field string) string {
-	if at := strings.LastIndexAny(field, ".["); at >= 0 {
-		return field[:at]
-	}
-	return ""
-}
-
-func (s *source) position(t *token.Token) string {
-	return fmt.Sprintf("%s:%d:%d", s.name, t.Position.Line, t.Position.Column)
+	return field
 }
 
 // wrap says where decoding failed. It leaves out the library's excerpt of the file,
 // which may show a key that was put in the wrong place.
 func (s *source) wrap(err error) error {
-	var e yaml.Error
-	if !errors.As(err, &e) || e.GetToken() == nil || e.GetToken().Position == nil {
+	e, ok := errors.AsType[yaml.Error](err)
+	if !ok || e.GetToken() == nil || e.GetToken().Position == nil {
 		return fmt.Errorf("%s: this is not valid YAML: %w", s.name, err)
 	}
-	field := s.field(e.GetToken())
-	message := e.GetMessage()
-	var unknown *yaml.UnknownFieldError
-	switch {
-	case errors.As(err, &unknown):
-		return fmt.Errorf("%s: %s: there is no such field", s.position(e.GetToken()), field)
-	case strings.HasSuffix(field, ".key"):
+	at := e.GetToken().Position
+	field, message := s.field(at), e.GetMessage()
+	if strings.HasSuffix(field, ".key") {
 		message = "say where the key comes from: {env: NAME} or {file: PATH}; the key itself does not belong here"
-	case field == "":
-		return fmt.Errorf("%s: this is not valid YAML: %s", s.position(e.GetToken()), message)
 	}
-	var typed *yaml.TypeError
-	if errors.As(err, &typed) {
-		message = "want " + kind(typed.DstType)
+	switch e := e.(type) {
+	case *yaml.UnknownFieldError:
+		message = "there is no such field"
+	case *yaml.TypeError:
+		message = "want " + kind(e.DstType)
 	}
-	if overflow := new(yaml.OverflowError); errors.As(err, &overflow) {
-		message = "the number does not fit"
+	if field == "" {
+		return fmt.Errorf("%s: this is not valid YAML: %s", s.position(at), message)
 	}
-	return fmt.Errorf("%s: %s: %s", s.position(e.GetToken()), field, message)
+	return fmt.Errorf("%s: %s: %s", s.position(at), field, message)
 }
 
 func kind(t reflect.Type) string {
@@ -259,39 +249,8 @@ func kind(t reflect.Type) string {
 		return "a list"
 	case reflect.Float64:
 		return "a number"
-	case reflect.Int:
-		return "a whole number"
 	case reflect.String:
 		return "a string"
 	}
 	return "a mapping"
-}
-
-// field returns the path of the innermost field at a token, such as resources[0].rate.
-func (s *source) field(at *token.Token) string {
-	found := finder{at: at.Position}
-	if s.file == nil { // parsing failed
-		return ""
-	}
-	for _, doc := range s.file.Docs {
-		if doc.Body != nil {
-			ast.Walk(&found, doc.Body)
-		}
-	}
-	return strings.TrimPrefix(strings.TrimPrefix(found.path, "$"), ".")
-}
-
-type finder struct {
-	at   *token.Position
-	path string
-}
-
-// Visit keeps the path of a node that starts at the token.
-func (f *finder) Visit(node ast.Node) ast.Visitor {
-	if t := node.GetToken(); t != nil && t.Position != nil && t.Position.Line == f.at.Line && t.Position.Column == f.at.Column {
-		if p := node.GetPath(); len(p) > len(f.path) {
-			f.path = p
-		}
-	}
-	return f
 }

@@ -6,16 +6,15 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
 )
-
-// DefaultWarehouse is used where nothing else names one.
-const DefaultWarehouse = "./warehouse"
 
 const keyVariable = "VISION_TRAINING_KEY"
 
@@ -71,11 +70,9 @@ func Resolve(f Flags, given func(flag string) bool) (*Config, error) {
 	case f.Resource != "":
 		return nil, fmt.Errorf("--resource %s names a resource of a configuration file: give the file with --config", f.Resource)
 	}
-	var chosen []resource
-	for _, r := range c.Resources {
-		if f.Resource == "" || r.Name == f.Resource {
-			chosen = append(chosen, r)
-		}
+	chosen := slices.Clone(c.Resources)
+	if f.Resource != "" {
+		chosen = slices.DeleteFunc(chosen, func(r resource) bool { return r.Name != f.Resource })
 	}
 	several := len(chosen) > 1
 	if len(chosen) == 0 {
@@ -118,8 +115,8 @@ func Resolve(f Flags, given func(flag string) bool) (*Config, error) {
 		out.Resources = append(out.Resources, Resource{
 			Name: r.Name, Endpoint: r.Endpoint, Projects: choice, key: r.Key, flags: f,
 			Rate:        pick(given("rate"), f.Rate, r.Rate, c.Rate),
-			Concurrency: int(pick(given("concurrency"), count(f.Concurrency), r.Concurrency, c.Concurrency)),
-			Warehouse:   cmp.Or(f.Warehouse, r.Warehouse, c.Warehouse, DefaultWarehouse),
+			Concurrency: int(pick(given("concurrency"), float64(f.Concurrency), r.Concurrency, c.Concurrency)),
+			Warehouse:   cmp.Or(f.Warehouse, r.Warehouse, c.Warehouse, program.DefaultWarehouse),
 		})
 	}
 	return out, nil
@@ -160,16 +157,13 @@ func newChoice(ids, include, exclude []string) (jobs.Choice, error) {
 }
 
 // Client reads the training key and returns a client of the resource. log may be nil.
-func (r *Resource) Client(userAgent string, log *slog.Logger) (*extract.Client, error) {
-	client, err := r.newClient(userAgent, log)
-	if err != nil && r.flags.File != "" {
-		err = fmt.Errorf("resource %s: %w", r.Name, err)
-	}
-	return client, err
-}
-
-func (r *Resource) newClient(userAgent string, log *slog.Logger) (*extract.Client, error) {
+func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client, err error) {
 	f := r.flags
+	defer func() {
+		if err != nil && f.File != "" {
+			err = fmt.Errorf("resource %s: %w", r.Name, err)
+		}
+	}()
 	switch {
 	case r.Concurrency < 1 || r.Concurrency > maxConcurrency:
 		return nil, fmt.Errorf("--concurrency %d is not between 1 and %d", r.Concurrency, maxConcurrency)
@@ -207,18 +201,28 @@ func (k key) read() (string, error) {
 		}
 		return "", fmt.Errorf("no training key: set %s or give --key-file", k.Env)
 	}
-	f, err := os.Open(k.File)
+	const maxKey = 4096
+	body, err := readFile(k.File, maxKey)
+	secret := strings.TrimSpace(string(body))
+	if err == nil && secret == "" {
+		err = fmt.Errorf("%s is empty", k.File)
+	}
 	if err != nil {
 		return "", fmt.Errorf("reading the key: %w", err)
+	}
+	return secret, nil
+}
+
+// readFile reads a file of at most limit bytes.
+func readFile(name string, limit int) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
-	const maxKey = 4096
-	b, err := io.ReadAll(io.LimitReader(f, maxKey))
-	if err != nil {
-		return "", fmt.Errorf("reading the key: %w", err)
+	body, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if err == nil && len(body) > limit {
+		err = fmt.Errorf("%s has more than %d bytes", name, limit)
 	}
-	if secret := strings.TrimSpace(string(b)); secret != "" {
-		return secret, nil
-	}
-	return "", fmt.Errorf("reading the key: %s is empty", k.File)
+	return body, err
 }

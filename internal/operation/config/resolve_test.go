@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -34,8 +35,8 @@ resources:
 		err   string
 	}{
 		"flags and environment": {Flags{Endpoint: "eastus", Rate: 8, Concurrency: 4}, nil, "envkey",
-			Resource{Name: "eastus.api.cognitive.microsoft.com", Rate: 8, Concurrency: 4, Warehouse: DefaultWarehouse}, "envkey", ""},
-		"no key":                            {Flags{Endpoint: "eastus"}, nil, "", Resource{Name: "eastus.api.cognitive.microsoft.com", Warehouse: DefaultWarehouse}, "", "no training key: set VISION_TRAINING_KEY"},
+			Resource{Name: "eastus.api.cognitive.microsoft.com", Rate: 8, Concurrency: 4, Warehouse: program.DefaultWarehouse}, "envkey", ""},
+		"no key":                            {Flags{Endpoint: "eastus"}, nil, "", Resource{Name: "eastus.api.cognitive.microsoft.com", Warehouse: program.DefaultWarehouse}, "", "no training key: set VISION_TRAINING_KEY"},
 		"file":                              {Flags{File: one, Rate: 8, Concurrency: 4}, nil, "", Resource{Name: "shop", Rate: 3, Concurrency: 4, Warehouse: "gs://file"}, "shopkey", ""},
 		"over the file":                     {Flags{File: one, Endpoint: "eastus", Rate: 5, Concurrency: 7, Warehouse: "gs://flag", KeyFile: filepath.Join(folder, "flag.key"), Projects: []string{project}}, []string{"rate", "concurrency"}, "envkey", Resource{Name: "shop", Rate: 5, Concurrency: 7, Warehouse: "gs://flag"}, "flagkey", ""},
 		"environment's key over the file's": {Flags{File: one, Concurrency: 4}, nil, "envkey", Resource{Name: "shop", Rate: 3, Concurrency: 4, Warehouse: "gs://file"}, "envkey", ""},

@@ -95,7 +95,7 @@ func TestLogin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			logintest.Machine(t, variables)
 			_, err := open(t, logintest.Hosts{logintest.LoginHost: logintest.Login(t)})
-			if !errors.Is(err, ErrLogin) || MayPass(err) || !strings.Contains(err.Error(), "log in with: az login") {
+			if !errors.Is(err, azurelogin.ErrLogin) || MayPass(err) || !strings.Contains(err.Error(), "log in with: az login") {
 				t.Errorf("error %v, may pass %v", err, MayPass(err))
 			}
 		})

@@ -13,21 +13,15 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Kinds of notification.
+// The type and status of the notification that an iteration can be exported. Other types
+// are about the set-up of the queue and about exports of models.
 const (
-	Training       = "Training"
-	ConnectionTest = "ConnectionTest" // sent when the queue is set up
-	Export         = "Export"         // of a model, which is no concern of ours
-)
-
-// Statuses of a training.
-const (
+	Training          = "Training"
 	TrainingCompleted = "TrainingCompleted"
-	TrainingFailed    = "TrainingFailed"
 )
 
-// Notification is what the service says (v3.4-preview). Project and Iteration are
-// set if the type is Training.
+// Notification is what the service says (v3.4-preview). The other fields are set if the
+// type is Training.
 type Notification struct {
 	Type               string
 	Project, Iteration schema.ID

@@ -24,8 +24,8 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`{"version":"1.0","type":"ConnectionTest","Content":{}}`:           ConnectionTest,
-		`{"version":"1.0","type":"Export","Content":{"exportStatus":"x"}}`: Export,
+		`{"version":"1.0","type":"ConnectionTest","Content":{}}`:           "ConnectionTest",
+		`{"version":"1.0","type":"Export","Content":{"exportStatus":"x"}}`: "Export",
 		`{"type":"SomethingNew","Content":null}`:                           "SomethingNew",
 	} {
 		if n, err := Parse(text); err != nil || n.Type != want {

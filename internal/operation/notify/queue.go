@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -17,9 +18,6 @@ import (
 
 	"github.com/cvexport/cvexport/internal/operation/azurelogin"
 )
-
-// ErrLogin means that the machine's identity got no token.
-var ErrLogin = azurelogin.ErrLogin
 
 // ErrLost means that a message is no longer this receiver's: its time was up, and
 // another receiver has it.
@@ -34,7 +32,7 @@ type Queue struct {
 
 // Open opens the queue at https://account.queue.core.windows.net/queue, or the one
 // of that name in the account that the environment names. An identity logs in at once;
-// if that is refused, the error wraps ErrLogin. A login that nobody answers is not an
+// if that is refused, the error wraps [azurelogin.ErrLogin]. A login that nobody answers is not an
 // error yet: Receive returns it. A token in the address is refused, because command lines
 // are no place for secrets.
 func Open(ctx context.Context, address string, options policy.ClientOptions) (*Queue, error) {
@@ -61,7 +59,7 @@ func Open(ctx context.Context, address string, options policy.ClientOptions) (*Q
 		q.poison, err = newClient(a, name+poison, options)
 	}
 	if err != nil {
-		return nil, redact(fmt.Errorf("queue %s: %w", name, err))
+		return nil, failed("opening", name, err, "")
 	}
 	return q, nil
 }
@@ -201,18 +199,23 @@ func (q *Queue) failed(doing string, err error) error {
 	return failed(doing, q.name, err, hint)
 }
 
+// queryOfURL is where a shared access signature stands.
+var queryOfURL = regexp.MustCompile(`\?[^\s"'<>]*`)
+
+// failed returns an error whose text is short and without secrets.
 func failed(doing, queue string, err error, hint string) error {
+	text := err.Error()
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok { // its own text is a page long
-		err = &answerError{answer}
+		text = fmt.Sprintf("the service answered %d %s", answer.StatusCode, answer.ErrorCode)
 	}
-	return redact(fmt.Errorf("%s queue %s: %w%s", doing, queue, err, hint))
+	text = fmt.Sprintf("%s queue %s: %s%s", doing, queue, text, hint)
+	return &queueError{queryOfURL.ReplaceAllString(text, "?REDACTED"), err}
 }
 
-// answerError is an answer of the service in one line.
-type answerError struct{ *azcore.ResponseError }
-
-func (e *answerError) Error() string {
-	return fmt.Sprintf("the service answered %d %s", e.StatusCode, e.ErrorCode)
+type queueError struct {
+	text string
+	err  error
 }
 
-func (e *answerError) Unwrap() error { return e.ResponseError }
+func (e *queueError) Error() string { return e.text }
+func (e *queueError) Unwrap() error { return e.err }

@@ -59,10 +59,6 @@ func (r *Run) writeMetrics(ctx context.Context) (err error) {
 		return fmt.Errorf("waiting for another job that writes %s, by %s: %w", r.MetricsFile, name, err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	return r.mergeMetrics()
-}
-
-func (r *Run) mergeMetrics() error {
 	vectors := map[string]*prometheus.GaugeVec{}
 	registry := prometheus.NewRegistry()
 	for _, g := range gauges {

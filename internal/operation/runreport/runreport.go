@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
@@ -28,6 +29,47 @@ type Run struct {
 	Resources   []jobs.ResourceResult
 }
 
+// Begin starts the results of a run that works on one resource, one iteration after
+// another.
+func (r *Run) Begin(name, host string) {
+	r.Resources = []jobs.ResourceResult{{Name: name, Host: host, Started: r.Started}}
+}
+
+// Add adds the result of one iteration of p to the resource. It replaces an earlier
+// result of the iteration, except that Present does not replace Exported. stats are
+// the client's so far.
+func (r *Run) Add(p jobs.ProjectResult, stats extract.Stats) {
+	n, it := &r.Resources[0], p.Iterations[0]
+	at := slices.IndexFunc(n.Projects, func(old jobs.ProjectResult) bool { return old.ID == p.ID })
+	if at < 0 {
+		at = len(n.Projects)
+		n.Projects = append(n.Projects, jobs.ProjectResult{ID: p.ID})
+		n.Wanted++
+	}
+	old := &n.Projects[at]
+	old.Stats = old.Stats.Add(stats.Sub(n.Stats))
+	if it.Result != nil && it.Result.Export.ProjectName != nil {
+		p.Name = *it.Result.Export.ProjectName
+	}
+	if p.Name != "" {
+		old.Name = p.Name
+	}
+	i := slices.IndexFunc(old.Iterations, func(old jobs.IterationResult) bool { return old.ID == it.ID })
+	switch {
+	case i < 0:
+		old.Iterations = append(old.Iterations, it)
+	case it.Outcome != jobs.Present || old.Iterations[i].Outcome != jobs.Exported:
+		old.Iterations[i] = it
+	}
+	r.Finish(stats)
+}
+
+// Finish brings the resource's statistics and end up to date.
+func (r *Run) Finish(stats extract.Stats) {
+	n := &r.Resources[0]
+	n.Stats, n.Finished = stats, time.Now().UTC()
+}
+
 // PartialError reports that something failed and something else succeeded. It hides
 // the kind of the error it has.
 type PartialError struct{ error }
@@ -35,43 +77,37 @@ type PartialError struct{ error }
 // Failure sums up what went wrong. It returns nil if nothing did, and a
 // [*PartialError] if only a part failed.
 func (r *Run) Failure() error {
-	failed, done := 0, 0
-	var first error
-	refused := true
-	fail := func(err error) {
-		failed++
-		refused = refused && extract.AuthRefused(err)
-		if first == nil {
-			first = err
-		}
-	}
+	var failures []error
+	done := 0
 	for _, n := range r.Resources {
 		if n.Err != nil {
-			fail(n.Err)
+			failures = append(failures, n.Err)
+		}
+		fail := func(err error) {
+			if err != nil && !errors.Is(n.Err, err) { // that one is counted already
+				failures = append(failures, err)
+			}
 		}
 		for _, p := range n.Projects {
-			if p.Err != nil && !errors.Is(n.Err, p.Err) {
-				fail(p.Err)
-			}
+			fail(p.Err)
 			for _, it := range p.Iterations {
 				switch it.Outcome {
 				case jobs.Failed:
-					if !errors.Is(n.Err, it.Err) {
-						fail(it.Err)
-					}
+					fail(it.Err)
 				case jobs.Exported, jobs.Present, jobs.Elsewhere, jobs.Kept, jobs.OtherShard:
 					done++
 				}
 			}
 		}
 	}
+	other := slices.ContainsFunc(failures, func(err error) bool { return !extract.AuthRefused(err) })
 	switch {
-	case failed == 0:
+	case len(failures) == 0:
 		return nil
-	case done == 0 && (failed == 1 || refused):
-		return first
+	case done == 0 && (len(failures) == 1 || !other):
+		return failures[0]
 	}
-	err := fmt.Errorf("%s, listed in the summary; the first: %w", Count(int64(failed), "failure"), first)
+	err := fmt.Errorf("%s, listed in the summary; the first: %w", Count(int64(len(failures)), "failure"), failures[0])
 	if done > 0 {
 		return &PartialError{err}
 	}

@@ -5,12 +5,10 @@ package telemetry
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -55,25 +53,13 @@ func Span(ctx context.Context, name string, attributes ...tracing.Attribute) (_ 
 	return runtime.StartSpan(ctx, name, azure(), &runtime.StartSpanOptions{Attributes: attributes})
 }
 
-// Transport traces requests. Their URLs must hold no secrets.
-func Transport(next http.RoundTripper) http.RoundTripper {
-	if !Enabled() {
-		return next
-	}
-	return otelhttp.NewTransport(next)
-}
-
 // azure adapts OpenTelemetry to Azure's SDK, whose own adapter module does not download
 // everywhere.
 func azure() tracing.Tracer {
 	tracer := otel.Tracer("github.com/cvexport/cvexport")
 	start := func(ctx context.Context, name string, o *tracing.SpanOptions) (context.Context, tracing.Span) {
-		var options []trace.SpanStartOption
-		if o != nil {
-			// Both packages number the kinds alike.
-			options = append(options, trace.WithSpanKind(trace.SpanKind(o.Kind)), trace.WithAttributes(converted(o.Attributes)...))
-		}
-		ctx, span := tracer.Start(ctx, name, options...)
+		// Both packages number the kinds alike.
+		ctx, span := tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKind(o.Kind)), trace.WithAttributes(converted(o.Attributes)...))
 		return ctx, wrap(span)
 	}
 	return tracing.NewTracer(start, &tracing.TracerOptions{
@@ -85,7 +71,6 @@ func wrap(span trace.Span) tracing.Span {
 	return tracing.NewSpan(tracing.SpanImpl{
 		End:           func() { span.End() },
 		SetAttributes: func(a ...tracing.Attribute) { span.SetAttributes(converted(a)...) },
-		AddEvent:      func(name string, a ...tracing.Attribute) { span.AddEvent(name, trace.WithAttributes(converted(a)...)) },
 		SetStatus: func(s tracing.SpanStatus, text string) {
 			span.SetStatus(map[tracing.SpanStatus]codes.Code{tracing.SpanStatusError: codes.Error, tracing.SpanStatusOK: codes.Ok}[s], text)
 		},
@@ -95,19 +80,10 @@ func wrap(span trace.Span) tracing.Span {
 func converted(attributes []tracing.Attribute) []attribute.KeyValue {
 	var out []attribute.KeyValue
 	for _, a := range attributes {
-		switch v := a.Value.(type) {
-		case int:
-			out = append(out, attribute.Int(a.Key, v))
-		case int64:
-			out = append(out, attribute.Int64(a.Key, v))
-		case float64:
-			out = append(out, attribute.Float64(a.Key, v))
-		case bool:
-			out = append(out, attribute.Bool(a.Key, v))
-		case string:
-			out = append(out, attribute.String(a.Key, v))
-		default:
-			out = append(out, attribute.String(a.Key, fmt.Sprint(v)))
+		if number, ok := a.Value.(int); ok { // a status; all others are texts
+			out = append(out, attribute.Int(a.Key, number))
+		} else {
+			out = append(out, attribute.String(a.Key, fmt.Sprint(a.Value)))
 		}
 	}
 	return out

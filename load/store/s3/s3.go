@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/load/store"
@@ -66,7 +67,7 @@ func New(ctx context.Context, at store.Address, options ...func(*s3.Options)) (*
 		return nil, fmt.Errorf("warehouse s3://%s: %w", bucket, err)
 	}
 	if telemetry.Enabled() { // the SDK's own client has what the machine says about certificates
-		machine.HTTPClient = tracedClient{telemetry.Transport(sending{machine.HTTPClient})}
+		machine.HTTPClient = tracedClient{otelhttp.NewTransport(sending{machine.HTTPClient})}
 	}
 	client := s3.NewFromConfig(machine, append([]func(*s3.Options){setDefaults}, options...)...)
 	if client.Options().Region == "" {

@@ -1,0 +1,16 @@
+//go:build !windows
+
+package main
+
+import (
+	"runtime/debug"
+	"syscall"
+)
+
+// abortOnCrash makes a panic or a lack of memory abort the process, so that its exit
+// code is not 2, which means wrong usage. No core is left: it would hold the key.
+func abortOnCrash() {
+	// Lowering a limit to 0 cannot fail.
+	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
+	debug.SetTraceback("crash")
+}

@@ -1,0 +1,3 @@
+package main
+
+func abortOnCrash() {} // Windows has no abort

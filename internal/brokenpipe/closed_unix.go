@@ -1,7 +1,0 @@
-//go:build !windows
-
-package brokenpipe
-
-import "syscall"
-
-var closedPipe = []error{syscall.EPIPE}
