@@ -4,6 +4,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -49,17 +50,15 @@ var writers = map[Format]struct {
 }
 
 // ChooseFormat returns the format of a name or, for no name, the one that the output
-// file's extension stands for.
+// file's extension stands for. Without either it is Table.
 func ChooseFormat(name, file string) (Format, error) {
-	f := Format(name)
-	if name == "" {
-		f = Format(strings.TrimPrefix(filepath.Ext(file), "."))
-	}
+	extension := filepath.Ext(file)
+	f := cmp.Or(Format(name), Format(strings.TrimPrefix(strings.ToLower(extension), ".")), Table)
 	switch {
 	case writers[f].write != nil || f == Parquet:
 		return f, nil
 	case name == "":
-		return Table, nil
+		return "", UsageErrorf("--output %s: %s is not one of .table, .csv, .json, .parquet: choose one of them, or give --format", file, extension)
 	}
 	return "", UsageErrorf("--format %q is not one of table, csv, json, parquet", name)
 }
