@@ -93,13 +93,3 @@ func TestHints(t *testing.T) {
 		}
 	}
 }
-
-func TestDistance(t *testing.T) {
-	for pair, want := range map[[2]string]int{
-		{"", ""}: 0, {"", "abc"}: 3, {"abc", ""}: 3, {"tags", "tags"}: 0, {"tag", "tags"}: 1, {"kitten", "sitting"}: 3, {"outcome", "outcomes"}: 1,
-	} {
-		if got := distance(pair[0], pair[1]); got != want {
-			t.Errorf("distance%q = %d, want %d", pair, got, want)
-		}
-	}
-}
