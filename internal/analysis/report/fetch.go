@@ -78,16 +78,12 @@ func (f *fetcher) get(ctx context.Context, address string) (_ []byte, err error)
 			err = fmt.Errorf("fetching a picture: %w", err)
 		}
 	}()
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, errors.New("its address is malformed")
-	}
-	if err := checkEncrypted(u); err != nil {
-		return nil, err
-	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, errors.New("its address is malformed")
+	}
+	if err := checkEncrypted(r.URL); err != nil {
+		return nil, err
 	}
 	response, err := f.client.Do(r)
 	if err != nil {

@@ -133,12 +133,6 @@ func (l *loader) addPictures(pictures Pictures) error {
 func (p *Page) byVisibility() []int {
 	var order []int
 	seen := make([]bool, len(p.Images))
-	add := func(at any) {
-		if n := at.(int); !seen[n] {
-			seen[n] = true
-			order = append(order, n)
-		}
-	}
 	for distance := range p.Thresholds {
 		for _, t := range []int{p.Start - distance, p.Start + distance} {
 			if t < 0 || t >= len(p.Thresholds) {
@@ -149,17 +143,14 @@ func (p *Page) byVisibility() []int {
 				c = p.Changes[t]
 			}
 			for n := range listLength {
-				if n < len(p.Hardest[t]) {
-					add(p.Hardest[t][n][0])
-				}
-				if n < len(p.Suspects[t]) {
-					add(p.Suspects[t][n][0])
-				}
-				if n < len(c.Broken) {
-					add(c.Broken[n][0])
-				}
-				if n < len(c.Fixed) {
-					add(c.Fixed[n][0])
+				for _, list := range [][][]any{p.Hardest[t], p.Suspects[t], c.Broken, c.Fixed} {
+					if n >= len(list) {
+						continue
+					}
+					if at := list[n][0].(int); !seen[at] {
+						seen[at] = true
+						order = append(order, at)
+					}
 				}
 			}
 		}
