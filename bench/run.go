@@ -20,7 +20,7 @@ import (
 type benchmark struct {
 	images, runs int
 	pages        simulated.Config
-	dir, self    string
+	dir          string
 	lines        []string
 }
 
@@ -48,8 +48,8 @@ func (b *benchmark) run(ctx context.Context) (_ string, err error) {
 			}
 		}
 	}
-	head := fmt.Sprintf("%s images of %d predictions and up to %d regions and tags; medians of %d runs, with half the range.\n%s, %d processors, %s, duckdb-go %s, %s.\n\n",
-		strings.TrimSpace(fmt.Sprint(b.images)), b.pages.Predictions, b.pages.Regions, b.runs, machine(), runtime.NumCPU(), runtime.Version(), duckDB, time.Now().UTC().Format(time.DateOnly))
+	head := fmt.Sprintf("%d images of %d predictions and up to %d regions and tags; medians of %d runs, with half the range.\n%s, %d processors, %s, duckdb-go %s, %s.\n\n",
+		b.images, b.pages.Predictions, b.pages.Regions, b.runs, machine(), runtime.NumCPU(), runtime.Version(), duckDB, time.Now().UTC().Format(time.DateOnly))
 	return head + "| | ours | DuckDB | ratio | Polars | ratio |\n| --- | --- | --- | --- | --- | --- |\n" + strings.Join(b.lines, ""), nil
 }
 
@@ -76,7 +76,7 @@ func (b *benchmark) convert(ctx context.Context) error {
 		program []string
 	}{
 		{"ours.out", []string{b.path("ours")}},
-		{"peer.out", []string{b.self, "peer"}},
+		{"peer.out", []string{b.path("bench"), "peer"}},
 		{"polars.out", []string{"node", "bench/polars/flatten.js"}},
 	}
 	var cpu, memory, size [3]series
@@ -126,7 +126,7 @@ func (b *benchmark) clean(names ...string) error {
 
 // scan measures DuckDB reading our files and its own.
 func (b *benchmark) scan(ctx context.Context) error {
-	took, err := run(ctx, nil, b.self, "scan", fmt.Sprint(3*b.runs), b.path("ours.out"), b.path("peer.out"))
+	took, err := run(ctx, nil, b.path("bench"), "scan", fmt.Sprint(3*b.runs), b.path("ours.out"), b.path("peer.out"))
 	if err != nil {
 		return err
 	}
@@ -159,11 +159,11 @@ func (b *benchmark) export(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fetched, err := run(ctx, service.env, b.self, "fetch", service.images(), b.path("fetched"))
+		fetched, err := run(ctx, service.env, b.path("bench"), "fetch", service.performance()+"/images", b.path("fetched"))
 		if err != nil {
 			return err
 		}
-		theirs, err := run(ctx, nil, b.self, "peer", b.path("fetched"), b.path("peer.out"))
+		theirs, err := run(ctx, nil, b.path("bench"), "peer", b.path("fetched"), b.path("peer.out"))
 		if err != nil {
 			return err
 		}
