@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/cvexport/cvexport/load"
-	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -44,33 +43,26 @@ func prepare(folder, of string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return err
-	}
-	marked, other := false, ""
-	for _, entry := range entries {
-		switch name := entry.Name(); {
-		case name == markName:
-			marked = true
-		case !strings.HasPrefix(name, local.TempPrefix): // another process is creating the same cache
-			other = name
-		}
-	}
 	mark := filepath.Join(folder, markName)
-	if marked {
-		text, err := os.ReadFile(mark)
-		if err != nil {
-			return err
-		}
+	text, err := os.ReadFile(mark)
+	if err == nil {
 		lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 		if is := lines[len(lines)-1]; is != of {
 			return fmt.Errorf("it is of %s, not of %s: use another folder", is, of)
 		}
 		return nil
 	}
-	if other != "" {
-		return fmt.Errorf("the folder is no cache, and is not empty (%s): use another folder", other)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries { // another process may be creating the same cache
+		if name := entry.Name(); name != markName && !strings.HasPrefix(name, local.TempPrefix) {
+			return fmt.Errorf("the folder is no cache, and is not empty (%s): use another folder", name)
+		}
 	}
 	temp, err := os.CreateTemp(folder, local.TempPrefix+"*")
 	if err != nil {
@@ -146,30 +138,4 @@ func (c *Cache) missing(ctx context.Context, e load.Export, want func(table stri
 		}
 	}
 	return missing, nil
-}
-
-// objects lists the cache. Exports records come first, so that an iteration removed in
-// this order is hidden before its rows are gone.
-func (c *Cache) objects(ctx context.Context) ([]cachedObject, error) {
-	var all []cachedObject
-	for _, t := range commitFirst() {
-		for obj, err := range c.store.List(ctx, t.Name+"/") {
-			if err != nil {
-				return nil, err
-			}
-			if project, iteration, ok := t.ParsePath(obj.Key); ok {
-				all = append(all, cachedObject{obj, project, iteration})
-			}
-		}
-	}
-	return all, nil
-}
-
-func commitFirst() []schema.Table {
-	return append([]schema.Table{schema.Evaluation.Commit}, schema.Evaluation.Data...)
-}
-
-type cachedObject struct {
-	store.Object
-	project, iteration schema.ID
 }
