@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	_ "github.com/duckdb/duckdb-go/v2" // registers the driver
 
@@ -18,12 +19,7 @@ func All(string) bool { return true }
 
 // NoFunction is true of the names of tables and views only.
 func NoFunction(name string) bool {
-	for _, v := range schema.Views() {
-		if v.Name == name {
-			return len(v.Arguments) == 0
-		}
-	}
-	return true
+	return !slices.ContainsFunc(schema.Views(), func(v schema.View) bool { return v.Name == name && len(v.Arguments) > 0 })
 }
 
 // Open opens an in-memory database over the warehouse in a folder: its tables, of
