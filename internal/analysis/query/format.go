@@ -21,7 +21,14 @@ func writeTable(w io.Writer, r result) error {
 		return nil
 	}
 	const measured = 1000 // rows
-	t := table{w: w, types: r.types, waiting: [][][]string{cellsOf(r.columns)}}
+	t := table{w: w, waiting: [][][]string{cellsOf(r.columns)}}
+	for _, databaseType := range r.types {
+		fill := runewidth.FillRight
+		if number.MatchString(databaseType) {
+			fill = runewidth.FillLeft
+		}
+		t.fill = append(t.fill, fill)
+	}
 	count := 0
 	for row, err := range r.rows {
 		if err != nil {
@@ -56,8 +63,8 @@ func writeTable(w io.Writer, r result) error {
 // table writes rows of cells of one or several lines.
 type table struct {
 	w       io.Writer
-	types   []string
-	widths  []int // nil before the first row is written
+	fill    []func(text string, width int) string // of each column
+	widths  []int                                 // nil before the first row is written
 	waiting [][][]string
 }
 
@@ -65,7 +72,7 @@ type table struct {
 // below the first one, the header.
 func (t *table) flush() error {
 	if t.widths == nil {
-		t.widths = make([]int, len(t.types))
+		t.widths = make([]int, len(t.fill))
 		for _, cells := range t.waiting {
 			for c, lines := range cells {
 				for _, line := range lines {
@@ -95,22 +102,14 @@ func (t *table) write(cells [][]string) error {
 	}
 	var b strings.Builder
 	for n := range height {
-		line := ""
+		texts := make([]string, len(cells))
 		for c, lines := range cells {
-			if c > 0 {
-				line += "  "
-			}
-			text := ""
 			if n < len(lines) {
-				text = lines[n]
+				texts[c] = lines[n]
 			}
-			if isNumber(t.types[c]) {
-				line += runewidth.FillLeft(text, t.widths[c])
-			} else {
-				line += runewidth.FillRight(text, t.widths[c])
-			}
+			texts[c] = t.fill[c](texts[c], t.widths[c])
 		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		b.WriteString(strings.TrimRight(strings.Join(texts, "  "), " ") + "\n")
 	}
 	_, err := io.WriteString(t.w, b.String())
 	return err
@@ -133,14 +132,8 @@ func cellsOf(texts []string) [][]string {
 	return cells
 }
 
-func isNumber(databaseType string) bool {
-	name, _, _ := strings.Cut(databaseType, "(")
-	switch name {
-	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BIGNUM", "FLOAT", "DOUBLE", "DECIMAL":
-		return true
-	}
-	return false
-}
+// number matches DuckDB's types of numbers.
+var number = regexp.MustCompile(`^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|BIGNUM|FLOAT|DOUBLE|DECIMAL)(\([0-9,]+\))?$`)
 
 // writeCSV distinguishes NULL from an empty string, which it quotes, as DuckDB and
 // Postgres do.

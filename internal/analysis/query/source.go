@@ -72,12 +72,12 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 func (s *Source) Prepare(ctx context.Context, wanted func(table string) bool) (folder string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.folder != "" && s.isRemote() && time.Since(s.updated) < s.MaxAge {
+	switch remote := s.isRemote(); {
+	case remote && s.folder != "" && time.Since(s.updated) < s.MaxAge:
 		return s.folder, nil
-	}
-	if s.isRemote() {
+	case remote:
 		folder, err = s.mirror(ctx, wanted)
-	} else {
+	default:
 		folder, err = localFolder(s.Warehouse)
 	}
 	if err != nil {
