@@ -29,13 +29,12 @@ type fetcher struct {
 
 // Fetch returns the pictures at the addresses of the images, preferring thumbnails.
 func Fetch() Pictures {
-	f := &fetcher{}
-	f.client = &http.Client{
+	f := &fetcher{client: &http.Client{
 		Timeout: fetchTimeout,
 		// A redirect could send the address, with its token, to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	return f
+	}}
+	return f.picture
 }
 
 // checkEncrypted refuses addresses that would send a token unencrypted.
@@ -47,7 +46,7 @@ func checkEncrypted(u *url.URL) error {
 	return errors.New("its address is not https")
 }
 
-func (f *fetcher) Picture(ctx context.Context, _, imageURI, thumbnailURI string) ([]byte, error) {
+func (f *fetcher) picture(ctx context.Context, _, imageURI, thumbnailURI string) ([]byte, error) {
 	err := ErrNoPicture
 	for _, address := range []string{thumbnailURI, imageURI} {
 		if address == "" {

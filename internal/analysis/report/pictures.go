@@ -20,18 +20,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Pictures finds the picture of an image, as JPEG, PNG, GIF or BMP. The error is
+// Pictures returns the picture of an image, as JPEG, PNG, GIF or BMP. The error is
 // ErrNoPicture if there is none; no error may contain an address, which can hold an
 // access token.
-type Pictures interface {
-	Picture(ctx context.Context, id, imageURI, thumbnailURI string) ([]byte, error)
-}
+type Pictures func(ctx context.Context, id, imageURI, thumbnailURI string) ([]byte, error)
 
 // ErrNoPicture is the error for an image that has no picture.
 var ErrNoPicture = errors.New("there is no picture")
-
-// folder maps image ids in lower case to files.
-type folder map[string]string
 
 // Folder returns the pictures in a folder: ID.jpg, .jpeg, .png, .gif or .bmp.
 func Folder(path string) (Pictures, error) {
@@ -39,23 +34,21 @@ func Folder(path string) (Pictures, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the folder of pictures: %w", err)
 	}
-	f := folder{}
+	files := map[string]string{} // by image id in lower case
 	for _, e := range entries {
 		extension := filepath.Ext(e.Name())
 		switch strings.ToLower(extension) {
 		case ".jpg", ".jpeg", ".png", ".gif", ".bmp":
-			f[strings.ToLower(strings.TrimSuffix(e.Name(), extension))] = filepath.Join(path, e.Name())
+			files[strings.ToLower(strings.TrimSuffix(e.Name(), extension))] = filepath.Join(path, e.Name())
 		}
 	}
-	return f, nil
-}
-
-func (f folder) Picture(_ context.Context, id, _, _ string) ([]byte, error) {
-	path, ok := f[strings.ToLower(id)]
-	if !ok {
-		return nil, ErrNoPicture
-	}
-	return os.ReadFile(path)
+	return func(_ context.Context, id, _, _ string) ([]byte, error) {
+		file, ok := files[strings.ToLower(id)]
+		if !ok {
+			return nil, ErrNoPicture
+		}
+		return os.ReadFile(file)
+	}, nil
 }
 
 // Limits that keep a page small enough to be mailed.
@@ -81,7 +74,7 @@ func (l *loader) addPictures(pictures Pictures) error {
 				return ctx.Err()
 			}
 			i := l.page.Images[at]
-			b, err := pictures.Picture(ctx, i.ID, l.uris[at].image, l.uris[at].thumbnail)
+			b, err := pictures(ctx, i.ID, l.uris[at].image, l.uris[at].thumbnail)
 			if err == nil {
 				b, err = shrink(b, i.Width, i.Height)
 			}
