@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cvexport/cvexport/load"
@@ -43,25 +44,25 @@ func prepare(folder, of string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
 	mark := filepath.Join(folder, markName)
-	text, err := os.ReadFile(mark)
-	if err == nil {
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == markName }) {
+		text, err := os.ReadFile(mark)
+		if err != nil {
+			return err
+		}
 		lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 		if is := lines[len(lines)-1]; is != of {
 			return fmt.Errorf("it is of %s, not of %s: use another folder", is, of)
 		}
 		return nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries { // another process may be creating the same cache
-		if name := entry.Name(); name != markName && !strings.HasPrefix(name, local.TempPrefix) {
-			return fmt.Errorf("the folder is no cache, and is not empty (%s): use another folder", name)
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), local.TempPrefix) { // another process is creating the same cache
+			return fmt.Errorf("the folder is no cache, and is not empty (%s): use another folder", entry.Name())
 		}
 	}
 	temp, err := os.CreateTemp(folder, local.TempPrefix+"*")
