@@ -7,12 +7,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -70,47 +67,30 @@ func (b *benchmark) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	npm := exec.CommandContext(ctx, "npm", "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts")
-	npm.Dir = "bench/polars"
-	if out, err := npm.CombinedOutput(); err != nil {
-		return fmt.Errorf("installing Polars with npm, which has it for Linux on x86-64: %w\n%s", err, out)
+	if _, err := run(ctx, nil, "npm", "install", "--prefix", "bench/polars", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"); err != nil {
+		return fmt.Errorf("installing Polars with npm, which has it for Linux on x86-64: %w", err)
 	}
 	for name, images := range map[string]int{"pages": b.images, "pages10": 10 * b.images} {
-		if err := writePages(filepath.Join(b.dir, name), images, b.pages); err != nil {
+		if err := writePages(b.path(name), images, b.pages); err != nil {
 			return err
 		}
 	}
+	programs := map[string]string{"bench": self}
 	for name, folder := range map[string]string{"ours": "./bench/ours", "cvexport": "./cmd/cvexport"} {
-		built := b.path(name + ".built")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "disable_grpc_modules,grpcnotrace", "-o", built, folder)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return errors.Join(err, errors.New(string(out)))
-		}
-		if err := install(built, b.path(name)); err != nil {
+		programs[name] = b.path(name + ".built")
+		_, err := run(ctx, []string{"CGO_ENABLED=0"}, "go", "build", "-trimpath", "-tags", "disable_grpc_modules,grpcnotrace", "-o", programs[name], folder)
+		if err != nil {
 			return err
 		}
 	}
-	b.self = b.path("bench")
-	return install(self, b.self)
-}
-
-// install copies a program. The linker leaves it in the page cache in such large pieces
-// that up to 10 MiB more would count as memory of its process. It is not read as a
-// whole, because this process's memory counts towards the peak of those it starts.
-func install(from, to string) (err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
+	// The linker leaves a program in the page cache in such large pieces that up to 10 MiB
+	// more would count as memory of its process. A copy does not have them.
+	for name, built := range programs {
+		if _, err := run(ctx, nil, "cp", built, b.path(name)); err != nil {
+			return err
+		}
 	}
-	defer in.Close()
-	const executable = 0o755
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, executable)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return nil
 }
 
 func (b *benchmark) path(name string) string { return filepath.Join(b.dir, name) }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -80,16 +81,13 @@ func parquetBytes(folder string, tables []string) (float64, error) {
 	return float64(total) / 1e6, nil
 }
 
+var modelName = regexp.MustCompile(`model name\s*: (.*)`)
+
 // machine returns the processor's name according to Linux.
 func machine() string {
 	text, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "an unknown processor"
-	}
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
+	if match := modelName.FindSubmatch(text); err == nil && match != nil {
+		return string(match[1])
 	}
 	return "an unknown processor"
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 type benchmark struct {
 	images, runs int
 	pages        simulated.Config
-	dir, self    string
+	dir          string
 	lines        []string
 }
 
@@ -48,8 +49,8 @@ func (b *benchmark) run(ctx context.Context) (_ string, err error) {
 			}
 		}
 	}
-	head := fmt.Sprintf("%s images of %d predictions and up to %d regions and tags; medians of %d runs, with half the range.\n%s, %d processors, %s, duckdb-go %s, %s.\n\n",
-		strings.TrimSpace(fmt.Sprint(b.images)), b.pages.Predictions, b.pages.Regions, b.runs, machine(), runtime.NumCPU(), runtime.Version(), duckDB, time.Now().UTC().Format(time.DateOnly))
+	head := fmt.Sprintf("%d images of %d predictions and up to %d regions and tags; medians of %d runs, with half the range.\n%s, %d processors, %s, duckdb-go %s, %s.\n\n",
+		b.images, b.pages.Predictions, b.pages.Regions, b.runs, machine(), runtime.NumCPU(), runtime.Version(), duckDB, time.Now().UTC().Format(time.DateOnly))
 	return head + "| | ours | DuckDB | ratio | Polars | ratio |\n| --- | --- | --- | --- | --- | --- |\n" + strings.Join(b.lines, ""), nil
 }
 
@@ -72,20 +73,25 @@ func (b *benchmark) line(cells ...string) {
 // convert measures converting pages on disk to published Parquet, four tables.
 func (b *benchmark) convert(ctx context.Context) error {
 	converters := []struct {
-		out     string
-		program []string
+		runs       int
+		pages, out string
+		program    []string
 	}{
-		{"ours.out", []string{b.path("ours")}},
-		{"peer.out", []string{b.self, "peer"}},
-		{"polars.out", []string{"node", "bench/polars/flatten.js"}},
+		{b.runs, "pages", "ours.out", []string{b.path("ours")}},
+		{b.runs, "pages", "peer.out", []string{b.path("bench"), "peer"}},
+		{b.runs, "pages", "polars.out", []string{"node", "bench/polars/flatten.js"}},
+		{max(1, b.runs/2), "pages10", "ours10.out", []string{b.path("ours")}},
 	}
-	var cpu, memory, size [3]series
-	for range b.runs {
+	var cpu, memory, size [4]series
+	for n := range b.runs {
 		for i, c := range converters {
+			if n >= c.runs {
+				continue
+			}
 			if err := b.clean(c.out); err != nil {
 				return err
 			}
-			took, err := run(ctx, nil, c.program[0], append(c.program[1:len(c.program):len(c.program)], b.path("pages"), b.path(c.out))...)
+			took, err := run(ctx, nil, c.program[0], slices.Concat(c.program[1:], []string{b.path(c.pages), b.path(c.out)})...)
 			if err != nil {
 				return err
 			}
@@ -96,22 +102,11 @@ func (b *benchmark) convert(ctx context.Context) error {
 			cpu[i], memory[i], size[i] = append(cpu[i], took.cpu), append(memory[i], took.memory), append(size[i], bytes)
 		}
 	}
-	var cpu10, memory10 series
-	for range max(1, b.runs/2) {
-		if err := b.clean("ours10.out"); err != nil {
-			return err
-		}
-		more, err := run(ctx, nil, b.path("ours"), b.path("pages10"), b.path("ours10.out"))
-		if err != nil {
-			return err
-		}
-		cpu10, memory10 = append(cpu10, more.cpu), append(memory10, more.memory)
-	}
-	b.compare("CPU, pages on disk to published Parquet", "s", cpu[0], cpu[1:]...)
-	b.compare("peak memory", "MiB", memory[0], memory[1:]...)
-	b.compare("bytes of Parquet", "MB", size[0], size[1:]...)
-	b.line("CPU, 10 times the images", fmt.Sprintf("%s s", cpu10), "", fmt.Sprintf("%.2f times ours above", cpu10.median()/cpu[0].median()))
-	b.line("peak memory, 10 times the images", fmt.Sprintf("%s MiB", memory10), "", fmt.Sprintf("%.2f times ours above", memory10.median()/memory[0].median()))
+	b.compare("CPU, pages on disk to published Parquet", "s", cpu[0], cpu[1:3]...)
+	b.compare("peak memory", "MiB", memory[0], memory[1:3]...)
+	b.compare("bytes of Parquet", "MB", size[0], size[1:3]...)
+	b.line("CPU, 10 times the images", fmt.Sprintf("%s s", cpu[3]), "", fmt.Sprintf("%.2f times ours above", cpu[3].median()/cpu[0].median()))
+	b.line("peak memory, 10 times the images", fmt.Sprintf("%s MiB", memory[3]), "", fmt.Sprintf("%.2f times ours above", memory[3].median()/memory[0].median()))
 	return nil
 }
 
@@ -126,7 +121,7 @@ func (b *benchmark) clean(names ...string) error {
 
 // scan measures DuckDB reading our files and its own.
 func (b *benchmark) scan(ctx context.Context) error {
-	took, err := run(ctx, nil, b.self, "scan", fmt.Sprint(3*b.runs), b.path("ours.out"), b.path("peer.out"))
+	took, err := run(ctx, nil, b.path("bench"), "scan", fmt.Sprint(3*b.runs), b.path("ours.out"), b.path("peer.out"))
 	if err != nil {
 		return err
 	}
@@ -159,11 +154,11 @@ func (b *benchmark) export(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fetched, err := run(ctx, service.env, b.self, "fetch", service.images(), b.path("fetched"))
+		fetched, err := run(ctx, service.env, b.path("bench"), "fetch", service.performance()+"/images", b.path("fetched"))
 		if err != nil {
 			return err
 		}
-		theirs, err := run(ctx, nil, b.self, "peer", b.path("fetched"), b.path("peer.out"))
+		theirs, err := run(ctx, nil, b.path("bench"), "peer", b.path("fetched"), b.path("peer.out"))
 		if err != nil {
 			return err
 		}

@@ -73,13 +73,10 @@ func (s *served) export(ctx context.Context, b *benchmark, rate string) (usage, 
 		"--project", s.project.ID.String(), "--iteration", s.project.Iterations[0].ID.String())
 }
 
-// performance returns the address of the iteration's figures.
+// performance returns the address of the iteration's figures; its images are below.
 func (s *served) performance() string {
 	return fmt.Sprintf("%s/customvision/v3.2/training/projects/%s/iterations/%s/performance", s.url, s.project.ID, s.project.Iterations[0].ID)
 }
-
-// images returns the address of the iteration's images.
-func (s *served) images() string { return s.performance() + "/images" }
 
 // warm requests what the service computes once.
 func (s *served) warm(ctx context.Context) error {
@@ -93,28 +90,23 @@ func fetch(ctx context.Context, address, folder string) error {
 		return err
 	}
 	const workers = 4
+	const empty = "[]"
 	group, ctx := errgroup.WithContext(ctx)
 	for w := range workers {
 		group.Go(func() error {
 			for page := w; ; page += workers {
-				more, err := fetchPage(ctx, fmt.Sprintf("%s?orderBy=Oldest&take=%d&skip=%d", address, extract.PageSize, page*extract.PageSize),
-					filepath.Join(folder, fmt.Sprintf("page-%06d.json", page)))
-				if err != nil || !more {
+				body, err := get(ctx, fmt.Sprintf("%s?orderBy=Oldest&take=%d&skip=%d", address, extract.PageSize, page*extract.PageSize),
+					os.Getenv("VISION_TRAINING_KEY"))
+				if err != nil || string(body) == empty {
+					return err
+				}
+				if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("page-%06d.json", page)), body, 0o644); err != nil {
 					return err
 				}
 			}
 		})
 	}
 	return group.Wait()
-}
-
-func fetchPage(ctx context.Context, address, file string) (more bool, err error) {
-	body, err := get(ctx, address, os.Getenv("VISION_TRAINING_KEY"))
-	const empty = "[]"
-	if err != nil || string(body) == empty {
-		return false, err
-	}
-	return true, os.WriteFile(file, body, 0o644)
 }
 
 func get(ctx context.Context, address, key string) ([]byte, error) {
@@ -128,12 +120,8 @@ func get(ctx context.Context, address, key string) ([]byte, error) {
 		return nil, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, err
-	}
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s: %s", address, response.Status)
 	}
-	return body, nil
+	return io.ReadAll(response.Body)
 }

@@ -15,7 +15,7 @@ import (
 // tries some of the faults of each kind of store.
 func TestStoreFailsAtEveryStep(t *testing.T) {
 	failed := 0
-	strides := map[string]int{"local": 12, "gcs": 29, "s3": 29, "azure": 31}
+	strides := map[string]int{"local": 12, "gcs": 17, "s3": 17, "azure": 19}
 	for name, open := range places() {
 		t.Run(name, func(t *testing.T) {
 			if testing.Short() && name != "local" {

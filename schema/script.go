@@ -32,6 +32,10 @@ type Script struct {
 	// ignores it.
 	Empty []string
 
+	// Files are the keys of the objects to read, by table, of the tables that have others
+	// too. BigQuery ignores it.
+	Files map[string][]string
+
 	// Without names functions to omit, because DuckDB takes longer to define than to
 	// call them. No other function may use them. BigQuery ignores it.
 	Without []string
@@ -112,6 +116,13 @@ func (s Script) duckDBRows(d dialect, t Table) string {
 		return none
 	}
 	pattern := d.quote(globEscape(s.Warehouse) + "/" + t.Name + "/**/*.parquet")
+	if keys := s.Files[t.Name]; keys != nil {
+		var paths []string
+		for _, key := range keys {
+			paths = append(paths, d.quote(globEscape(s.Warehouse+"/"+key)))
+		}
+		pattern = "[" + strings.Join(paths, ", ") + "]"
+	}
 	return fmt.Sprintf("%s\nUNION ALL BY NAME\nSELECT * FROM read_parquet(%s, hive_partitioning = true, union_by_name = true, hive_types = {'project_id': VARCHAR, 'iteration_id': VARCHAR})", none, pattern)
 }
 

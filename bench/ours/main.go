@@ -3,10 +3,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -50,12 +50,12 @@ func run(ctx context.Context, folder, warehouse string) (err error) {
 	defer func() { err = errors.Join(err, spools.Close()) }()
 	decoder := transform.NewDecoder(transform.Options{ExportID: export.ExportID, Memory: mem})
 	images := int32(0)
-	var body []byte
+	var body bytes.Buffer
 	for _, name := range files {
 		if err := readFile(&body, name); err != nil {
 			return err
 		}
-		page, err := decoder.Decode(body, 0, nil)
+		page, err := decoder.Decode(body.Bytes(), 0, nil)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -97,17 +97,12 @@ func run(ctx context.Context, folder, warehouse string) (err error) {
 
 // readFile reads a file into a reused buffer, as an export does with the service's
 // answers.
-func readFile(body *[]byte, name string) (err error) {
+func readFile(body *bytes.Buffer, name string) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	*body = slices.Grow((*body)[:0], int(info.Size()))[:info.Size()]
-	_, err = io.ReadFull(f, *body)
-	return err
+	body.Reset()
+	_, err = body.ReadFrom(f)
+	return errors.Join(err, f.Close())
 }

@@ -84,6 +84,40 @@ func TestQueryOutputElsewhere(t *testing.T) {
 	}
 }
 
+// The extension of the file chooses the format, and one that stands for none is refused.
+func TestQueryOutputExtension(t *testing.T) {
+	root := newWarehouse(t, "warehouse")
+	folder := t.TempDir()
+	for name, tc := range map[string]struct {
+		format, begins string
+		code           int
+	}{
+		"x.csv":        {"", "n\n1\n", exitDone},
+		"x.JSON":       {"", "[\n", exitDone},
+		"x.parquet":    {"", "PAR1", exitDone},
+		"x":            {"", "n\n-\n1", exitDone},
+		"x.d/x":        {"", "n\n-\n1", exitDone},
+		"x.foo":        {"", "", exitUsage},
+		"x.xlsx":       {"", "", exitUsage},
+		"with.foo":     {"csv", "n\n1\n", exitDone},
+		"without":      {"json", "[\n", exitDone},
+		"without.json": {"csv", "n\n1\n", exitDone},
+	} {
+		file := filepath.Join(folder, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		_, stderr, code := runQuery(t, "--warehouse", root, "--format", tc.format, "-o", file, "SELECT 1 AS n")
+		body, err := os.ReadFile(file)
+		if code != tc.code || !strings.HasPrefix(string(body), tc.begins) || (err == nil) != (code == exitDone) {
+			t.Errorf("%s %s: exit code %d, %q: %s", tc.format, name, code, body, stderr)
+		}
+		if code == exitUsage && !strings.Contains(stderr, ".table, .csv, .json, .parquet") {
+			t.Errorf("%s: %s", name, stderr)
+		}
+	}
+}
+
 // Parquet is not written to a terminal.
 func TestQueryParquetToTerminal(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)

@@ -85,12 +85,13 @@ func run(t testing.TB, folder string) (blob, queue string, err error) {
 	})
 	var printed strings.Builder
 	lines := bufio.NewScanner(output)
+	const listening = " service is successfully listening at "
 	for (blob == "" || queue == "") && lines.Scan() {
 		fmt.Fprintln(&printed, lines.Text())
-		if _, at, ok := strings.Cut(lines.Text(), "Blob service is successfully listening at "); ok {
+		switch service, at, _ := strings.Cut(lines.Text(), listening); {
+		case strings.HasSuffix(service, "Blob"):
 			blob = at
-		}
-		if _, at, ok := strings.Cut(lines.Text(), "Queue service is successfully listening at "); ok {
+		case strings.HasSuffix(service, "Queue"):
 			queue = at
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/gofrs/flock"
 )
@@ -20,9 +21,12 @@ func Install() (folder string, err error) {
 			return "", fmt.Errorf("this test needs nodejs and npm (Debian: apt-get install nodejs npm): %w", err)
 		}
 	}
-	if folder, err = find(); err != nil {
-		return "", err
+	// The test may be one of this module, or of the module check.
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/cvexport/cvexport").Output()
+	if err != nil {
+		return "", fmt.Errorf("looking for the repository: %w", err)
 	}
+	folder = filepath.Join(strings.TrimSpace(string(root)), "check")
 	// The tests of several packages run at once: one installs, the others wait.
 	lock := flock.New(filepath.Join(folder, ".install.lock"))
 	if err := lock.Lock(); err != nil {
@@ -43,23 +47,4 @@ func Install() (folder string, err error) {
 		return "", fmt.Errorf("running npm ci in %s: %w\n%s", folder, err, output)
 	}
 	return folder, nil
-}
-
-// find looks for the folder check in the folders above the test's own.
-func find() (string, error) {
-	folder, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		check := filepath.Join(folder, "check")
-		if _, err := os.Stat(filepath.Join(check, "package-lock.json")); err == nil {
-			return check, nil
-		}
-		parent := filepath.Dir(folder)
-		if parent == folder {
-			return "", errors.New("no folder above the test has check/package-lock.json: run it inside the repository")
-		}
-		folder = parent
-	}
 }

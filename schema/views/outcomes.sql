@@ -35,7 +35,7 @@ compared AS{{inline}} (
     width * height / NULLIF(areas - width * height, 0) AS iou
   FROM pairs
   -- Without its box, a detector's prediction has no areas; it has a width, as DuckDB's LEAST and GREATEST leave nulls out.
-  -- Boxes that are next to nothing may have no union left, and who divides before it filters must not by zero.
+  -- Tiny boxes may have a union of 0. NULLIF keeps a database that divides before it filters from dividing by zero.
   WHERE region_id IS NULL OR (width > 0 AND height > 0 AND areas > width * height)
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY project_id, iteration_id, image_id, prediction_index

@@ -7,7 +7,8 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
+	"os/exec"
+	"strings"
 
 	"golang.org/x/tools/go/packages"
 )
@@ -27,18 +28,16 @@ func main() {
 
 // check type-checks the program in a folder for a system, a value of GOOS.
 func check(folder, system string) error {
-	root, err := filepath.Abs(folder)
+	cfg := &packages.Config{Dir: folder, Env: append(os.Environ(), "GOOS="+system, "GOARCH=amd64", "CGO_ENABLED=0")}
+	list := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if .Main}}{{$.ImportPath}}{{end}}{{end}}", ".")
+	list.Dir, list.Env, list.Stderr = cfg.Dir, cfg.Env, os.Stderr
+	own, err := list.Output()
 	if err != nil {
-		return err
-	}
-	cfg := &packages.Config{Dir: root, Env: append(os.Environ(), "GOOS="+system, "GOARCH=amd64", "CGO_ENABLED=0")}
-	own, err := ownPackages(cfg)
-	if err != nil {
-		return err
+		return fmt.Errorf("listing the packages of %s: %w", folder, err)
 	}
 	// Load checks function bodies only in the packages that it is given.
 	cfg.Mode = packages.NeedName | packages.NeedFiles | packages.NeedImports | packages.NeedDeps | packages.NeedTypes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedTypesSizes
-	all, err := packages.Load(cfg, own...)
+	all, err := packages.Load(cfg, strings.Fields(string(own))...)
 	if err != nil {
 		return err
 	}
@@ -47,22 +46,4 @@ func check(folder, system string) error {
 	}
 	fmt.Printf("%s: %d packages checked\n", system, len(all))
 	return nil
-}
-
-// ownPackages returns the packages of the program that are in its own module.
-func ownPackages(cfg *packages.Config) (paths []string, err error) {
-	cfg.Mode = packages.NeedName | packages.NeedImports | packages.NeedDeps | packages.NeedModule
-	program, err := packages.Load(cfg, ".")
-	if err != nil {
-		return nil, err
-	}
-	if packages.PrintErrors(program) > 0 || len(program) != 1 || program[0].Module == nil {
-		return nil, fmt.Errorf("%s is not a package in a module", cfg.Dir)
-	}
-	packages.Visit(program, nil, func(p *packages.Package) {
-		if p.Module != nil && p.Module.Path == program[0].Module.Path {
-			paths = append(paths, p.PkgPath)
-		}
-	})
-	return paths, nil
 }

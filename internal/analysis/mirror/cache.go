@@ -9,10 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cvexport/cvexport/load"
-	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -48,17 +48,8 @@ func prepare(folder, of string) error {
 	if err != nil {
 		return err
 	}
-	marked, other := false, ""
-	for _, entry := range entries {
-		switch name := entry.Name(); {
-		case name == markName:
-			marked = true
-		case !strings.HasPrefix(name, local.TempPrefix): // another process is creating the same cache
-			other = name
-		}
-	}
 	mark := filepath.Join(folder, markName)
-	if marked {
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == markName }) {
 		text, err := os.ReadFile(mark)
 		if err != nil {
 			return err
@@ -69,8 +60,10 @@ func prepare(folder, of string) error {
 		}
 		return nil
 	}
-	if other != "" {
-		return fmt.Errorf("the folder is no cache, and is not empty (%s): use another folder", other)
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), local.TempPrefix) { // another process is creating the same cache
+			return fmt.Errorf("the folder is no cache, and is not empty (%s): use another folder", entry.Name())
+		}
 	}
 	temp, err := os.CreateTemp(folder, local.TempPrefix+"*")
 	if err != nil {
@@ -146,30 +139,4 @@ func (c *Cache) missing(ctx context.Context, e load.Export, want func(table stri
 		}
 	}
 	return missing, nil
-}
-
-// objects lists the cache. Exports records come first, so that an iteration removed in
-// this order is hidden before its rows are gone.
-func (c *Cache) objects(ctx context.Context) ([]cachedObject, error) {
-	var all []cachedObject
-	for _, t := range commitFirst() {
-		for obj, err := range c.store.List(ctx, t.Name+"/") {
-			if err != nil {
-				return nil, err
-			}
-			if project, iteration, ok := t.ParsePath(obj.Key); ok {
-				all = append(all, cachedObject{obj, project, iteration})
-			}
-		}
-	}
-	return all, nil
-}
-
-func commitFirst() []schema.Table {
-	return append([]schema.Table{schema.Evaluation.Commit}, schema.Evaluation.Data...)
-}
-
-type cachedObject struct {
-	store.Object
-	project, iteration schema.ID
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
@@ -124,7 +125,7 @@ func (m *iteration) cachedRecord(ctx context.Context, key string) (version strin
 // skip removes the iteration from the cache, the record first, which hides it.
 func (m *iteration) skip(ctx context.Context) error {
 	m.skipped = true
-	for _, t := range commitFirst() {
+	for _, t := range slices.Backward(schema.Evaluation.All()) {
 		if err := m.drop(ctx, t.Path(m.project, m.id)); err != nil {
 			return err
 		}
@@ -163,22 +164,20 @@ func (m *iteration) unlisted(ctx context.Context) error {
 	return nil
 }
 
+// errChanged means that the warehouse has another exports record now.
+var errChanged = errors.New("it was exported again")
+
 // fetch fetches what is to do. It starts over if the warehouse or the cache was written
 // meanwhile.
 func (m *iteration) fetch(ctx context.Context) error {
 	const maxTries = 10
 	for try := 1; !m.skipped; try++ {
-		changed, err := m.copy(ctx)
-		if errors.Is(err, store.ErrConflict) && try < maxTries { // another process puts the same into the cache
-			changed, err = true, nil
-		}
-		switch {
-		case err != nil:
+		err := m.copy(ctx)
+		if !errors.Is(err, errChanged) && !errors.Is(err, store.ErrConflict) { // another process fetches it too
 			return err
-		case !changed:
-			return nil
-		case try == maxTries:
-			return m.failed(schema.Exports.Name, fmt.Errorf("it was exported again each of the %d times that it was read; try again later", maxTries))
+		}
+		if try == maxTries {
+			return fmt.Errorf("%w, each of the %d times that it was read; try again later", err, maxTries)
 		}
 		if err := m.plan(ctx); err != nil {
 			return err
@@ -187,58 +186,55 @@ func (m *iteration) fetch(ctx context.Context) error {
 	return nil
 }
 
-// copy copies each missing object, and the exports record last. If the record has
-// changed meanwhile it says so, and has not copied everything.
-func (m *iteration) copy(ctx context.Context) (changed bool, err error) {
+// copy copies each missing object, and the exports record last. The error is errChanged
+// if the record has changed meanwhile.
+func (m *iteration) copy(ctx context.Context) error {
 	for _, o := range m.todo {
-		if changed, err := m.object(ctx, o); err != nil || changed {
-			if err != nil {
-				err = m.failed(o.Table, err)
-			}
-			return changed, err
+		if err := m.object(ctx, o); err != nil {
+			return m.failed(o.Table, err)
 		}
 		if !o.same {
 			m.advance(Progress{Objects: 1})
 		}
 	}
 	if m.current {
-		return false, nil
+		return nil
 	}
 	if _, err := m.store.Put(ctx, schema.Exports.Path(m.project, m.id), store.NewBytesSource(m.record), m.cached); err != nil {
-		return false, m.failed(schema.Exports.Name, err)
+		return m.failed(schema.Exports.Name, err)
 	}
 	m.advance(Progress{Objects: 1, Bytes: int64(len(m.record))})
-	return false, nil
+	return nil
 }
 
 // object copies one object. One that differs from the exports record is copied as it is
 // if the record has not changed.
-func (m *iteration) object(ctx context.Context, o missingObject) (changed bool, err error) {
+func (m *iteration) object(ctx context.Context, o missingObject) (err error) {
 	var file *store.File
 	if !o.same {
 		if file, err = m.download(ctx, o); err != nil {
-			return false, err
+			return err
 		}
 	}
 	if file != nil {
 		defer func() { err = errors.Join(err, file.Close()) }()
 		if matches(file, o) {
 			_, err = m.store.Put(ctx, o.Key, file, o.version)
-			return false, err
+			return err
 		}
 	}
-	if changed, err := m.changed(ctx); err != nil || changed {
-		return changed, err
+	if err := m.unchanged(ctx); err != nil {
+		return err
 	}
 	if file == nil && !o.same {
 		m.found(o.Table, o.Key, "it is missing; export the iteration again")
-		return false, m.drop(ctx, o.Key)
+		return m.drop(ctx, o.Key)
 	}
 	m.found(o.Table, o.Key, "it is not what the exports record of export %s says: another export is running or was interrupted; export the iteration again", m.export.ExportID)
 	if file != nil {
 		_, err = m.store.Put(ctx, o.Key, file, o.version)
 	}
-	return false, err
+	return err
 }
 
 // matches reports whether a file is the recorded object.
@@ -263,18 +259,21 @@ func (m *iteration) warehouseDiffers(ctx context.Context, o missingObject) (bool
 	return err == nil && cached.Size == now.Size && cached.CRC32C == now.CRC32C, store.IgnoreMissing(err)
 }
 
-// changed reports whether the warehouse has another exports record now.
-func (m *iteration) changed(ctx context.Context) (bool, error) {
+// unchanged returns errChanged if the warehouse has another exports record now.
+func (m *iteration) unchanged(ctx context.Context) error {
 	body, now, err := load.FetchRecord(ctx, m.from, schema.Exports.Path(m.project, m.id))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, load.ErrDamaged) {
-		m.listed = store.Object{}
-		return true, nil // plan finds out
-	}
-	if err != nil {
-		return false, err
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, load.ErrDamaged):
+		m.listed = store.Object{} // plan finds out
+		return errChanged
+	case err != nil:
+		return err
 	}
 	m.listed = now
-	return !bytes.Equal(body, m.record), nil
+	if !bytes.Equal(body, m.record) {
+		return errChanged
+	}
+	return nil
 }
 
 // download copies an object to a file, nil if there is no object. A file that differs
@@ -289,35 +288,29 @@ func (m *iteration) download(ctx context.Context, o missingObject) (*store.File,
 			arrived += int64(n)
 			m.advance(Progress{Bytes: int64(n)})
 		})
-		switch broken, unreadable := errors.AsType[*store.UnreadableError](err); {
-		case err == nil:
+		if err == nil {
 			accept := matches(file, o) || last.Matches(file)
 			if !accept {
 				accept, err = m.confirms(ctx, o.Key, file)
 			}
-			if err == nil && accept {
+			if accept {
 				return file, nil
 			}
 			last = store.Object{Size: file.Size(), CRC32C: file.CRC32C(), Summed: true}
 			if err := errors.Join(err, file.Close()); err != nil {
 				return nil, err
 			}
-			if try == maxTries {
-				return nil, m.brokenDownload(o, errors.New("it arrives broken"), try)
-			}
-		case !unreadable || ctx.Err() != nil:
+			err = errors.New("it arrives broken")
+		} else if broken, ok := errors.AsType[*store.UnreadableError](err); !ok || ctx.Err() != nil {
 			return nil, err
-		case errors.Is(broken, fs.ErrNotExist):
+		} else if errors.Is(broken, fs.ErrNotExist) {
 			return nil, nil
-		case try == maxTries:
-			return nil, m.brokenDownload(o, err, try)
+		}
+		if try == maxTries {
+			return nil, fmt.Errorf("reading %s: %w, %d times", m.from.URL(o.Key), err, try)
 		}
 		m.advance(Progress{Bytes: -arrived})
 	}
-}
-
-func (m *iteration) brokenDownload(o missingObject, err error, tries int) error {
-	return fmt.Errorf("reading %s: %w, %d times", m.from.URL(o.Key), err, tries)
 }
 
 // confirms reports whether the store describes the object as the file is. A store

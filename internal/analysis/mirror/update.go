@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -65,18 +66,17 @@ func (u *update) run(ctx context.Context) error {
 		return err
 	}
 	var all []*iteration
-	listed := map[string]bool{}
 	for obj, err := range u.from.List(ctx, schema.Exports.Name+"/") {
 		if err != nil {
 			return fmt.Errorf("list table %s: %w", schema.Exports.Name, err)
 		}
 		if project, id, ok := schema.Exports.ParsePath(obj.Key); ok {
-			listed[obj.Key] = true
+			delete(before, obj.Key)
 			all = append(all, &iteration{update: u, project: project, id: id, listed: obj})
 		}
 	}
-	for _, obj := range before {
-		if !listed[schema.Exports.Path(obj.project, obj.iteration)] {
+	for _, gone := range before {
+		for _, obj := range gone {
 			if err := u.store.Remove(ctx, obj.Key, obj.Version); err != nil {
 				return err
 			}
@@ -100,6 +100,24 @@ func (u *update) run(ctx context.Context) error {
 		u.updated.Findings = append(u.updated.Findings, m.findings...)
 	}
 	return nil
+}
+
+// objects lists the cache, by the keys of the exports records. The record comes first,
+// so that an iteration removed in this order is hidden before its rows are gone.
+func (u *update) objects(ctx context.Context) (map[string][]store.Object, error) {
+	all := map[string][]store.Object{}
+	for _, t := range slices.Backward(schema.Evaluation.All()) {
+		for obj, err := range u.store.List(ctx, t.Name+"/") {
+			if err != nil {
+				return nil, err
+			}
+			if project, id, ok := t.ParsePath(obj.Key); ok {
+				record := schema.Exports.Path(project, id)
+				all[record] = append(all[record], obj)
+			}
+		}
+	}
+	return all, nil
 }
 
 // each calls do for all, at most limit at a time.

@@ -1,16 +1,15 @@
 package query
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/duckdb/duckdb-go/v2"
 	"github.com/mattn/go-runewidth"
 )
 
@@ -22,7 +21,14 @@ func writeTable(w io.Writer, r result) error {
 		return nil
 	}
 	const measured = 1000 // rows
-	t := table{w: w, types: r.types, waiting: [][][]string{cellsOf(r.columns)}}
+	t := table{w: w, waiting: [][][]string{cellsOf(r.columns)}}
+	for _, databaseType := range r.types {
+		fill := runewidth.FillRight
+		if number.MatchString(databaseType) {
+			fill = runewidth.FillLeft
+		}
+		t.fill = append(t.fill, fill)
+	}
 	count := 0
 	for row, err := range r.rows {
 		if err != nil {
@@ -31,7 +37,10 @@ func writeTable(w io.Writer, r result) error {
 		count++
 		line := make([]string, len(row))
 		for c, v := range row {
-			line[c] = cellText(v, "NULL")
+			line[c] = "NULL"
+			if v.Valid {
+				line[c] = v.V
+			}
 		}
 		t.waiting = append(t.waiting, cellsOf(line))
 		if count >= measured {
@@ -54,8 +63,8 @@ func writeTable(w io.Writer, r result) error {
 // table writes rows of cells of one or several lines.
 type table struct {
 	w       io.Writer
-	types   []string
-	widths  []int // nil before the first row is written
+	fill    []func(text string, width int) string // of each column
+	widths  []int                                 // nil before the first row is written
 	waiting [][][]string
 }
 
@@ -63,7 +72,7 @@ type table struct {
 // below the first one, the header.
 func (t *table) flush() error {
 	if t.widths == nil {
-		t.widths = make([]int, len(t.types))
+		t.widths = make([]int, len(t.fill))
 		for _, cells := range t.waiting {
 			for c, lines := range cells {
 				for _, line := range lines {
@@ -93,22 +102,14 @@ func (t *table) write(cells [][]string) error {
 	}
 	var b strings.Builder
 	for n := range height {
-		line := ""
+		texts := make([]string, len(cells))
 		for c, lines := range cells {
-			if c > 0 {
-				line += "  "
-			}
-			text := ""
 			if n < len(lines) {
-				text = lines[n]
+				texts[c] = lines[n]
 			}
-			if isNumber(t.types[c]) {
-				line += runewidth.FillLeft(text, t.widths[c])
-			} else {
-				line += runewidth.FillRight(text, t.widths[c])
-			}
+			texts[c] = t.fill[c](texts[c], t.widths[c])
 		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		b.WriteString(strings.TrimRight(strings.Join(texts, "  "), " ") + "\n")
 	}
 	_, err := io.WriteString(t.w, b.String())
 	return err
@@ -131,44 +132,32 @@ func cellsOf(texts []string) [][]string {
 	return cells
 }
 
-func isNumber(databaseType string) bool {
-	name, _, _ := strings.Cut(databaseType, "(")
-	switch name {
-	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BIGNUM", "FLOAT", "DOUBLE", "DECIMAL":
-		return true
-	}
-	return false
-}
+// number matches DuckDB's types of numbers.
+var number = regexp.MustCompile(`^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|BIGNUM|FLOAT|DOUBLE|DECIMAL)(\([0-9,]+\))?$`)
 
 // writeCSV distinguishes NULL from an empty string, which it quotes, as DuckDB and
 // Postgres do.
 func writeCSV(w io.Writer, r result) error {
-	write := func(values []any) error {
-		fields := make([]string, len(values))
-		for c, v := range values {
-			if v != nil {
-				fields[c] = csvField(cellText(v, ""))
-			}
-		}
-		_, err := io.WriteString(w, strings.Join(fields, ",")+"\n")
-		return err
-	}
-	var header []any
-	for _, name := range r.columns {
-		header = append(header, name)
-	}
-	if err := write(header); err != nil {
-		return err
+	fields := make([]string, len(r.columns))
+	for c, name := range r.columns {
+		fields[c] = csvField(name)
 	}
 	for row, err := range r.rows {
+		if err == nil {
+			_, err = io.WriteString(w, strings.Join(fields, ",")+"\n")
+		}
 		if err != nil {
 			return err
 		}
-		if err := write(row); err != nil {
-			return err
+		for c, v := range row {
+			fields[c] = ""
+			if v.Valid {
+				fields[c] = csvField(v.V)
+			}
 		}
 	}
-	return nil
+	_, err := io.WriteString(w, strings.Join(fields, ",")+"\n")
+	return err
 }
 
 // csvField quotes what a reader could misunderstand.
@@ -179,68 +168,28 @@ func csvField(text string) string {
 	return `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
 }
 
-// cellText formats a value for people.
-func cellText(v any, null string) string {
-	switch v := v.(type) {
-	case nil:
-		return null
-	case string:
-		return v
-	case float64:
-		return strconv.FormatFloat(v, 'g', -1, 64)
-	case float32:
-		return strconv.FormatFloat(float64(v), 'g', -1, 32)
-	case time.Time:
-		return v.UTC().Format("2006-01-02 15:04:05.999999Z")
-	case []any, map[string]any:
-		text, err := marshal(v)
-		if err != nil {
-			return fmt.Sprint(v)
-		}
-		return string(text)
-	}
-	return fmt.Sprint(v)
-}
-
 // writeJSON writes an array of objects, one a line, with the columns in their order.
 func writeJSON(w io.Writer, r result) error {
-	var names [][]byte
+	var names []string
 	for _, column := range r.columns {
-		name, err := marshal(column)
-		if err != nil {
-			return err
-		}
-		names = append(names, name)
+		names = append(names, plainJSON(column))
 	}
-	begin, count := "[", 0
+	begin, end := "[", "[]\n"
 	for row, err := range r.rows {
 		if err != nil {
 			return err
 		}
-		var b bytes.Buffer
-		b.WriteString(begin + "\n  {")
+		members := make([]string, len(row))
 		for c, v := range row {
-			if c > 0 {
-				b.WriteString(", ")
+			members[c] = names[c] + ": null"
+			if v.Valid {
+				members[c] = names[c] + ": " + finite(v.V)
 			}
-			value, err := jsonText(v, r.formatted)
-			if err != nil {
-				return fmt.Errorf("column %s, row %d: %w", r.columns[c], count, err)
-			}
-			b.Write(names[c])
-			b.WriteString(": ")
-			b.Write(value)
 		}
-		b.WriteByte('}')
-		if _, err := w.Write(b.Bytes()); err != nil {
+		if _, err := io.WriteString(w, begin+"\n  {"+strings.Join(members, ", ")+"}"); err != nil {
 			return err
 		}
-		begin = ","
-		count++
-	}
-	end := "\n]\n"
-	if count == 0 {
-		end = "[]\n"
+		begin, end = ",", "\n]\n"
 	}
 	_, err := io.WriteString(w, end)
 	return err
@@ -250,29 +199,42 @@ func writeJSON(w io.Writer, r result) error {
 // string, because its content may look the same.
 var notFinite = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|NaN|-?Infinity`)
 
-// jsonText returns a value as JSON. A formatted one is JSON but for numbers that are
-// not finite.
-func jsonText(v any, formatted bool) ([]byte, error) {
-	text, ok := v.(string)
-	if !formatted || !ok {
-		return marshal(v)
-	}
+// finite makes strings of the numbers in JSON that are not finite.
+func finite(text string) string {
 	if !strings.Contains(text, "NaN") && !strings.Contains(text, "Infinity") {
-		return []byte(text), nil
+		return text
 	}
-	return notFinite.ReplaceAllFunc([]byte(text), func(match []byte) []byte {
+	return notFinite.ReplaceAllStringFunc(text, func(match string) string {
 		if match[0] == '"' {
 			return match
 		}
-		return []byte(`"` + string(match) + `"`)
-	}), nil
+		return `"` + match + `"`
+	})
 }
 
-// marshal does not escape < and &.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
+// plainText formats a value of the driver as text.
+func plainText(v any) string {
+	switch v := v.(type) {
+	case []byte:
+		return string(v)
+	case time.Time:
+		return v.UTC().Format("2006-01-02 15:04:05.999999Z")
+	case []any, map[string]any:
+		return plainJSON(v)
+	}
+	return fmt.Sprint(v)
+}
+
+// plainJSON formats a value of the driver as JSON. It does not escape < and &.
+func plainJSON(v any) string {
+	if number, ok := v.(duckdb.Decimal); ok {
+		return number.String()
+	}
+	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSpace(b.Bytes()), err
+	if err := e.Encode(v); err != nil { // such as a number that is not finite
+		return plainJSON(fmt.Sprint(v))
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -200,6 +200,21 @@ three  [1m
 	if !strings.Contains(out, `"column_name": "export_id"`) {
 		t.Error(out)
 	}
+	// What DuckDB cannot format has the driver's values.
+	const insert = `CREATE TABLE x (i INT, d DECIMAL(9,2), t TIMESTAMPTZ, l INT[], f DOUBLE, n INT); INSERT INTO x VALUES (1, 1.50, '2020-02-11 16:43:08Z', [1, 2], 'nan', NULL)`
+	for text, want := range map[string]map[Format]string{
+		insert: {CSV: "Count\n1\n", JSON: "[\n  {\"Count\": 1}\n]\n"},
+		insert + " RETURNING *": {
+			CSV:  "i,d,t,l,f,n\n1,1.5,2020-02-11 16:43:08Z,\"[1,2]\",NaN,\n",
+			JSON: `[` + "\n" + `  {"i": 1, "d": 1.5, "t": "2020-02-11T16:43:08Z", "l": [1,2], "f": "NaN", "n": null}` + "\n]\n",
+		},
+	} {
+		for format, want := range want {
+			if out := mustRun(t, root, format, text); out != want {
+				t.Errorf("%s: %s, want %s", text, out, want)
+			}
+		}
+	}
 	for _, text := range []string{"BEGIN; CREATE TABLE x AS SELECT 1 AS a; FROM x", "BEGIN; COMMIT; SELECT 1 AS a"} {
 		if out := mustRun(t, root, CSV, text); out != "a\n1\n" {
 			t.Errorf("%s: %s", text, out)

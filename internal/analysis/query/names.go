@@ -1,7 +1,10 @@
 package query
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -52,18 +55,17 @@ var unknownName = regexp.MustCompile(`(?i)\b(Table|Table Function|Scalar Functio
 
 // hintFor suggests a name for one that DuckDB does not know. It is empty if the error
 // is about something else, or DuckDB suggests the same.
-func hintFor(message string) string {
+func hintFor(ctx context.Context, conn *sql.Conn, message string) string {
 	match := unknownName.FindStringSubmatch(message)
 	if match == nil {
 		return ""
 	}
 	called, name := !strings.EqualFold(match[1], "Table"), strings.ToLower(match[2])
-	v, found := nearest(name)
-	if !found {
-		return "cvreport query --help lists the views and functions, and SHOW TABLES the tables"
-	}
+	v, found := nearest(ctx, conn, name)
 	isFunction := len(v.Arguments) > 0
 	switch {
+	case !found:
+		return "cvreport query --help lists the views and functions, and SHOW TABLES the tables"
 	case !isFunction && strings.Contains(message, `Did you mean "`+v.Name+`"`):
 		return ""
 	case isFunction && !(called && v.Name == name):
@@ -76,38 +78,18 @@ func hintFor(message string) string {
 
 // nearest returns the table, view or function whose name is most like the given one,
 // if one is.
-func nearest(name string) (best schema.View, found bool) {
-	all := schema.Views()
+func nearest(ctx context.Context, conn *sql.Conn, name string) (best schema.View, found bool) {
+	all := map[string]schema.View{}
 	for _, t := range schema.Tables() {
-		all = append(all, schema.View{Name: t.Name})
+		all[t.Name] = schema.View{Name: t.Name}
+	}
+	for _, v := range schema.Views() {
+		all[v.Name] = v
 	}
 	const maxDistance = 3
-	shortest := min(maxDistance, len(name)/2) + 1
-	for _, v := range all {
-		if d := distance(name, v.Name); d < shortest || d == shortest && found && v.Name < best.Name {
-			shortest, best, found = d, v, true
-		}
-	}
-	return best, found
-}
-
-// distance is the Levenshtein distance.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	const query = `SELECT known FROM (SELECT unnest($1::VARCHAR[]) AS known, $2::VARCHAR AS name)
+WHERE levenshtein(known, name) <= $3 ORDER BY levenshtein(known, name), known LIMIT 1`
+	var known string
+	err := conn.QueryRowContext(ctx, query, slices.Collect(maps.Keys(all)), name, min(maxDistance, len(name)/2)).Scan(&known)
+	return all[known], err == nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	_ "github.com/duckdb/duckdb-go/v2" // registers the driver
 
@@ -18,22 +19,23 @@ func All(string) bool { return true }
 
 // NoFunction is true of the names of tables and views only.
 func NoFunction(name string) bool {
-	for _, v := range schema.Views() {
-		if v.Name == name {
-			return len(v.Arguments) == 0
-		}
-	}
-	return true
+	return !slices.ContainsFunc(schema.Views(), func(v schema.View) bool { return v.Name == name && len(v.Arguments) > 0 })
 }
 
 // Open opens an in-memory database over the warehouse in a folder: its tables, of
 // which those not wanted are empty, all views, and the wanted functions. DuckDB needs
 // no extension for that and downloads none.
 func Open(ctx context.Context, folder string, tables, functions func(name string) bool) (_ *sql.DB, err error) {
-	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(folder)}
+	return openFiles(ctx, folder, nil, tables, functions)
+}
+
+// openFiles opens the warehouse with no other files than the given ones, or with all
+// if files is nil.
+func openFiles(ctx context.Context, folder string, files map[string][]string, tables, functions func(name string) bool) (_ *sql.DB, err error) {
+	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(folder), Files: files}
 	for _, t := range schema.Tables() {
-		hasFiles := false
-		if tables(t.Name) {
+		hasFiles := len(files[t.Name]) > 0
+		if files == nil && tables(t.Name) {
 			if hasFiles, err = local.HasFile(filepath.Join(folder, t.Name), ".parquet"); err != nil {
 				return nil, fmt.Errorf("looking for the files of table %s: %w", t.Name, err)
 			}

@@ -4,6 +4,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -37,29 +38,32 @@ const (
 	Parquet Format = "parquet"
 )
 
-// writers are the formats that are written here. DuckDB formats each value first, as
-// cast says.
-var writers = map[Format]struct {
+// writer writes a format. DuckDB formats each value first, as cast says, because only
+// it can format every type that it has, nested in every other. plain formats the values
+// of what is not a query.
+type writer struct {
 	cast  string
+	plain func(any) string
 	write func(io.Writer, result) error
-}{
-	Table: {castToText, writeTable},
-	CSV:   {castToText, writeCSV},
-	JSON:  {castToJSON, writeJSON},
+}
+
+// writers are the formats that are written here.
+var writers = map[Format]writer{
+	Table: {"COLUMNS(*)::VARCHAR", plainText, writeTable},
+	CSV:   {"COLUMNS(*)::VARCHAR", plainText, writeCSV},
+	JSON:  {"to_json(COLUMNS(*))::VARCHAR", plainJSON, writeJSON},
 }
 
 // ChooseFormat returns the format of a name or, for no name, the one that the output
-// file's extension stands for.
+// file's extension stands for. Without either it is Table.
 func ChooseFormat(name, file string) (Format, error) {
-	f := Format(name)
-	if name == "" {
-		f = Format(strings.TrimPrefix(filepath.Ext(file), "."))
-	}
+	extension := filepath.Ext(file)
+	f := cmp.Or(Format(name), Format(strings.TrimPrefix(strings.ToLower(extension), ".")), Table)
 	switch {
 	case writers[f].write != nil || f == Parquet:
 		return f, nil
 	case name == "":
-		return Table, nil
+		return "", UsageErrorf("--output %s: %s is not one of .table, .csv, .json, .parquet: choose one of them, or give --format", file, extension)
 	}
 	return "", UsageErrorf("--format %q is not one of table, csv, json, parquet", name)
 }
@@ -97,7 +101,7 @@ func (q *Query) Run(ctx context.Context, db *sql.DB, f Format, out *Output) (err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	if err := q.run(ctx, conn, f, out); err != nil {
-		if hint := hintFor(err.Error()); hint != "" {
+		if hint := hintFor(ctx, conn, err.Error()); hint != "" {
 			return fmt.Errorf("query: %w\n%s", err, hint)
 		}
 		return fmt.Errorf("query: %w", err)
@@ -116,7 +120,7 @@ func (q *Query) run(ctx context.Context, conn *sql.Conn, f Format, out *Output) 
 	}
 	// A false match only costs memory.
 	inTransaction := transaction.MatchString(q.before)
-	return ask(ctx, conn, q.last, inTransaction, writers[f].cast, func(r result) error {
+	return ask(ctx, conn, q.last, inTransaction, writers[f], func(r result) error {
 		return out.Write(func(w io.Writer) error { return writers[f].write(w, r) })
 	})
 }

@@ -41,7 +41,8 @@ type Source struct {
 
 // Open opens a database over the warehouse, as [Open] does, with the wanted tables and
 // functions. Of a remote warehouse, it first copies the wanted tables as far as they
-// have changed. The database belongs to the caller.
+// have changed. It leaves out iterations with a damaged file and warns of them. The
+// database belongs to the caller.
 func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.DB, error) {
 	folder, err := s.Prepare(ctx, wanted)
 	if err != nil {
@@ -51,7 +52,18 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 	if s.isRemote() { // the copies of others may be missing or old
 		tables = wanted
 	}
-	db, err := Open(ctx, folder, tables, wanted)
+	db, openErr := Open(ctx, folder, tables, wanted)
+	if openErr == nil || ctx.Err() != nil {
+		return db, openErr
+	}
+	files, findings, err := readable(ctx, folder, tables)
+	if err != nil || len(findings) == 0 {
+		return nil, s.Explain(errors.Join(openErr, err))
+	}
+	for _, f := range findings {
+		s.Warn(f)
+	}
+	db, err = openFiles(ctx, folder, files, tables, wanted)
 	return db, s.Explain(err)
 }
 
@@ -60,12 +72,12 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 func (s *Source) Prepare(ctx context.Context, wanted func(table string) bool) (folder string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.folder != "" && s.isRemote() && time.Since(s.updated) < s.MaxAge {
+	switch remote := s.isRemote(); {
+	case remote && s.folder != "" && time.Since(s.updated) < s.MaxAge:
 		return s.folder, nil
-	}
-	if s.isRemote() {
+	case remote:
 		folder, err = s.mirror(ctx, wanted)
-	} else {
+	default:
 		folder, err = localFolder(s.Warehouse)
 	}
 	if err != nil {

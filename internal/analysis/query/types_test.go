@@ -32,7 +32,7 @@ func TestEveryType(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = useRows(rows, func(r result) error {
+			err = useRows(rows, nil, formatted, func(r result) error {
 				names = r.columns
 				for row, err := range r.rows {
 					if err != nil {
@@ -40,7 +40,10 @@ func TestEveryType(t *testing.T) {
 					}
 					values := map[string]string{}
 					for c, v := range row {
-						values[r.columns[c]] = cellText(v, map[string]string{"json": "null"}[format])
+						values[r.columns[c]] = v.V
+						if !v.Valid && format == "json" {
+							values[r.columns[c]] = "null"
+						}
 					}
 					want[format] = append(want[format], values)
 				}

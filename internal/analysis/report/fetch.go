@@ -29,13 +29,12 @@ type fetcher struct {
 
 // Fetch returns the pictures at the addresses of the images, preferring thumbnails.
 func Fetch() Pictures {
-	f := &fetcher{}
-	f.client = &http.Client{
+	f := &fetcher{client: &http.Client{
 		Timeout: fetchTimeout,
 		// A redirect could send the address, with its token, to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	return f
+	}}
+	return f.picture
 }
 
 // checkEncrypted refuses addresses that would send a token unencrypted.
@@ -47,7 +46,7 @@ func checkEncrypted(u *url.URL) error {
 	return errors.New("its address is not https")
 }
 
-func (f *fetcher) Picture(ctx context.Context, _, imageURI, thumbnailURI string) ([]byte, error) {
+func (f *fetcher) picture(ctx context.Context, _, imageURI, thumbnailURI string) ([]byte, error) {
 	err := ErrNoPicture
 	for _, address := range []string{thumbnailURI, imageURI} {
 		if address == "" {
@@ -78,16 +77,12 @@ func (f *fetcher) get(ctx context.Context, address string) (_ []byte, err error)
 			err = fmt.Errorf("fetching a picture: %w", err)
 		}
 	}()
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, errors.New("its address is malformed")
-	}
-	if err := checkEncrypted(u); err != nil {
-		return nil, err
-	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, errors.New("its address is malformed")
+	}
+	if err := checkEncrypted(r.URL); err != nil {
+		return nil, err
 	}
 	response, err := f.client.Do(r)
 	if err != nil {

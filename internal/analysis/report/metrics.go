@@ -28,36 +28,37 @@ func (l *loader) readMetrics() error {
 		}
 	}
 	const query = "SELECT iteration_id, scope, tag_id, true_positives, false_positives, false_negatives, precision, recall, f1 FROM tag_metrics({threshold}, {overlap})"
-	return l.each(query+" WHERE scope = 'micro' OR iteration_id IN ("+l.both()+")", func(t int, scan func(...any) error) (func(), error) {
-		var iteration, scope string
-		var tp, fp, fn int64
-		var f figures
-		var tag int
-		err := scan(&iteration, &scope, l.tagOrNull(&tag), &tp, &fp, &fn, &f[0], &f[1], &f[2])
-		return func() {
-			at := position[iteration]
-			if scope == "micro" {
-				l.page.Trend[t][at] = f
-			}
-			var m *metrics
-			switch at {
-			case l.page.Shown:
-				m = &l.page.Metrics[t]
-			case l.page.Compared:
-				m = &l.page.Before[t]
-			default:
-				return
-			}
-			row := counted{tp, fp, fn, f[0], f[1], f[2]}
-			switch scope {
-			case "micro":
-				m.Micro = row
-			case "macro":
-				m.Macro = row
-			default:
-				m.Tags[tag] = row
-			}
-		}, err
+	type row struct {
+		iteration, scope string
+		tag              int
+		tp, fp, fn       int64
+		f                figures
+	}
+	return each(l, query+" WHERE scope = 'micro' OR iteration_id IN ("+l.both()+")", func(r *row) []any {
+		return []any{&r.iteration, &r.scope, l.tag(&r.tag), &r.tp, &r.fp, &r.fn, &r.f[0], &r.f[1], &r.f[2]}
+	}, func(t int, r row) {
+		at := position[r.iteration]
+		if r.scope == "micro" {
+			l.page.Trend[t][at] = r.f
+		}
+		var m *metrics
+		switch at {
+		case l.page.Shown:
+			m = &l.page.Metrics[t]
+		case l.page.Compared:
+			m = &l.page.Before[t]
+		default:
+			return
+		}
+		values := counted{r.tp, r.fp, r.fn, r.f[0], r.f[1], r.f[2]}
+		switch r.scope {
+		case "micro":
+			m.Micro = values
+		case "macro":
+			m.Macro = values
+		default:
+			m.Tags[r.tag] = values
+		}
 	})
 }
 
@@ -87,21 +88,17 @@ GROUP BY m.tag_id`,
 	return nil
 }
 
-// tag scans a tag's id as its position in the page. readTags has read every tag, so a
-// missing one means that the functions disagree about the tags.
-func (l *loader) tag(n *int) sql.Scanner { return tagScanner{l.tags, n, false} }
-
-// tagOrNull scans NULL as -1.
-func (l *loader) tagOrNull(n *int) sql.Scanner { return tagScanner{l.tags, n, true} }
+// tag scans a tag's id as its position in the page, and NULL as -1. readTags has read
+// every tag, so a missing one means that the functions disagree about the tags.
+func (l *loader) tag(n *int) sql.Scanner { return tagScanner{l.tags, n} }
 
 type tagScanner struct {
-	tags     map[string]int
-	n        *int
-	nullable bool
+	tags map[string]int
+	n    *int
 }
 
 func (s tagScanner) Scan(id any) error {
-	if id == nil && s.nullable {
+	if id == nil {
 		*s.n = -1
 		return nil
 	}
@@ -121,7 +118,7 @@ func (l *loader) readCurves() error {
 	var tag int
 	var area *float64
 	err := l.read(`SELECT iteration_id, tag_id, average_precision FROM average_precision(`+overlap+`)
-WHERE iteration_id IN (`+l.both()+`)`, []any{&iteration, l.tagOrNull(&tag), &area}, func() {
+WHERE iteration_id IN (`+l.both()+`)`, []any{&iteration, l.tag(&tag), &area}, func() {
 		shown, before := &l.page.AveragePrecision, &l.page.AveragePrecisionBefore
 		if tag >= 0 {
 			shown, before = &l.page.Tags[tag].AveragePrecision, &l.page.Tags[tag].Before

@@ -22,13 +22,9 @@ func (l *loader) readMistakes() error {
 	if err := l.keepMistakes(shown); err != nil {
 		return err
 	}
-	err := l.each("SELECT true_tag_id, predicted_tag_id, cases FROM confusion({threshold}, {overlap})"+shown+" ORDER BY ALL", func(t int, scan func(...any) error) (func(), error) {
-		var labelled, predicted, cases int
-		err := scan(l.tagOrNull(&labelled), l.tagOrNull(&predicted), &cases)
-		return func() {
-			l.page.Confusion[t] = append(l.page.Confusion[t], [3]int{labelled, predicted, cases})
-		}, err
-	})
+	err := each(l, "SELECT true_tag_id, predicted_tag_id, cases FROM confusion({threshold}, {overlap})"+shown+" ORDER BY ALL", func(r *[3]int) []any {
+		return []any{l.tag(&r[0]), l.tag(&r[1]), &r[2]}
+	}, func(t int, r [3]int) { l.page.Confusion[t] = append(l.page.Confusion[t], r) })
 	if err != nil {
 		return err
 	}
@@ -37,33 +33,34 @@ func (l *loader) readMistakes() error {
 		return "WITH listed AS MATERIALIZED (SELECT place, " + columns + " FROM " + function + "({threshold}, {overlap})" + shown +
 			") SELECT " + columns + ", (SELECT COUNT(*) FROM listed) FROM listed WHERE place <= " + strconv.Itoa(listLength) + " ORDER BY place"
 	}
-	err = l.each(first("hardest_images", "image_id, error, true_positives, false_positives, false_negatives"), func(t int, scan func(...any) error) (func(), error) {
-		var id int64
-		var wrong float64
-		var tp, fp, fn int64
-		var all int
-		err := scan(&id, &wrong, &tp, &fp, &fn, &all)
-		return func() {
-			l.page.HardTotal[t] = all
-			l.page.Hardest[t] = append(l.page.Hardest[t], hardImage{l.list(id), wrong, tp, fp, fn})
-		}, err
+	type hardRow struct {
+		image, tp, fp, fn int64
+		wrong             float64
+		all               int
+	}
+	err = each(l, first("hardest_images", "image_id, error, true_positives, false_positives, false_negatives"), func(r *hardRow) []any {
+		return []any{&r.image, &r.wrong, &r.tp, &r.fp, &r.fn, &r.all}
+	}, func(t int, r hardRow) {
+		l.page.HardTotal[t] = r.all
+		l.page.Hardest[t] = append(l.page.Hardest[t], hardImage{l.list(r.image), r.wrong, r.tp, r.fp, r.fn})
 	})
 	if err != nil {
 		return err
 	}
 	const columns = "image_id, suspicion, confidence, predicted_tag_id, labelled_tag_id, prediction_index, label_index, iou"
-	return l.each(first("label_suspects", columns), func(t int, scan func(...any) error) (func(), error) {
-		var id int64
-		var suspicion string
-		var confidence float64
-		var prediction, label *int64
-		var iou *float64
-		var predicted, labelled, all int
-		err := scan(&id, &suspicion, &confidence, l.tagOrNull(&predicted), l.tagOrNull(&labelled), &prediction, &label, &iou, &all)
-		return func() {
-			l.page.SusTotal[t] = all
-			l.page.Suspects[t] = append(l.page.Suspects[t], suspect{l.list(id), suspicion, confidence, predicted, labelled, prediction, label, iou})
-		}, err
+	type suspectRow struct {
+		image                    int64
+		suspicion                string
+		confidence               float64
+		prediction, label        *int64
+		iou                      *float64
+		predicted, labelled, all int
+	}
+	return each(l, first("label_suspects", columns), func(r *suspectRow) []any {
+		return []any{&r.image, &r.suspicion, &r.confidence, l.tag(&r.predicted), l.tag(&r.labelled), &r.prediction, &r.label, &r.iou, &r.all}
+	}, func(t int, r suspectRow) {
+		l.page.SusTotal[t] = r.all
+		l.page.Suspects[t] = append(l.page.Suspects[t], suspect{l.list(r.image), r.suspicion, r.confidence, r.predicted, r.labelled, r.prediction, r.label, r.iou})
 	})
 }
 
@@ -73,8 +70,8 @@ func (l *loader) keepMistakes(shown string) error {
 	if err := l.run("CREATE TABLE report_mistakes AS SELECT *, 0.0::DOUBLE AS threshold FROM mistakes(0.5, 0.5) LIMIT 0"); err != nil {
 		return err
 	}
-	err := l.atEach(func(w warehouse, threshold string, _ int) (func(), error) {
-		return nil, w.run("INSERT INTO report_mistakes SELECT *, " + threshold + " FROM mistakes(" + threshold + ", " + double(l.page.Overlap) + ")" + shown)
+	err := l.atEach(func(w warehouse, _ int, threshold string) error {
+		return w.run("INSERT INTO report_mistakes SELECT *, " + threshold + " FROM mistakes(" + threshold + ", " + double(l.page.Overlap) + ")" + shown)
 	})
 	if err != nil {
 		return err
@@ -123,30 +120,30 @@ WITH changes AS MATERIALIZED (
 SELECT 'tag' AS part, NULL AS image_id, tag_id, ` + count("fixed") + ", " + count("broken") + ", " + count("still_right") + ", " + count("still_wrong") + `, 0, 0, NULL, NULL, 0.0 AS moved
 FROM changes GROUP BY GROUPING SETS ((), (tag_id))` + first("fixed") + first("broken") + `
 ORDER BY part, moved DESC, image_id, tag_id`
-	return l.each(query, func(t int, scan func(...any) error) (func(), error) {
-		var part string
-		var image *int64
-		var tag int
-		var n [6]int
-		var was, is, moved *float64
-		err := scan(&part, &image, l.tagOrNull(&tag), &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &was, &is, &moved)
-		return func() {
-			c := &l.page.Changes[t]
-			switch {
-			case part == "tag" && tag < 0:
+	type row struct {
+		part           string
+		image          *int64
+		tag            int
+		n              [6]int
+		was, is, moved *float64
+	}
+	return each(l, query, func(r *row) []any {
+		return []any{&r.part, &r.image, l.tag(&r.tag), &r.n[0], &r.n[1], &r.n[2], &r.n[3], &r.n[4], &r.n[5], &r.was, &r.is, &r.moved}
+	}, func(t int, r row) {
+		c, n := &l.page.Changes[t], r.n
+		switch r.part {
+		case "fixed":
+			c.Fixed = append(c.Fixed, changed{l.list(*r.image), r.tag, n[0], n[1], n[2], r.was, n[3], n[4], n[5], r.is})
+			l.fixed[imageTag{*r.image, r.tag}] = true
+		case "broken":
+			c.Broken = append(c.Broken, changed{l.list(*r.image), r.tag, n[0], n[1], n[2], r.was, n[3], n[4], n[5], r.is})
+		default:
+			if r.tag < 0 {
 				c.Counts = [4]int(n[:4])
-			case part == "tag":
-				c.Tags = append(c.Tags, [5]int{tag, n[0], n[1], n[2], n[3]})
-			default:
-				line := changed{l.list(*image), tag, n[0], n[1], n[2], was, n[3], n[4], n[5], is}
-				if part == "fixed" {
-					c.Fixed = append(c.Fixed, line)
-					l.fixed[imageTag{*image, tag}] = true
-				} else {
-					c.Broken = append(c.Broken, line)
-				}
+			} else {
+				c.Tags = append(c.Tags, [5]int{r.tag, n[0], n[1], n[2], n[3]})
 			}
-		}, err
+		}
 	})
 }
 

@@ -87,11 +87,11 @@ type Tag struct {
 type service [3]*float64
 
 // hardImage is image, error, true positives, false positives, false negatives.
-type hardImage [5]any
+type hardImage = []any
 
 // suspect is image, suspicion, confidence, predicted tag, labelled tag,
 // prediction index, label index, overlap.
-type suspect [8]any
+type suspect = []any
 
 // changes is what has changed for the images of both iterations at one threshold.
 type changes struct {
@@ -103,7 +103,7 @@ type changes struct {
 
 // changed is image, tag, then for before and after: true positives, false positives,
 // false negatives and the highest probability.
-type changed [10]any
+type changed = []any
 
 // Image is an image that is in a list.
 type Image struct {

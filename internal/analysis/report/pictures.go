@@ -20,18 +20,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Pictures finds the picture of an image, as JPEG, PNG, GIF or BMP. The error is
+// Pictures returns the picture of an image, as JPEG, PNG, GIF or BMP. The error is
 // ErrNoPicture if there is none; no error may contain an address, which can hold an
 // access token.
-type Pictures interface {
-	Picture(ctx context.Context, id, imageURI, thumbnailURI string) ([]byte, error)
-}
+type Pictures func(ctx context.Context, id, imageURI, thumbnailURI string) ([]byte, error)
 
 // ErrNoPicture is the error for an image that has no picture.
 var ErrNoPicture = errors.New("there is no picture")
-
-// folder maps image ids in lower case to files.
-type folder map[string]string
 
 // Folder returns the pictures in a folder: ID.jpg, .jpeg, .png, .gif or .bmp.
 func Folder(path string) (Pictures, error) {
@@ -39,23 +34,21 @@ func Folder(path string) (Pictures, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the folder of pictures: %w", err)
 	}
-	f := folder{}
+	files := map[string]string{} // by image id in lower case
 	for _, e := range entries {
 		extension := filepath.Ext(e.Name())
 		switch strings.ToLower(extension) {
 		case ".jpg", ".jpeg", ".png", ".gif", ".bmp":
-			f[strings.ToLower(strings.TrimSuffix(e.Name(), extension))] = filepath.Join(path, e.Name())
+			files[strings.ToLower(strings.TrimSuffix(e.Name(), extension))] = filepath.Join(path, e.Name())
 		}
 	}
-	return f, nil
-}
-
-func (f folder) Picture(_ context.Context, id, _, _ string) ([]byte, error) {
-	path, ok := f[strings.ToLower(id)]
-	if !ok {
-		return nil, ErrNoPicture
-	}
-	return os.ReadFile(path)
+	return func(_ context.Context, id, _, _ string) ([]byte, error) {
+		file, ok := files[strings.ToLower(id)]
+		if !ok {
+			return nil, ErrNoPicture
+		}
+		return os.ReadFile(file)
+	}, nil
 }
 
 // Limits that keep a page small enough to be mailed.
@@ -81,7 +74,7 @@ func (l *loader) addPictures(pictures Pictures) error {
 				return ctx.Err()
 			}
 			i := l.page.Images[at]
-			b, err := pictures.Picture(ctx, i.ID, l.uris[at].image, l.uris[at].thumbnail)
+			b, err := pictures(ctx, i.ID, l.uris[at].image, l.uris[at].thumbnail)
 			if err == nil {
 				b, err = shrink(b, i.Width, i.Height)
 			}
@@ -133,12 +126,6 @@ func (l *loader) addPictures(pictures Pictures) error {
 func (p *Page) byVisibility() []int {
 	var order []int
 	seen := make([]bool, len(p.Images))
-	add := func(at any) {
-		if n := at.(int); !seen[n] {
-			seen[n] = true
-			order = append(order, n)
-		}
-	}
 	for distance := range p.Thresholds {
 		for _, t := range []int{p.Start - distance, p.Start + distance} {
 			if t < 0 || t >= len(p.Thresholds) {
@@ -149,17 +136,14 @@ func (p *Page) byVisibility() []int {
 				c = p.Changes[t]
 			}
 			for n := range listLength {
-				if n < len(p.Hardest[t]) {
-					add(p.Hardest[t][n][0])
-				}
-				if n < len(p.Suspects[t]) {
-					add(p.Suspects[t][n][0])
-				}
-				if n < len(c.Broken) {
-					add(c.Broken[n][0])
-				}
-				if n < len(c.Fixed) {
-					add(c.Fixed[n][0])
+				for _, list := range [][][]any{p.Hardest[t], p.Suspects[t], c.Broken, c.Fixed} {
+					if n >= len(list) {
+						continue
+					}
+					if at := list[n][0].(int); !seen[at] {
+						seen[at] = true
+						order = append(order, at)
+					}
 				}
 			}
 		}

@@ -161,7 +161,7 @@ func TestFetch(t *testing.T) {
 		"no address":  {"http://[::1" + token, "", "its address is malformed"},
 		"no protocol": {"picture" + token, "", "not https"},
 	} {
-		got, err := Fetch().Picture(t.Context(), "id", tc.image, tc.thumbnail)
+		got, err := Fetch()(t.Context(), "id", tc.image, tc.thumbnail)
 		switch {
 		case tc.want == "" && (err != nil || !bytes.Equal(got, picture)):
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
@@ -181,7 +181,7 @@ func TestFetch(t *testing.T) {
 	defer deaf.Close()
 	f := Fetch()
 	for n := range 100 {
-		_, err := f.Picture(t.Context(), fmt.Sprint(n), deaf.URL, "")
+		_, err := f(t.Context(), fmt.Sprint(n), deaf.URL, "")
 		if err == nil {
 			t.Fatal("a picture of nothing")
 		}

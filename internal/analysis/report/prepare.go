@@ -260,52 +260,43 @@ func (l *loader) keepCurves() error {
 }
 
 // atEach calls do for every threshold of the slider, several at a time, each with its
-// own connection. The functions that do returns run one after the other, in the order
-// of the thresholds.
-func (l *loader) atEach(do func(w warehouse, threshold string, n int) (func(), error)) error {
+// own connection.
+func (l *loader) atEach(do func(w warehouse, n int, threshold string) error) error {
 	group, ctx := errgroup.WithContext(l.ctx)
 	group.SetLimit(connections)
-	after := make([]func(), len(l.page.Thresholds))
 	for n, threshold := range l.page.Thresholds {
-		group.Go(func() (err error) {
+		group.Go(func() error {
 			conn, err := l.db.Conn(ctx)
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, conn.Close()) }()
-			if after[n], err = do(warehouse{ctx: ctx, conn: conn}, double(threshold), n); err != nil {
-				return fmt.Errorf("at threshold %v: %w", threshold, err)
+			err = do(warehouse{ctx: ctx, conn: conn}, n, double(threshold))
+			if err != nil {
+				err = fmt.Errorf("at threshold %v: %w", threshold, err)
 			}
-			return nil
+			return errors.Join(err, conn.Close())
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	for _, f := range after {
-		if f != nil {
-			f()
-		}
-	}
-	return nil
+	return group.Wait()
 }
 
 // each runs a query at every threshold of the slider, in place of {threshold} and
-// {overlap}, and calls row for its rows. The functions that row returns run in the order
-// of the thresholds.
-func (l *loader) each(query string, row func(threshold int, scan func(...any) error) (func(), error)) error {
-	return l.atEach(func(w warehouse, threshold string, n int) (func(), error) {
-		var after []func()
+// {overlap}, and calls use for its rows, in the order of the thresholds. pointers are
+// where the columns of a row are scanned to.
+func each[Row any](l *loader, query string, pointers func(*Row) []any, use func(threshold int, row Row)) error {
+	rows := make([][]Row, len(l.page.Thresholds))
+	err := l.atEach(func(w warehouse, n int, threshold string) error {
+		var row Row
 		text := strings.NewReplacer("{threshold}", threshold, "{overlap}", double(l.page.Overlap)).Replace(query)
-		err := eachRow(w.ctx, w.conn, text, func(scan func(...any) error) error {
-			f, err := row(n, scan)
-			after = append(after, f)
-			return err
-		})
-		return func() {
-			for _, f := range after {
-				f()
-			}
-		}, err
+		return w.read(text, pointers(&row), func() { rows[n] = append(rows[n], row) })
 	})
+	if err != nil {
+		return err
+	}
+	for n := range rows {
+		for _, row := range rows[n] {
+			use(n, row)
+		}
+	}
+	return nil
 }

@@ -68,26 +68,17 @@ func (w warehouse) read(query string, pointers []any, use func()) error {
 	return scan(w.ctx, w.conn, query, pointers, use)
 }
 
-func scan(ctx context.Context, q querier, query string, pointers []any, use func()) error {
-	return eachRow(ctx, q, query, func(scan func(...any) error) error {
-		err := scan(pointers...)
-		if err == nil {
-			use()
-		}
-		return err
-	})
-}
-
-func eachRow(ctx context.Context, q querier, query string, do func(scan func(...any) error) error) (err error) {
+func scan(ctx context.Context, q querier, query string, pointers []any, use func()) (err error) {
 	rows, err := q.QueryContext(ctx, query)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		if err := do(rows.Scan); err != nil {
+		if err := rows.Scan(pointers...); err != nil {
 			return err
 		}
+		use()
 	}
 	return rows.Err()
 }

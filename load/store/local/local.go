@@ -204,15 +204,19 @@ func (s *Store) CheckWrite(_ context.Context, bytes int64, keys ...string) error
 		folders = append(folders, filepath.Dir(path))
 	}
 	err := checkLock(filepath.Join(s.root, lockName))
-	for i := 0; err == nil && i < len(folders); i++ {
-		folder, statErr := existing(folders[i])
-		if err = cmp.Or(statErr, checkAccess(folder)); err == nil && i == 0 {
-			err = checkFreeSpace(folder, bytes)
-		}
+	for _, folder := range folders {
+		existing, statErr := nearest(folder)
+		err = cmp.Or(err, statErr, checkAccess(existing))
 	}
 	if err != nil {
-		hint := cmp.Or(store.FileHint(err, "the warehouse"), "; check the warehouse's address, or who owns the folder")
-		return fmt.Errorf("warehouse %s: %w%s", s.root, err, hint)
+		return fmt.Errorf("warehouse %s: %w; check the warehouse's address, or who owns the folder", s.root, err)
+	}
+	root, err := nearest(s.root)
+	if err == nil {
+		err = checkFreeSpace(root, bytes)
+	}
+	if err != nil {
+		return fmt.Errorf("%w%s", err, store.FileHint(err, "the warehouse"))
 	}
 	return nil
 }
@@ -226,8 +230,8 @@ func checkLock(path string) error {
 	return lock.Close()
 }
 
-// existing returns the folder, or the nearest one above it that exists.
-func existing(folder string) (string, error) {
+// nearest returns the folder, or the nearest one above it that exists.
+func nearest(folder string) (string, error) {
 	for {
 		_, err := os.Stat(folder)
 		if parent := filepath.Dir(folder); errors.Is(err, fs.ErrNotExist) && parent != folder {

@@ -130,8 +130,8 @@ const key = (entries) => make("ul", { class: "key" }, entries.map(([look, ...tex
 
 // shares is an axis of shares that keeps the lines apart and has round ticks.
 function shares(values) {
-  const least = Math.min(1, ...values.filter((v) => v !== null));
-  const [low, n] = [[0.9, 5], [0.8, 4], [0.6, 4], [0.5, 5], [0.2, 4], [0, 4]].find(([low]) => low <= least);
+  const lowest = Math.min(1, ...values.filter((v) => v !== null));
+  const [low, n] = [[0.9, 5], [0.8, 4], [0.6, 4], [0.5, 5], [0.2, 4], [0, 4]].find(([low]) => low <= lowest);
   return { low, high: 1, ticks: steps(low, 1, n), label: (v) => Math.round(v * 100) + " %" };
 }
 const steps = (low, high, n) => Array.from({ length: n + 1 }, (_, i) => low + ((high - low) * i) / n);

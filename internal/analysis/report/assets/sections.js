@@ -28,12 +28,12 @@ const rule = "“Better” and “worse” are said where fixed and broken diffe
 function verdictOfAll(now, before) {
   if (!compared) return "There is no other iteration to compare with.";
   const name = iterationNamed(compared);
-  if (!before) return ["It cannot be told: ", name, ` has no ${lacking[lacks(compared, data.before)]} to compare with.`];
+  if (!before) return ["No verdict: ", name, ` has no ${lacking[lacks(compared, data.before)]} to compare with.`];
   const d = Number(difference(now[f1], before[f1]).toFixed(1));
   const area = difference(data.averagePrecision, data.averagePrecisionBefore);
   const across = area !== null && Number(area.toFixed(1)) * d < 0 ? ` mAP went the other way (${signed(Number(area.toFixed(1)))} points).` : "";
   const counts = data.changes[state.threshold].counts;
-  if (counts.every((n) => n === 0)) return ["It cannot be told: no image is in both. On its own images F1 is ", percent(now[f1]), ", that of ", name, ` ${percent(before[f1])}.`, across];
+  if (counts.every((n) => n === 0)) return ["No verdict: no image is in both. On its own images F1 is ", percent(now[f1]), ", that of ", name, ` ${percent(before[f1])}.`, across];
   const [fixed, broken] = counts;
   const far = fixed + broken > 0 && Math.abs(fixed - broken) >= 2 * Math.sqrt(fixed + broken);
   const verdict = !far ? ["Hardly differs", " from "] : (fixed - broken) * d <= 0 ? ["Mixed", " against "] : d > 0 ? ["Better", " than "] : ["Worse", " than "];

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cvexport/cvexport/internal/exported"
+	"github.com/cvexport/cvexport/internal/simulated"
+	"github.com/cvexport/cvexport/schema"
+)
+
+// An iteration with a damaged object is left out with a warning, whichever object and
+// damage it is. The others are there.
+func TestDamagedIteration(t *testing.T) {
+	config := simulated.Config{Kind: simulated.Detection, Images: 20, Iterations: 2}
+	root := exported.Warehouse(t, config)
+	service, err := simulated.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := service.Projects()[0]
+	damaged, whole := p.Iterations[1].ID, p.Iterations[0].ID
+	const counts = "SELECT (SELECT string_agg(iteration_id) FROM exports), (SELECT count(DISTINCT iteration_id) FROM images), (SELECT count(*) FROM export_health)"
+	damages := map[string]func([]byte) []byte{
+		"truncated":   func(body []byte) []byte { return body[:len(body)/2] },
+		"garbage":     func(body []byte) []byte { return bytes.Repeat([]byte("garbage"), len(body)/7) },
+		"empty":       func([]byte) []byte { return nil },
+		"not parquet": func([]byte) []byte { return []byte("not parquet\n") },
+	}
+	for _, table := range schema.Tables() {
+		for name, damage := range damages {
+			if testing.Short() && table.Name != schema.Exports.Name && name != "garbage" {
+				continue
+			}
+			file := filepath.Join(root, filepath.FromSlash(table.Path(p.ID, damaged)))
+			body, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, damage(body), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, stderr := mustQuery(t, "--warehouse", root, "--format", "csv", counts)
+			if _, row, _ := strings.Cut(out, "\n"); row != whole.String()+",1,0\n" {
+				t.Errorf("%s, %s: %s", table.Name, name, out)
+			}
+			checkWarning := func(stderr string) {
+				t.Helper()
+				says := fmt.Sprintf("cvreport: warning: project %s iteration %s table %s: it is damaged", p.ID, damaged, table.Name)
+				does := fmt.Sprintf("run cvexport export --project %s --iteration %s --force", p.ID, damaged)
+				if !strings.HasPrefix(stderr, says) || !strings.Contains(stderr, does) || strings.Count(stderr, "\n") != 1 {
+					t.Errorf("%s, %s: %s", table.Name, name, stderr)
+				}
+			}
+			checkWarning(stderr)
+			if table.Name == schema.Exports.Name && name == "garbage" {
+				var stdout, stderr bytes.Buffer
+				code := run([]string{"html", "--warehouse", root, "-o", "-"}, nil, &stdout, &stderr)
+				if code != exitDone || !strings.Contains(stdout.String(), whole.String()) || strings.Contains(stdout.String(), damaged.String()) {
+					t.Errorf("html: exit code %d, %d bytes", code, stdout.Len())
+				}
+				checkWarning(stderr.String())
+			}
+			if err := os.WriteFile(file, body, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if out, stderr := mustQuery(t, "--warehouse", root, "--format", "csv", "SELECT count(*) AS n FROM exports"); out != "n\n2\n" || stderr != "" {
+		t.Errorf("mended: %s%s", out, stderr)
+	}
+}
