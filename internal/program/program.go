@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/cvexport/cvexport/load/store/open"
 )
 
 // DefaultWarehouse is used where nothing else names a warehouse.
@@ -33,7 +35,7 @@ func Version(linked string) string {
 // environment says; if that is empty, the caller chooses the default.
 func AddWarehouse(flags *pflag.FlagSet, address *string) {
 	*address = os.Getenv("CVEXPORT_WAREHOUSE")
-	const usage = "`address` of the warehouse: a folder, file://, gs://, s3:// or azblob:// (CVEXPORT_WAREHOUSE; default " + DefaultWarehouse + ")"
+	usage := "`address` of the warehouse: " + open.Forms() + " (CVEXPORT_WAREHOUSE; default " + DefaultWarehouse + ")"
 	flags.Func("warehouse", usage, func(text string) error {
 		if text == "" { // probably a variable that is not set
 			return errors.New("the address is empty: leave the flag out for the default")

@@ -18,9 +18,17 @@ import (
 
 var kinds = []store.Kind{local.Kind, gcs.Kind, s3.Kind, azure.Kind}
 
-// Open opens the warehouse at a local path, or at a file://, gs://, s3:// or azblob://
-// URL, with the machine's own credentials. A folder is made when the first object is
-// put into it.
+// Forms says what addresses look like: a folder, or a URL of one of the stores.
+func Forms() string {
+	var forms []string
+	for _, kind := range kinds {
+		forms = append(forms, kind.Form)
+	}
+	return choice(forms)
+}
+
+// Open opens the warehouse at an address, with the machine's own credentials. A folder
+// is made when the first object is put into it.
 func Open(ctx context.Context, address string) (store.Store, error) {
 	kind, at, err := find(address)
 	if err != nil {
@@ -57,11 +65,7 @@ func DuckDB(address string) ([]string, error) {
 
 func find(address string) (store.Kind, store.Address, error) {
 	if address == "" {
-		var forms []string
-		for _, kind := range kinds {
-			forms = append(forms, kind.Form)
-		}
-		return store.Kind{}, store.Address{}, errors.New("no warehouse: give " + choice(forms))
+		return store.Kind{}, store.Address{}, errors.New("no warehouse: give " + Forms())
 	}
 	at := store.ParseAddress(address)
 	var schemes []string
