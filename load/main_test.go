@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"os"
 	"testing"
-
-	"github.com/cvexport/cvexport/load/tablefile/tablefiletest"
 )
 
 // TestMain removes what tests share.
 func TestMain(m *testing.M) {
-	code := tablefiletest.Run(m)
+	code := m.Run()
 	var errs []error
 	for _, files := range finishedTables {
 		for _, f := range files {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"os"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -14,8 +13,6 @@ import (
 	"github.com/cvexport/cvexport/load/tablefile/tablefiletest"
 	"github.com/cvexport/cvexport/schema"
 )
-
-func TestMain(m *testing.M) { os.Exit(tablefiletest.Run(m)) }
 
 // checkedMemory fails the test if memory was not given back.
 func checkedMemory(t *testing.T) memory.Allocator {
@@ -74,8 +71,8 @@ func TestRoundTrip(t *testing.T) {
 					rows := tablefiletest.Golden(table, shape.rows)
 					body := written(t, checkedMemory(t), table, columns, rows, shape.rowGroupRows, shape.sizes...)
 					checkGroups(t, body, int64(shape.rows), shape.rowGroupRows, shape.groups)
-					for _, r := range tablefiletest.Readers {
-						t.Run(r.Name, func(t *testing.T) { tablefiletest.Same(t, table, r.Read(t, table, body), rows) })
+					for _, r := range readers {
+						t.Run(r.Name, func(t *testing.T) { same(t, table, r.Read(t, table, body), rows) })
 					}
 				})
 			}
@@ -123,8 +120,8 @@ func TestSlicedRecord(t *testing.T) {
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
-			for _, r := range tablefiletest.Readers {
-				t.Run(r.Name, func(t *testing.T) { tablefiletest.Same(t, table, r.Read(t, table, body.Bytes()), want) })
+			for _, r := range readers {
+				t.Run(r.Name, func(t *testing.T) { same(t, table, r.Read(t, table, body.Bytes()), want) })
 			}
 		})
 	}
@@ -146,8 +143,8 @@ func TestTypes(t *testing.T) {
 			} else {
 				body = written(t, checkedMemory(t), table, table.Arrow(tablefiletest.ExportID), rows, 4, 3)
 			}
-			path := tablefiletest.WriteFile(t, body)
-			columns := tablefiletest.QueryDuckDB(t, fmt.Sprintf("select column_name, column_type from (describe select * from read_parquet('%s'))", path), 2)
+			path := writeFile(t, body)
+			columns := queryDuckDB(t, fmt.Sprintf("select column_name, column_type from (describe select * from read_parquet('%s'))", path), 2)
 			if len(columns) != len(table.Columns) {
 				t.Fatalf("%d columns, want %d", len(columns), len(table.Columns))
 			}
@@ -157,14 +154,14 @@ func TestTypes(t *testing.T) {
 				}
 			}
 			meta := map[string]string{}
-			for _, kv := range tablefiletest.QueryDuckDB(t, fmt.Sprintf("select decode(key), decode(value) from parquet_kv_metadata('%s')", path), 2) {
+			for _, kv := range queryDuckDB(t, fmt.Sprintf("select decode(key), decode(value) from parquet_kv_metadata('%s')", path), 2) {
 				meta[kv[0].(string)] = kv[1].(string)
 			}
 			want := map[string]string{schema.MetaTable: table.Name, schema.MetaExportID: tablefiletest.ExportID.String(), schema.MetaSchemaVersion: fmt.Sprint(schema.Version)}
 			if fmt.Sprint(meta) != fmt.Sprint(want) {
 				t.Errorf("metadata %v, want %v", meta, want)
 			}
-			lists := tablefiletest.QueryDuckDB(t, fmt.Sprintf("select name from parquet_schema('%s') where repetition_type = 'REPEATED' or name in ('list', 'element')", path), 1)
+			lists := queryDuckDB(t, fmt.Sprintf("select name from parquet_schema('%s') where repetition_type = 'REPEATED' or name in ('list', 'element')", path), 1)
 			for i, l := range lists {
 				if want := []string{"list", "element"}[i%2]; l[0] != want {
 					t.Errorf("part %d of the lists is named %v, want %s", i, l[0], want)
@@ -177,7 +174,7 @@ func TestTypes(t *testing.T) {
 			if isExports := table.Name == schema.Exports.Name; isExports != (len(lists) == 4) {
 				t.Errorf("list parts %v", lists)
 			}
-			for _, bad := range tablefiletest.QueryDuckDB(t, fmt.Sprintf("select path_in_schema, compression, encodings from parquet_metadata('%s') where compression <> '%s' or encodings like '%%DELTA%%' or (stats_null_count is null and not (type = 'BYTE_ARRAY' and encodings like '%%DICTIONARY%%'))", path, codec), 3) {
+			for _, bad := range queryDuckDB(t, fmt.Sprintf("select path_in_schema, compression, encodings from parquet_metadata('%s') where compression <> '%s' or encodings like '%%DELTA%%' or (stats_null_count is null and not (type = 'BYTE_ARRAY' and encodings like '%%DICTIONARY%%'))", path, codec), 3) {
 				t.Errorf("column chunk %v, want %s, plain with statistics or dictionary", bad, codec)
 			}
 		})
@@ -188,9 +185,9 @@ func TestTypes(t *testing.T) {
 func TestEncode(t *testing.T) {
 	for _, n := range []int{0, 1, 300} {
 		rows := tablefiletest.Golden(schema.Exports, n)
-		for _, r := range tablefiletest.Readers {
+		for _, r := range readers {
 			t.Run(fmt.Sprintf("%d/%s", n, r.Name), func(t *testing.T) {
-				tablefiletest.Same(t, schema.Exports, r.Read(t, schema.Exports, encoded(t, schema.Exports, rows)), rows)
+				same(t, schema.Exports, r.Read(t, schema.Exports, encoded(t, schema.Exports, rows)), rows)
 			})
 		}
 	}

@@ -1,12 +1,10 @@
-// Package tablefiletest makes the rows that tests write to Parquet files, and reads
-// such files with readers that share no code with the writer.
+// Package tablefiletest makes the rows that tests write to Parquet files.
 package tablefiletest
 
 import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"testing"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -148,63 +146,4 @@ func buildValue(b array.Builder, v any) {
 	default:
 		panic(fmt.Sprintf("no builder for %T", v))
 	}
-}
-
-// Same compares what a reader returned with the rows written.
-func Same(t *testing.T, table schema.Table, got [][]string, rows []Row) {
-	t.Helper()
-	want := exactRows(rows)
-	if len(got) != len(want) {
-		t.Fatalf("%d rows, want %d", len(got), len(want))
-	}
-	for i := range want {
-		if len(got[i]) != len(want[i]) {
-			t.Fatalf("row %d has %d columns, want %d", i, len(got[i]), len(want[i]))
-		}
-		for j := range want[i] {
-			if got[i][j] != want[i][j] {
-				t.Fatalf("row %d, column %s: %s, want %s", i, table.Columns[j].Name, got[i][j], want[i][j])
-			}
-		}
-	}
-}
-
-func exactRows(rows []Row) [][]string {
-	texts := make([][]string, len(rows))
-	for i, r := range rows {
-		for _, v := range r {
-			texts[i] = append(texts[i], exact(v))
-		}
-	}
-	return texts
-}
-
-// exact returns a text that differs if two values differ in any bit. The program
-// internal/arrow15 prints the same.
-func exact(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "null"
-	case string:
-		return fmt.Sprintf("string %q", v)
-	case float64:
-		return fmt.Sprintf("float64 %g %016x", v, math.Float64bits(v))
-	case int32, int64:
-		return fmt.Sprintf("%T %d", v, v)
-	case time.Time:
-		return "time " + v.UTC().Format(time.RFC3339Nano)
-	case []any:
-		text := "["
-		for _, e := range v {
-			text += exact(e) + "; "
-		}
-		return text + "]"
-	case map[string]any:
-		fields := make(map[string]string, len(v))
-		for k, e := range v {
-			fields[k] = exact(e)
-		}
-		return fmt.Sprint(fields) // sorted by key
-	}
-	panic(fmt.Sprintf("no exact form of %T", v))
 }

@@ -1,10 +1,11 @@
-package tablefiletest
+package tablefile
 
 import (
 	"bytes"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,12 +17,13 @@ import (
 	"github.com/xitongsys/parquet-go-source/buffer"
 	"github.com/xitongsys/parquet-go/reader"
 
+	"github.com/cvexport/cvexport/load/tablefile/tablefiletest"
 	"github.com/cvexport/cvexport/schema"
 )
 
-// Readers are independent readers of Parquet files. Read returns a text for each value,
-// for [Same].
-var Readers = []struct {
+// readers are independent readers of Parquet files. Read returns a text for each value,
+// for [same].
+var readers = []struct {
 	Name string
 	Read func(t *testing.T, table schema.Table, body []byte) [][]string
 }{
@@ -44,8 +46,8 @@ func openDuckDB(t *testing.T) *sql.DB {
 	return db
 }
 
-// WriteFile returns the path of a file that holds body.
-func WriteFile(t *testing.T, body []byte) string {
+// writeFile returns the path of a file that holds body.
+func writeFile(t *testing.T, body []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "data.parquet")
 	if err := os.WriteFile(path, body, 0o600); err != nil {
@@ -56,20 +58,20 @@ func WriteFile(t *testing.T, body []byte) string {
 
 func readDuckDB(t *testing.T, table schema.Table, body []byte) [][]string {
 	t.Helper()
-	return exactRows(QueryDuckDB(t, fmt.Sprintf("select * from read_parquet('%s')", WriteFile(t, body)), len(table.Columns)))
+	return exactRows(queryDuckDB(t, fmt.Sprintf("select * from read_parquet('%s')", writeFile(t, body)), len(table.Columns)))
 }
 
-// QueryDuckDB returns the rows of a query of so many columns.
-func QueryDuckDB(t *testing.T, query string, columns int) []Row {
+// queryDuckDB returns the rows of a query of so many columns.
+func queryDuckDB(t *testing.T, query string, columns int) []tablefiletest.Row {
 	t.Helper()
 	rs, err := openDuckDB(t).Query(query)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rs.Close()
-	var rows []Row
+	var rows []tablefiletest.Row
 	for rs.Next() {
-		r := make(Row, columns)
+		r := make(tablefiletest.Row, columns)
 		into := make([]any, columns)
 		for i := range r {
 			into[i] = &r[i]
@@ -113,7 +115,7 @@ var buildArrow15 = sync.OnceValues(func() (string, error) {
 	arrow15Dir = dir
 	program := filepath.Join(dir, "arrow15.exe")
 	const source = "github.com/cvexport/cvexport/load/tablefile/internal/arrow15"
-	if out, err := exec.Command("go", "build", "-o", program, source).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "test", "-c", "-o", program, source).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", source, err, out)
 	}
 	return program, nil
@@ -121,14 +123,14 @@ var buildArrow15 = sync.OnceValues(func() (string, error) {
 
 var arrow15Dir string // made by buildArrow15
 
-// Run runs the tests and then removes what the readers shared. TestMain calls it.
-func Run(m *testing.M) int {
+// TestMain removes what the readers shared.
+func TestMain(m *testing.M) {
 	code := m.Run()
 	if err := os.RemoveAll(arrow15Dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
+		code = 1
 	}
-	return code
+	os.Exit(code)
 }
 
 func readArrow15(t *testing.T, _ schema.Table, body []byte) [][]string {
@@ -137,7 +139,7 @@ func readArrow15(t *testing.T, _ schema.Table, body []byte) [][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, WriteFile(t, body))
+	cmd := exec.Command(program, writeFile(t, body))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -172,7 +174,7 @@ func readXitongsys(t *testing.T, table schema.Table, body []byte) [][]string {
 		t.Fatal(err)
 	}
 	defer pr.ReadStop()
-	rows := make([]Row, pr.GetNumRows())
+	rows := make([]tablefiletest.Row, pr.GetNumRows())
 	leaf := int64(0)
 	column := func() (values []any, repetition, definition []int32) {
 		values, repetition, definition, err := pr.ReadColumnByIndex(leaf, pr.GetNumRows())
@@ -234,4 +236,63 @@ func readXitongsys(t *testing.T, table schema.Table, body []byte) [][]string {
 		}
 	}
 	return exactRows(rows)
+}
+
+// same compares what a reader returned with the rows written.
+func same(t *testing.T, table schema.Table, got [][]string, rows []tablefiletest.Row) {
+	t.Helper()
+	want := exactRows(rows)
+	if len(got) != len(want) {
+		t.Fatalf("%d rows, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if len(got[i]) != len(want[i]) {
+			t.Fatalf("row %d has %d columns, want %d", i, len(got[i]), len(want[i]))
+		}
+		for j := range want[i] {
+			if got[i][j] != want[i][j] {
+				t.Fatalf("row %d, column %s: %s, want %s", i, table.Columns[j].Name, got[i][j], want[i][j])
+			}
+		}
+	}
+}
+
+func exactRows(rows []tablefiletest.Row) [][]string {
+	texts := make([][]string, len(rows))
+	for i, r := range rows {
+		for _, v := range r {
+			texts[i] = append(texts[i], exact(v))
+		}
+	}
+	return texts
+}
+
+// exact returns a text that differs if two values differ in any bit. The program
+// internal/arrow15 prints the same.
+func exact(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return fmt.Sprintf("string %q", v)
+	case float64:
+		return fmt.Sprintf("float64 %g %016x", v, math.Float64bits(v))
+	case int32, int64:
+		return fmt.Sprintf("%T %d", v, v)
+	case time.Time:
+		return "time " + v.UTC().Format(time.RFC3339Nano)
+	case []any:
+		text := "["
+		for _, e := range v {
+			text += exact(e) + "; "
+		}
+		return text + "]"
+	case map[string]any:
+		fields := make(map[string]string, len(v))
+		for k, e := range v {
+			fields[k] = exact(e)
+		}
+		return fmt.Sprint(fields) // sorted by key
+	}
+	panic(fmt.Sprintf("no exact form of %T", v))
 }

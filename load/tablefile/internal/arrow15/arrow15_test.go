@@ -1,15 +1,18 @@
-// Arrow15 prints the rows of a Parquet file as Apache Arrow for Go 15 reads
-// them: a JSON list of rows, each a list of values in the form that package
-// tablefiletest compares. It is a program because Arrow 15 and 18 cannot be
-// linked into one: both define the same assembly symbols.
-package main
+// Package arrow15 prints the rows of a Parquet file as Apache Arrow for Go 15 reads
+// them: a JSON list of rows, each a list of values in the form that the tests of
+// package tablefile compare. It is a program of its own, compiled by go test -c,
+// because Arrow 15 and 18 cannot be linked into one: both define the same assembly
+// symbols.
+package arrow15
 
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math"
 	"os"
+	"testing"
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -18,15 +21,17 @@ import (
 	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 )
 
-func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: arrow15 FILE.parquet")
-		os.Exit(2)
+// TestMain prints the rows of the file that the argument names. There are no tests.
+func TestMain(*testing.M) {
+	flag.Parse()
+	if flag.NArg() == 0 {
+		os.Exit(0)
 	}
-	if err := print(os.Args[1]); err != nil {
+	if err := print(flag.Arg(0)); err != nil {
 		fmt.Fprintln(os.Stderr, "arrow15:", err)
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
 
 func print(path string) error {
