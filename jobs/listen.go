@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
-	"github.com/cvexport/cvexport/internal/operation/notify"
+	"github.com/cvexport/cvexport/jobs/notify"
 	"github.com/cvexport/cvexport/schema"
 )
 

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cvexport/cvexport/internal/operation/notify"
 	"github.com/cvexport/cvexport/internal/simulated"
+	"github.com/cvexport/cvexport/jobs/notify"
 )
 
 // troubled stands before a queue service, and answers in its place if fail does.

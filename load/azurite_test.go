@@ -6,12 +6,11 @@ import (
 	"github.com/cvexport/cvexport/internal/azurite"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/storetest"
-	"github.com/cvexport/cvexport/load/store/storetest/fakes"
 )
 
 func TestAzureFailsAtEveryRequest(t *testing.T) {
 	server := azurite.Start(t)
 	testSteps(t, func(t *testing.T) (store.Store, *storetest.Gate) {
-		return fakes.OpenAzure(t, server, fakes.NewContainer(t, server))
+		return azurite.OpenStore(t, server, azurite.NewContainer(t, server))
 	}, 11)
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/internal/operation/config"
-	"github.com/cvexport/cvexport/internal/operation/notify"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/jobs"
+	"github.com/cvexport/cvexport/jobs/notify"
 )
 
 // listenCommand exports each iteration that a queue announces.

@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"github.com/cvexport/cvexport/extract"
-	"github.com/cvexport/cvexport/internal/operation/azurelogin"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
 )
 
 func TestExitCode(t *testing.T) {

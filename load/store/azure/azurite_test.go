@@ -15,12 +15,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
 	"github.com/cvexport/cvexport/internal/azurite"
-	"github.com/cvexport/cvexport/internal/operation/azurelogin"
-	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/azure"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store/storetest"
-	"github.com/cvexport/cvexport/load/store/storetest/fakes"
 )
 
 const azureHost = azurite.Account + ".blob.core.windows.net"
@@ -33,7 +32,7 @@ func openText(t *testing.T, text string, options azcore.ClientOptions) (*azure.S
 
 func azureOpener(server azurite.Server) storetest.Opener {
 	return func(t *testing.T) (store.Store, *storetest.Gate) {
-		return fakes.OpenAzure(t, server, fakes.NewContainer(t, server))
+		return azurite.OpenStore(t, server, azurite.NewContainer(t, server))
 	}
 }
 
@@ -45,8 +44,8 @@ func TestStore(t *testing.T) {
 		"server busy": {Source: storetest.RandomSource(1000, 1), Interfere: storetest.Instead(1, azureSays(http.StatusServiceUnavailable, "ServerBusy"))},
 	})
 	t.Run("list is summed, and has no folders", func(t *testing.T) {
-		container := fakes.NewContainer(t, server)
-		s, _ := fakes.OpenAzure(t, server, container)
+		container := azurite.NewContainer(t, server)
+		s, _ := azurite.OpenStore(t, server, container)
 		put, err := s.Put(t.Context(), "a/1", storetest.RandomSource(10, 1), "")
 		if err != nil {
 			t.Fatal(err)
@@ -66,9 +65,9 @@ func TestStore(t *testing.T) {
 		}
 	})
 	t.Run("list beyond a page", func(t *testing.T) {
-		gate := fakes.AzureGate(t, server)
+		gate := azurite.NewGate(t, server)
 		logintest.Machine(t, map[string]string{azurelogin.TokenVariable: accountToken(t, server)}) // which signs no query
-		s := openReal(t, azureHost+"/"+fakes.NewContainer(t, server), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := openReal(t, azureHost+"/"+azurite.NewContainer(t, server), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if query := r.URL.Query(); query.Get("comp") == "list" {
 				query.Set("maxresults", "2")
 				r.URL.RawQuery = query.Encode()
@@ -89,15 +88,15 @@ func azureSays(status int, code string) func(http.ResponseWriter) {
 func TestErrorsSayWhatToDo(t *testing.T) {
 	server := azurite.Start(t)
 	t.Run("no container", func(t *testing.T) {
-		s, _ := fakes.OpenAzure(t, server, "no-such-container")
+		s, _ := azurite.OpenStore(t, server, "no-such-container")
 		storetest.TestNoBucket(t, s, "make the container")
 		_, err := s.Put(t.Context(), storetest.Key, storetest.RandomSource(10, 1), "")
 		storetest.CheckError(t, err, "404 ContainerNotFound")
 	})
 	t.Run("refused", func(t *testing.T) {
-		container := fakes.NewContainer(t, server)
+		container := azurite.NewContainer(t, server)
 		logintest.Machine(t, map[string]string{azurelogin.ConnectionVariable: strings.Replace(server.ConnectionString, "AccountKey=Eby8", "AccountKey=AAAA", 1)})
-		s, err := openText(t, container, fakes.ImpatientAzure())
+		s, err := openText(t, container, azurite.Impatient())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +107,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		}
 	})
 	t.Run("too large", func(t *testing.T) {
-		s, _ := fakes.OpenAzure(t, server, "no-such-container")
+		s, _ := azurite.OpenStore(t, server, "no-such-container")
 		storetest.TestTooLarge(t, s, 5000<<20+1, "5242880001 bytes", "data.parquet", "gs://")
 	})
 	for name, tc := range map[string]struct {
@@ -127,7 +126,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			logintest.Machine(t, tc.variables)
-			_, err := openText(t, tc.address, fakes.ImpatientAzure())
+			_, err := openText(t, tc.address, azurite.Impatient())
 			storetest.CheckError(t, err, tc.want...)
 			if err != nil && strings.Contains(err.Error(), "secret") {
 				t.Errorf("a secret is in %v", err)
@@ -158,7 +157,7 @@ func accountToken(t *testing.T, server azurite.Server) string {
 // openReal opens a warehouse as at the real service, with a server in its place.
 func openReal(t *testing.T, address string, server http.Handler) *azure.Store {
 	t.Helper()
-	options := fakes.ImpatientAzure()
+	options := azurite.Impatient()
 	options.Transport = logintest.Hosts{azureHost: logintest.Serve(t, server.ServeHTTP)}
 	s, err := openText(t, address, options)
 	if err != nil {
@@ -190,9 +189,9 @@ func TestCredentials(t *testing.T) {
 		"key in a connection string":        {"", map[string]string{azurelogin.ConnectionVariable: "AccountName=" + server.Account + ";AccountKey=" + server.Key}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			gate := fakes.AzureGate(t, server)
+			gate := azurite.NewGate(t, server)
 			logintest.Machine(t, tc.variables)
-			container := fakes.NewContainer(t, server)
+			container := azurite.NewContainer(t, server)
 			address, src := tc.host+container+"/a", storetest.RandomSource(100, 1)
 			s := openReal(t, address, gate.Server)
 			if _, err := s.Put(t.Context(), storetest.Key, src, ""); err != nil {

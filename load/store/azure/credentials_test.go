@@ -5,9 +5,8 @@ import (
 	"testing"
 
 	"github.com/cvexport/cvexport/internal/azurite"
-	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store/storetest"
-	"github.com/cvexport/cvexport/load/store/storetest/fakes"
 )
 
 func TestIdentities(t *testing.T) {
@@ -18,9 +17,9 @@ func TestIdentities(t *testing.T) {
 			logintest.Machine(t, identity.Machine(t))
 			hosts := logintest.ForIdentity(t)
 			hosts[azureHost] = logintest.Signing(t, emulator, accountToken(t, server), identity.Token)
-			options := fakes.ImpatientAzure()
+			options := azurite.Impatient()
 			options.Transport = hosts
-			s, err := openText(t, azureHost+"/"+fakes.NewContainer(t, server)+"/vision", options)
+			s, err := openText(t, azureHost+"/"+azurite.NewContainer(t, server)+"/vision", options)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store/storetest/fakes"
 )
 

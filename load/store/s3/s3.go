@@ -24,9 +24,9 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
-	"github.com/cvexport/cvexport/internal/operation/telemetry"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/internal/cloud"
+	"github.com/cvexport/cvexport/telemetry"
 )
 
 // Kind opens s3://bucket/folder.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cvexport/cvexport/internal/operation/azurelogin"
-	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/sas"
 
 	"github.com/cvexport/cvexport/internal/azurite"
-	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
 )
 
 const queueHost = azurite.Account + ".queue.core.windows.net"

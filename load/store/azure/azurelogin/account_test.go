@@ -8,8 +8,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
-	"github.com/cvexport/cvexport/internal/operation/azurelogin"
-	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
 )
 
 const host = "account.table.core.windows.net"

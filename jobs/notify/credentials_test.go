@@ -15,8 +15,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/sas"
 
 	"github.com/cvexport/cvexport/internal/azurite"
-	"github.com/cvexport/cvexport/internal/operation/azurelogin"
-	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
 )
 
 // Every kind of credential opens the queue, by its URL and by its name.

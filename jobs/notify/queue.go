@@ -16,7 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
 
-	"github.com/cvexport/cvexport/internal/operation/azurelogin"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
 )
 
 // ErrLost means that a message is no longer this receiver's: its time was up, and

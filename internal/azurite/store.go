@@ -1,4 +1,4 @@
-package fakes
+package azurite
 
 import (
 	"fmt"
@@ -13,21 +13,20 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
-	"github.com/cvexport/cvexport/internal/azurite"
-	"github.com/cvexport/cvexport/internal/operation/azurelogin"
-	"github.com/cvexport/cvexport/internal/operation/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/azure"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
+	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store/storetest"
 )
 
-// ImpatientAzure retries at once.
-func ImpatientAzure() azcore.ClientOptions {
+// Impatient are options of a client that retries at once.
+func Impatient() azcore.ClientOptions {
 	return azcore.ClientOptions{Retry: policy.RetryOptions{RetryDelay: time.Millisecond, MaxRetryDelay: 2 * time.Millisecond}}
 }
 
-// AzureGate puts a gate in front of the emulator.
-func AzureGate(t *testing.T, server azurite.Server) *storetest.Gate {
+// NewGate puts a gate in front of the emulator.
+func NewGate(t *testing.T, server Server) *storetest.Gate {
 	t.Helper()
 	target, err := url.Parse(server.BlobEndpoint)
 	if err != nil {
@@ -51,7 +50,7 @@ func AzureGate(t *testing.T, server azurite.Server) *storetest.Gate {
 var containers atomic.Int32
 
 // NewContainer makes an empty container and returns its name.
-func NewContainer(t *testing.T, server azurite.Server) string {
+func NewContainer(t *testing.T, server Server) string {
 	t.Helper()
 	account, err := service.NewClientFromConnectionString(server.ConnectionString, nil)
 	if err != nil {
@@ -64,12 +63,12 @@ func NewContainer(t *testing.T, server azurite.Server) string {
 	return name
 }
 
-// OpenAzure opens a folder of a container of the emulator.
-func OpenAzure(t *testing.T, server azurite.Server, container string) (*azure.Store, *storetest.Gate) {
+// OpenStore opens a folder of a container of the emulator.
+func OpenStore(t *testing.T, server Server, container string) (*azure.Store, *storetest.Gate) {
 	t.Helper()
-	gate := AzureGate(t, server)
-	logintest.Machine(t, map[string]string{azurelogin.ConnectionVariable: azurite.ConnectionString(gate.Listen(t)+"/"+server.Account, server.QueueEndpoint)})
-	s, err := azure.New(t.Context(), store.ParseAddress("azblob://"+container+"/a/warehouse"), ImpatientAzure())
+	gate := NewGate(t, server)
+	logintest.Machine(t, map[string]string{azurelogin.ConnectionVariable: ConnectionString(gate.Listen(t)+"/"+server.Account, server.QueueEndpoint)})
+	s, err := azure.New(t.Context(), store.ParseAddress("azblob://"+container+"/a/warehouse"), Impatient())
 	if err != nil {
 		t.Fatal(err)
 	}
