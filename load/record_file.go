@@ -53,8 +53,7 @@ func exportRecord(e Export, mem memory.Allocator) (arrow.RecordBatch, error) {
 	if text, err = json.Marshal([]any{row}); err != nil {
 		return nil, err
 	}
-	// UseNumber, because a float64 does not hold every count.
-	rec, _, err := array.RecordFromJSON(mem, schema.Exports.Arrow(e.ExportID), bytes.NewReader(text), array.WithUseNumber())
+	rec, _, err := array.RecordFromJSON(mem, schema.Exports.Arrow(e.ExportID), bytes.NewReader(text))
 	return rec, err
 }
 
