@@ -113,7 +113,7 @@ func checkTexts(id schema.ID, texts ...*string) (schema.ID, error) {
 	}
 	for _, text := range texts {
 		if text != nil && len(*text) > schema.MaxText {
-			return id, fmt.Errorf("a text of %s has %d bytes, more than the %d that are taken", id, len(*text), schema.MaxText)
+			return id, fmt.Errorf("a text of %s has %d bytes, more than the limit of %d", id, len(*text), schema.MaxText)
 		}
 	}
 	return id, nil

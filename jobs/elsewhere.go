@@ -52,7 +52,7 @@ func find(ctx context.Context, client *extract.Client, r Request) (extract.Itera
 // what the service has.
 func committedElsewhere(ctx context.Context, s store.Store, project schema.ID, it extract.Iteration, log *slog.Logger) *load.Export {
 	log = log.With("project", project, "iteration", it.ID)
-	log.Info("another run exports the iteration; waiting for it")
+	log.Info("another run is exporting the iteration, or has just done so; waiting for its commit")
 	ctx, cancel := context.WithTimeout(ctx, elsewhereTimeout)
 	defer cancel()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, elsewhereMaxPause) {

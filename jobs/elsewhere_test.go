@@ -103,7 +103,7 @@ func TestAnotherRunIsWaitedFor(t *testing.T) {
 			other := *b
 			gate := &gated{Store: b.store, reached: make(chan struct{}), release: make(chan struct{})}
 			other.store = gate
-			log := slog.New(logWatch{text: "another run exports the iteration", seen: gate.release, once: &sync.Once{}})
+			log := slog.New(logWatch{text: "another run is exporting the iteration", seen: gate.release, once: &sync.Once{}})
 			ended := make(chan error)
 			b.store = &overtaken{Store: b.store, other: func() {
 				go func() {

@@ -216,8 +216,8 @@ func Prepare(ctx context.Context, client *extract.Client, warehouse store.Store,
 			p.Iteration.ID, r.Project, prior.Images(), len(p.Filter), ErrRefused)
 	}
 	if err := p.Prior.Damaged(); err != nil {
-		p.Refusal = fmt.Errorf("the present export of iteration %s of project %s cannot be read, and might have more images than the service has now: %w; replace it with --force: %w",
-			p.Iteration.ID, r.Project, err, ErrRefused)
+		p.Refusal = fmt.Errorf("%w: the present export cannot be read, and might have more images than the service has now (%w); to replace it, run cvexport export --project %s --iteration %s --force",
+			ErrRefused, err, r.Project, p.Iteration.ID)
 	}
 	if p.Refusal == nil && len(p.Filter) <= 1 { // several groups of tags may count an image twice
 		p.Refusal = p.checkImages(int64(p.Images), false)

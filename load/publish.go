@@ -252,5 +252,5 @@ func (p *publication) owned(ctx context.Context) error {
 }
 
 func conflict(t schema.Table, err error) error {
-	return fmt.Errorf("table %s: %w: this export gave way to another one of the same iteration; export again if that one fails", t.Name, err)
+	return fmt.Errorf("table %s: %w: another export of this iteration is running, so this one stops; if that one fails, export again", t.Name, err)
 }

@@ -254,7 +254,7 @@ func TestPublishOvertaken(t *testing.T) {
 				}
 			}
 			_, err = Publish(ctx, s, newExport(exportA, projectA, iterationA), tables(t, exportA, 1), prior)
-			wantError(t, err, store.ErrConflict, projectA.String(), iterationA.String(), "gave way to another one")
+			wantError(t, err, store.ErrConflict, projectA.String(), iterationA.String(), "so this one stops")
 			if len(s.Puts) != i+1 {
 				t.Errorf("put %q after it was overtaken", s.Puts)
 			}

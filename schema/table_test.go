@@ -57,6 +57,9 @@ func TestColumnsOnlyGrow(t *testing.T) {
 		}
 	}
 	if *update {
+		if old, err := os.ReadFile(path); err != nil || strings.HasPrefix(string(old), fmt.Sprintf("%d ", Version)) && string(old) != strings.Join(lines, "\n")+"\n" {
+			t.Fatalf("the columns change: raise Version, by which older objects are told (%v)", err)
+		}
 		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -56,7 +56,10 @@ var (
 
 func loadViews() []View {
 	var all []View
-	for _, t := range []Table{Images, Predictions, Tags, Regions} {
+	for _, t := range DataTables() {
+		if t.Key[0] != imageID.Name {
+			continue
+		}
 		v := readView("current")
 		v.Name, v.table = "current_"+t.Name, &t
 		v.Doc = fmt.Sprintf("one row per %s of every iteration that has a committed export", t.RowPer)

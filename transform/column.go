@@ -172,7 +172,7 @@ func (s *scanner) idText() []byte { return s.id().Append(s.scratch[:0]) }
 func (s *scanner) shortText() []byte {
 	t := s.text()
 	if len(t) > schema.MaxText {
-		s.check(fmt.Errorf("the text has %d bytes, more than the %d that are taken", len(t), schema.MaxText))
+		s.check(fmt.Errorf("the text has %d bytes, more than the limit of %d", len(t), schema.MaxText))
 	}
 	return t
 }

@@ -49,7 +49,7 @@ var (
 	errUTF8     = errors.New("the bytes are not valid utf-8")
 	errHTML     = errors.New("html where json should be: a proxy or gateway answered in place of the service")
 	errEmpty    = errors.New("the body is empty where json should be")
-	errTrailing = errors.New("there is more after the end of the list")
+	errTrailing = errors.New("unexpected data after the end of the list")
 	errItems    = fmt.Errorf("an image has more than %d of them", schema.MaxItems)
 	errDepth    = fmt.Errorf("nested deeper than %d levels", maxDepth)
 )

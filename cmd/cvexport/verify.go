@@ -65,6 +65,10 @@ func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err er
 			continue
 		}
 		findings += len(report.Findings)
+		if report.Iterations+len(report.Findings)+len(report.Uncommitted) == 0 {
+			errs = append(errs, fmt.Errorf("warehouse %s has no export: check its address", warehouse.URL("")))
+			continue
+		}
 		// Empty lists, not null, in JSON.
 		report.Findings, report.Uncommitted = append([]load.Finding{}, report.Findings...), append([]string{}, report.Uncommitted...)
 		done = append(done, verification{warehouse.URL(""), report})
@@ -81,7 +85,7 @@ func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err er
 		errs = append(errs, runreport.WriteJSON(cmd.OutOrStdout(), done[0]))
 	}
 	if findings > 0 {
-		errs = append(errs, fmt.Errorf("%s in the warehouse: export the iterations named above again", runreport.Count(int64(findings), "problem")))
+		errs = append(errs, fmt.Errorf("%s in the warehouse: export the iterations above again, with --force where it says so", runreport.Count(int64(findings), "problem")))
 	}
 	return errors.Join(errs...)
 }

@@ -200,7 +200,7 @@ func (q *Queue) failed(doing string, err error) error {
 }
 
 // queryOfURL is where a shared access signature stands.
-var queryOfURL = regexp.MustCompile(`\?[^\s"'<>]*`)
+var queryOfURL = regexp.MustCompile(`\?[^\s"'<>]+`)
 
 // failed returns an error whose text is short and without secrets.
 func failed(doing, queue string, err error, hint string) error {

@@ -45,7 +45,7 @@ var (
 	ErrLogin = errors.New("no credentials")
 
 	// ErrConflict means that an object does not have the expected version.
-	ErrConflict = errors.New("somebody else has written it meanwhile")
+	ErrConflict = errors.New("another writer has replaced it")
 
 	// ErrNoBucket means that the bucket or container of a warehouse does not exist.
 	ErrNoBucket = errors.New("no such bucket or container")
@@ -138,7 +138,7 @@ func (a Address) String() string {
 func CheckKey(key string) error {
 	for part := range strings.SplitSeq(key, "/") {
 		if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "\\\x00") {
-			return fmt.Errorf("object key %q is not a plain relative path", key)
+			return fmt.Errorf("object key %q is not a plain relative path, without //, . or ..", key)
 		}
 	}
 	return nil

@@ -13,10 +13,11 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// readable lists the files of the wanted tables in a folder, without the iterations
+// readable lists the files of the wanted tables in the folder of the warehouse at an
+// address, without the iterations
 // that have a damaged file among them. The findings say which these are. DuckDB opens
 // every file of a table, and fails if there is one that it cannot read.
-func readable(ctx context.Context, folder string, tables func(name string) bool) (files map[string][]string, findings []load.Finding, err error) {
+func readable(ctx context.Context, address, folder string, tables func(name string) bool) (files map[string][]string, findings []load.Finding, err error) {
 	warehouse, err := local.New(folder)
 	if err != nil {
 		return nil, nil, err
@@ -46,7 +47,7 @@ func readable(ctx context.Context, folder string, tables func(name string) bool)
 			if _, err := db.ExecContext(ctx, "DESCRIBE FROM read_parquet('"+escape(warehouse.URL(obj.Key))+"')"); err != nil {
 				reason, _, _ := strings.Cut(err.Error(), "\n") // the other lines are the statement
 				findings = append(findings, load.Finding{Project: project, Iteration: iteration, Table: t.Name, Key: obj.Key, Problem: fmt.Sprintf(
-					"it is damaged, so the iteration is left out; to mend it, run cvexport export --project %s --iteration %s --force (%s)", project, iteration, reason)})
+					"it is damaged, so the iteration is left out; to mend it, run cvexport export --project %s --iteration %s --force --warehouse %q (%s)", project, iteration, address, reason)})
 			}
 		}
 	}

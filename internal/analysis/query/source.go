@@ -56,7 +56,7 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 	if openErr == nil || ctx.Err() != nil {
 		return db, openErr
 	}
-	files, findings, err := readable(ctx, folder, tables)
+	files, findings, err := readable(ctx, s.Warehouse, folder, tables)
 	if err != nil || len(findings) == 0 {
 		return nil, s.Explain(errors.Join(openErr, err))
 	}

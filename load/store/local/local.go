@@ -223,7 +223,7 @@ func (s *Store) CheckWrite(_ context.Context, bytes int64, keys ...string) error
 
 // checkLock returns an error if there is a lock that this process may not take.
 func checkLock(path string) error {
-	lock, err := os.OpenFile(path, os.O_RDWR, 0)
+	lock, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
 	if err != nil {
 		return store.IgnoreMissing(err)
 	}

@@ -166,19 +166,37 @@ func (s *Store) lock(ctx context.Context) (*flock.Flock, error) {
 	if err != nil {
 		return nil, err
 	}
-	writers := root.Mode().Perm() & 0o222
-	mode := 0o600 | writers | writers<<1 // to lock, the system wants them to read, and NFS to write
 	path := filepath.Join(s.root, lockName)
-	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(mode))
+	if err := makeLock(path, root.Mode().Perm()&0o222); err != nil {
+		return nil, err
+	}
+	lock := flock.New(path, flock.SetFlag(os.O_RDWR|noFollow))
 	const retry = 10 * time.Millisecond
 	if _, err := lock.TryLockContext(ctx, retry); err != nil {
 		return nil, fmt.Errorf("waiting for another writer of the warehouse: %w", err)
 	}
-	// The umask may have taken something away. Only the owner can change that.
-	if err := os.Chmod(path, mode); err != nil && !errors.Is(err, fs.ErrPermission) {
-		return nil, errors.Join(err, lock.Close())
-	}
 	return lock, nil
+}
+
+// makeLock makes the lock file if there is none, for those who have these bits to write.
+// In a folder that others may write to, what has the lock's name may be a link to
+// somebody's file: it is neither followed nor changed.
+func makeLock(path string, writers fs.FileMode) error {
+	mode := 0o600 | writers | writers<<1 // flock needs the right to read and, on NFS, to write
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, mode)
+	if err == nil {
+		return errors.Join(f.Chmod(mode), f.Close()) // despite the umask
+	}
+	info, statErr := os.Lstat(path)
+	switch {
+	case !errors.Is(err, fs.ErrExist):
+		return err
+	case statErr != nil:
+		return statErr
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a file, so that it cannot lock the warehouse: remove it", path)
+	}
+	return nil
 }
 
 // removeAbandoned removes the temporary files of writers that died.

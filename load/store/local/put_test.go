@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -129,6 +130,32 @@ func closed() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
+}
+
+// What somebody put in the place of the lock is neither followed nor changed.
+func TestLockIsNoLink(t *testing.T) {
+	s, obj, _ := newWithObject(t)
+	lock := filepath.Join(s.root, lockName)
+	for name, target := range map[string]string{"a file": filepath.Join(t.TempDir(), "secret"), "nothing": filepath.Join(t.TempDir(), "none")} {
+		if name == "a file" {
+			if err := os.WriteFile(target, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(os.Remove(lock), os.Symlink(target, lock)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.CheckWrite(t.Context(), 1); err == nil {
+			t.Errorf("a link to %s: no error before a put", name)
+		}
+		if _, err := s.Put(t.Context(), storetest.Key, storetest.RandomSource(100, 2), obj.Version); err == nil || !strings.Contains(err.Error(), lockName) {
+			t.Errorf("a link to %s: %v", name, err)
+		}
+		info, err := os.Stat(target)
+		if name == "nothing" && !errors.Is(err, fs.ErrNotExist) || name == "a file" && (err != nil || info.Mode().Perm() != 0o600) {
+			t.Errorf("the target of a link to %s is now %v, %v", name, info, err)
+		}
+	}
 }
 
 // A folder that is named like a temporary file is somebody's, and is left alone.

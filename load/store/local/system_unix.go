@@ -9,6 +9,9 @@ import (
 	"syscall"
 )
 
+// noFollow makes it an error to open a symbolic link.
+const noFollow = syscall.O_NOFOLLOW
+
 // syncFolder brings a folder's entries to the disk, so that a rename survives a power
 // cut.
 func syncFolder(path string) error {

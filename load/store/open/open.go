@@ -37,7 +37,7 @@ func Open(ctx context.Context, address string) (store.Store, error) {
 	return kind.Open(ctx, at)
 }
 
-// CheckAddress returns the address in its full form, or why [Open] would refuse it. It
+// CheckAddress returns the address in its full form, or the error that [Open] would return. It
 // looks at the address alone, without credentials and network.
 func CheckAddress(address string) (string, error) {
 	kind, at, err := find(address)

@@ -53,7 +53,7 @@ func Open(ctx context.Context, host, service, example string, options policy.Cli
 	named := variable(AccountVariable)
 	if host == "" {
 		if named == "" {
-			return nil, fmt.Errorf("of which storage account? set %s, or write %s", AccountVariable, example)
+			return nil, fmt.Errorf("the storage account is not known: set %s, or write %s", AccountVariable, example)
 		}
 		a.Host = named + "." + service + ".core.windows.net"
 	}
@@ -101,6 +101,9 @@ func (a *Account) Check(clientURL string, err error) (host string, _ error) {
 	u, err := url.Parse(clientURL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" { // the error would quote the token
 		return "", fmt.Errorf("the storage account's url is broken: check %s and %s", ConnectionVariable, TokenVariable)
+	}
+	if a.Host != "" && u.Host != a.Host && a.Connection == "" {
+		return "", fmt.Errorf("%s is not the name of a storage account: check %s", a.Name, AccountVariable)
 	}
 	if a.Host != "" && u.Host != a.Host {
 		return "", fmt.Errorf("%s is for %s: unset it to use another account", ConnectionVariable, u.Host)
