@@ -138,7 +138,7 @@ func (a Address) String() string {
 func CheckKey(key string) error {
 	for part := range strings.SplitSeq(key, "/") {
 		if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "\\\x00") {
-			return fmt.Errorf("object key %q is not a plain relative path, without //, . or ..", key)
+			return fmt.Errorf("object key %q is not a plain relative path: a part of it is empty, a dot or two dots, or has a backslash or a zero byte", key)
 		}
 	}
 	return nil
