@@ -125,7 +125,7 @@ func TestSecretsStayOut(t *testing.T) {
 		{"wait", "good", append(slices.Clone(export), "--wait"), nil, nil, []int{0}},
 		{"no such tag", "good", append(slices.Clone(export), "--tag", "none"), nil, nil, []int{1}},
 		{"nightly", "good", []string{"nightly"}, nil, nil, []int{0}},
-		{"verify", "good", []string{"verify"}, nil, nil, []int{0}},
+		{"verify", "good", []string{"verify"}, nil, nil, []int{1}},
 		{"config check", "", []string{"config", "check", "--config", config}, nil, nil, []int{0}},
 		{"key in the configuration", "", []string{"config", "check", "--config", inConfig}, nil, nil, []int{2}},
 		{"key as an argument", "good", append(slices.Clone(export), secretKey), nil, nil, nil},
