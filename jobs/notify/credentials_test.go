@@ -17,6 +17,7 @@ import (
 	"github.com/cvexport/cvexport/internal/azurite"
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
+	"github.com/cvexport/cvexport/load/store/storetest"
 )
 
 // Every kind of credential opens the queue, by its URL and by its name.
@@ -46,7 +47,7 @@ func TestCredentials(t *testing.T) {
 					t.Fatal(err)
 				}
 				works(t, server, q, queue)
-				for fault, url := range map[string]string{"nobody answers": "", "refused": logintest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+				for fault, url := range map[string]string{"nobody answers": "", "refused": storetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 					w.WriteHeader(http.StatusForbidden)
 					fmt.Fprint(w, r.URL, r.Header)
 				})} {
@@ -103,7 +104,7 @@ func TestLogin(t *testing.T) {
 	for name, there := range map[string]func(*testing.T) logintest.Hosts{
 		"nobody answers": func(*testing.T) logintest.Hosts { return logintest.Hosts{} },
 		"in trouble": func(t *testing.T) logintest.Hosts {
-			return logintest.Hosts{logintest.LoginHost: logintest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusServiceUnavailable) })}
+			return logintest.Hosts{logintest.LoginHost: storetest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusServiceUnavailable) })}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -154,7 +155,7 @@ func TestMayPass(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q, err := Open(t.Context(), "https://"+queueHost+"/q", logintest.Hosts{queueHost: logintest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { tc.answer(w) })}.Options())
+			q, err := Open(t.Context(), "https://"+queueHost+"/q", logintest.Hosts{queueHost: storetest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { tc.answer(w) })}.Options())
 			if err != nil {
 				t.Fatal(err)
 			}

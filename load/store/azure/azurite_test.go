@@ -158,7 +158,7 @@ func accountToken(t *testing.T, server azurite.Server) string {
 func openReal(t *testing.T, address string, server http.Handler) *azure.Store {
 	t.Helper()
 	options := azurite.Impatient()
-	options.Transport = logintest.Hosts{azureHost: logintest.Serve(t, server.ServeHTTP)}
+	options.Transport = logintest.Hosts{azureHost: storetest.Serve(t, server.ServeHTTP)}
 	s, err := openText(t, address, options)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
+	"github.com/cvexport/cvexport/load/store/storetest"
 )
 
 const host = "account.table.core.windows.net"
@@ -121,7 +122,7 @@ func TestLogin(t *testing.T) {
 	}
 	for name, hosts := range map[string]logintest.Hosts{
 		"nobody answers": {},
-		"in trouble":     {logintest.LoginHost: logintest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusServiceUnavailable) })},
+		"in trouble":     {logintest.LoginHost: storetest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusServiceUnavailable) })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			logintest.Machine(t, logintest.Principal("app"))

@@ -2,10 +2,8 @@
 package logintest
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -17,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
+	"github.com/cvexport/cvexport/load/store/storetest"
 )
 
 // LoginHost is the host of Microsoft's login.
@@ -115,18 +114,18 @@ func ForIdentity(t *testing.T) Hosts {
 // without a certificate to it, so a transport has to lead requests here.
 func Login(t *testing.T) string {
 	base := "https://" + LoginHost + "/" + tenant
-	return Serve(t, func(w http.ResponseWriter, r *http.Request) {
+	return storetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/discovery/instance"):
-			answer(w, map[string]any{"tenant_discovery_endpoint": base + "/v2.0/.well-known/openid-configuration", "metadata": []any{
+			storetest.Answer(w, map[string]any{"tenant_discovery_endpoint": base + "/v2.0/.well-known/openid-configuration", "metadata": []any{
 				map[string]any{"preferred_network": LoginHost, "preferred_cache": "login.windows.net", "aliases": []string{LoginHost}},
 			}})
 		case strings.HasSuffix(r.URL.Path, "/openid-configuration"):
-			answer(w, map[string]any{"token_endpoint": base + "/oauth2/v2.0/token", "authorization_endpoint": base + "/oauth2/v2.0/authorize", "issuer": base + "/v2.0"})
+			storetest.Answer(w, map[string]any{"token_endpoint": base + "/oauth2/v2.0/token", "authorization_endpoint": base + "/oauth2/v2.0/authorize", "issuer": base + "/v2.0"})
 		case r.FormValue("client_id") == client && r.FormValue("client_assertion") == "pod":
-			answer(w, map[string]any{"token_type": "Bearer", "expires_in": 3600, "access_token": "workload"})
+			storetest.Answer(w, map[string]any{"token_type": "Bearer", "expires_in": 3600, "access_token": "workload"})
 		case r.FormValue("client_id") == client && r.FormValue("client_secret") == "app":
-			answer(w, map[string]any{"token_type": "Bearer", "expires_in": 3600, "access_token": "principal"})
+			storetest.Answer(w, map[string]any{"token_type": "Bearer", "expires_in": 3600, "access_token": "principal"})
 		default:
 			http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
 		}
@@ -135,12 +134,12 @@ func Login(t *testing.T) string {
 
 // metadata serves a machine's own endpoint for its identity.
 func metadata(t *testing.T) string {
-	return Serve(t, func(w http.ResponseWriter, r *http.Request) {
+	return storetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Identity-Header") != "here" || r.FormValue("resource") != "https://storage.azure.com" {
 			http.Error(w, "whose?", http.StatusForbidden)
 			return
 		}
-		answer(w, map[string]any{"access_token": "managed", "expires_on": fmt.Sprint(time.Now().Add(time.Hour).Unix()), "resource": r.FormValue("resource"), "token_type": "Bearer"})
+		storetest.Answer(w, map[string]any{"access_token": "managed", "expires_on": fmt.Sprint(time.Now().Add(time.Hour).Unix()), "resource": r.FormValue("resource"), "token_type": "Bearer"})
 	})
 }
 
@@ -157,25 +156,10 @@ func Signing(t *testing.T, emulator, sas, token string) string {
 		r.Out.Header.Del("Authorization")
 		r.Out.URL.RawQuery = strings.TrimPrefix(r.Out.URL.RawQuery+"&"+sas, "&")
 	}}
-	return Serve(t, func(w http.ResponseWriter, r *http.Request) {
+	return storetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("Authorization"); got != "Bearer "+token {
 			t.Errorf("a request has %q", got)
 		}
 		proxy.ServeHTTP(w, r)
 	})
-}
-
-// Serve starts a server on loopback and returns its URL.
-func Serve(t *testing.T, handler http.HandlerFunc) string {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-func answer(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(v); err != nil {
-		panic(err)
-	}
 }
