@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,7 @@ type Options struct {
 	MaxWait    time.Duration // that the service may request after a 429 or 503; default 2 minutes
 	MaxPage    int64         // bytes of an uncompressed page; default 128 MiB
 	UserAgent  string        // such as cvexport/1.0.0
-	Log        *slog.Logger  // of each request; may be nil
+	Log        *slog.Logger  // of each request, and of what the service's answers lack; may be nil
 }
 
 var apiVersion = regexp.MustCompile(`^3\.[2-4](-preview)?$`)
@@ -73,6 +74,10 @@ type Client struct {
 	throttle *throttle
 	pages    buffers
 	calls    atomic.Int64
+	log      *slog.Logger
+
+	toldMu sync.Mutex
+	told   map[told]bool // see tellUnread
 }
 
 // NewClient checks the options and makes a client; it does not call the service.
@@ -107,6 +112,7 @@ func NewClient(opts Options) (*Client, error) {
 		pipeline: pipeline,
 		throttle: limit,
 		pages:    pages,
+		log:      opts.Log,
 	}, nil
 }
 

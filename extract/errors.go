@@ -21,15 +21,21 @@ type ServiceError struct {
 }
 
 func (e *ServiceError) Error() string {
-	text := fmt.Sprintf("the service answered %d %s", e.Status, cmp.Or(e.Code, http.StatusText(e.Status)))
-	if e.Message != "" {
-		text += ": " + strings.TrimRight(e.Message, ".")
-	}
+	text := e.answer()
 	if e.RequestID != "" {
 		text += fmt.Sprintf(" (request %s)", e.RequestID)
 	}
 	if hint := e.hint(); hint != "" {
 		text += "; " + hint
+	}
+	return text
+}
+
+// answer is what the service answered, without what differs from one time to the next.
+func (e *ServiceError) answer() string {
+	text := fmt.Sprintf("the service answered %d %s", e.Status, cmp.Or(e.Code, http.StatusText(e.Status)))
+	if e.Message != "" {
+		text += ": " + strings.TrimRight(e.Message, ".")
 	}
 	return text
 }

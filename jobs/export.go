@@ -64,7 +64,8 @@ type Result struct {
 	Pages    int
 	Attempts int
 	Stats    extract.Stats
-	Unknown  map[string]int // fields of the service's pages that were skipped, by path
+	Unknown  map[string]int    // fields of the service's pages that were skipped, by path
+	Unread   map[string]string // as in transform.Records
 	Elapsed  time.Duration
 }
 
@@ -167,7 +168,7 @@ func export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 	r.Log.Info("exported", "project", r.Project, "iteration", plan.Iteration.ID, "export", exportID, "images", committed.Images(), "duration", time.Since(started))
 	return plan, Result{
 		Export: committed, Replaced: plan.Prior.Export(), Pages: read.pages, Attempts: read.attempts,
-		Stats: client.Stats().Sub(before), Unknown: read.unknown, Elapsed: time.Since(started),
+		Stats: client.Stats().Sub(before), Unknown: read.unknown, Unread: read.unread, Elapsed: time.Since(started),
 	}, nil
 }
 
