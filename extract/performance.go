@@ -27,6 +27,11 @@ type Performance struct {
 	Missing string
 }
 
+// Empty reports whether there is no figure at all.
+func (p Performance) Empty() bool {
+	return p.Precision == nil && p.Recall == nil && p.AveragePrecision == nil && len(p.Tags) == 0
+}
+
 // TagPerformance is the service's own evaluation of one tag.
 type TagPerformance struct {
 	ID                    schema.ID

@@ -249,7 +249,7 @@ func (l *listener) wants(ctx context.Context, project schema.ID) (bool, error) {
 func (l *listener) export(ctx context.Context, n notify.Notification) IterationResult {
 	r := l.Request
 	r.Project, r.Iteration, r.Log, r.Progress = n.Project, n.Iteration.String(), l.Log, l.Progress()
-	out := exportUnlessCurrent(ctx, l.Client, l.Store, r)
+	out := exportUnless(ctx, l.Client, l.Store, r, current)
 	out.ID = n.Iteration
 	return out
 }

@@ -229,7 +229,7 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) error {
 	if err != nil {
 		return err
 	}
-	byID := map[schema.ID]load.Committed{}
+	byID, lacking := map[schema.ID]load.Committed{}, map[schema.ID]*load.Export{}
 	for _, h := range committed {
 		byID[h.Iteration] = h
 	}
@@ -237,6 +237,9 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) error {
 	for _, it := range listed {
 		h, found := byID[it.ID]
 		p.Iterations = append(p.Iterations, IterationResult{ID: it.ID, Name: it.Name, Status: it.Status, Outcome: n.due(it, h, found)})
+		if found && h.Export != nil && h.Export.FiguresMissing != "" {
+			lacking[it.ID] = h.Export
+		}
 		delete(byID, it.ID)
 	}
 	for _, h := range committed {
@@ -248,7 +251,7 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) error {
 	if p.Listed > 0 {
 		p.Oldest = &p.Iterations[0]
 	}
-	n.export(ctx, p)
+	n.export(ctx, p, lacking)
 	if p.Listed >= AlmostFull {
 		n.Log.Warn("the project is almost full: someone is about to delete its oldest iteration", "project", p.ID,
 			"iterations", p.Listed, "of", extract.MaxIterations, "iteration", p.Oldest.ID, "outcome", p.Oldest.Outcome)
@@ -289,16 +292,34 @@ func current(it extract.Iteration, h load.Committed) bool {
 		e.TrainedAt.Equal(timeOf(it.TrainedAt)) && e.LastModified.Equal(timeOf(it.LastModified))
 }
 
-func (n *nightly) export(ctx context.Context, p *ProjectResult) {
+// export exports the iterations that are due. lacking has the exports without some of the
+// service's figures.
+func (n *nightly) export(ctx context.Context, p *ProjectResult, lacking map[schema.ID]*load.Export) {
 	for i := range p.Iterations {
 		it := &p.Iterations[i]
-		if it.Outcome != NotTried || ctx.Err() != nil {
+		if ctx.Err() != nil {
+			continue
+		}
+		present := current
+		if e := lacking[it.ID]; e != nil && it.Outcome == Present && n.Shard.Has(it.ID) && !n.DryRun {
+			again, err := n.figuresNow(ctx, p.ID, e)
+			if extract.AuthRefused(err) {
+				it.Outcome, it.Err = Failed, err
+				return
+			}
+			if !again {
+				continue
+			}
+			present = func(it extract.Iteration, h load.Committed) bool {
+				return current(it, h) && h.Export.ExportID != e.ExportID
+			}
+		} else if it.Outcome != NotTried {
 			continue
 		}
 		r := n.Request
 		r.Project, r.Iteration = p.ID, it.ID.String()
 		r.Log, r.Progress = n.Log, n.Progress(n.Name)
-		out := exportUnlessCurrent(ctx, n.Client, n.Store, r)
+		out := exportUnless(ctx, n.Client, n.Store, r, present)
 		if out.Outcome == Failed && ctx.Err() != nil {
 			continue // interrupted: not tried
 		}
@@ -315,6 +336,24 @@ func (n *nightly) export(ctx context.Context, p *ProjectResult) {
 			return
 		}
 	}
+}
+
+// figuresNow asks once for the figures that an export lacks, and reports whether the
+// service has more of them by now. Then the iteration is worth exporting again. If there
+// is no answer, the export stays as it is, and the error says why.
+func (n *nightly) figuresNow(ctx context.Context, project schema.ID, e *load.Export) (bool, error) {
+	log := n.Log.With("project", project, "iteration", e.Iteration)
+	performance, err := n.Client.Performance(ctx, project, e.Iteration, n.Request.ProbabilityThreshold, n.Request.OverlapThreshold)
+	switch {
+	case err != nil:
+		log.Warn("asking again for the service's own figures; the export stays without them", "error", err)
+	case performance.Missing == e.FiguresMissing, performance.Empty():
+		log.Info("the service's own figures are still missing; the export stays without them", "cause", performance.Missing)
+	default:
+		log.Info("the service has more of its own figures by now: exporting the iteration again", "cause", e.FiguresMissing)
+		return true, nil
+	}
+	return false, err
 }
 
 // vanished returns the projects that only the warehouse has.
