@@ -68,9 +68,9 @@ func (c *Client) Performance(ctx context.Context, project, iteration schema.ID, 
 // performanceAnswer is the JSON of the evaluation.
 type performanceAnswer struct {
 	Code             json.RawMessage `json:"code"` // of an error, which a gateway may report as a success
-	Precision        *figure `json:"precision"`
-	Recall           *figure `json:"recall"`
-	AveragePrecision *figure `json:"averagePrecision"`
+	Precision        *figure         `json:"precision"`
+	Recall           *figure         `json:"recall"`
+	AveragePrecision *figure         `json:"averagePrecision"`
 	Tags             []struct {
 		ID                    schema.ID `json:"id"`
 		Name                  *string   `json:"name"`

@@ -35,6 +35,7 @@ type Resource struct {
 type NightlyOptions struct {
 	Shard    Shard
 	DryRun   bool                           // only report what is due
+	Strict   bool                           // a resource without a project to look at has failed
 	Progress func(resource string) Progress // of one export; may be nil
 	Log      *slog.Logger                   // may be nil
 }
@@ -96,6 +97,7 @@ type ResourceResult struct {
 	Finished time.Time
 
 	missing []schema.ID // chosen by id, and neither listed nor in the warehouse
+	empty   error       // why there was no project to look at; nil if there was one
 }
 
 // Nightly exports every completed iteration that the warehouse does not have as the
@@ -127,7 +129,25 @@ func Nightly(ctx context.Context, resources []Resource, o NightlyOptions) ([]Res
 			results[i].Projects = append(results[i].Projects, p)
 		}
 	}
+	for i := range results {
+		n := &results[i]
+		if n.empty != nil && o.Strict && (!resources[i].Choice.Shared || !otherLooked(resources, results, i)) {
+			n.Err = n.empty
+			o.Log.Error("the resource failed", "resource", n.Name, "error", n.Err)
+		}
+	}
 	return results, errors.Join(err, ctx.Err())
+}
+
+// otherLooked reports whether another resource that shares the choice had a project to look
+// at, may have one because it failed, or comes first and so reports that none has.
+func otherLooked(resources []Resource, results []ResourceResult, at int) bool {
+	for i := range results {
+		if i != at && resources[i].Choice.Shared && (i < at || results[i].Err != nil || results[i].empty == nil) {
+			return true
+		}
+	}
+	return false
 }
 
 // otherHas reports whether another resource that shares the choice has the project,
@@ -170,6 +190,9 @@ func (n *nightly) projects(ctx context.Context) error {
 	}
 	chosen, missing := n.Choice.choose(listed)
 	n.out.Wanted = len(chosen)
+	for _, pattern := range n.Choice.idle(listed) {
+		n.Log.Warn("a pattern of --include matches no project", "pattern", pattern)
+	}
 	for _, c := range chosen {
 		p, before := ProjectResult{ID: c.ID, Name: c.Name}, n.Client.Stats()
 		p.Err = n.project(ctx, &p)
@@ -200,6 +223,9 @@ func (n *nightly) projects(ctx context.Context) error {
 		case !n.Choice.all():
 			n.out.missing = append(n.out.missing, id)
 		}
+	}
+	if len(chosen)+len(missing) == 0 {
+		n.out.empty = n.Choice.emptyError(n.Name, listed)
 	}
 	return nil
 }
