@@ -90,7 +90,7 @@ func NewClient(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), timeout: opts.Timeout, maxWait: opts.MaxWait}
+	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), timeout: opts.Timeout, maxWait: opts.MaxWait, log: opts.Log}
 	key := runtime.NewKeyCredentialPolicy(azcore.NewKeyCredential(opts.Key), "Training-key",
 		// ParseEndpoint accepts http on loopback only.
 		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})
@@ -188,7 +188,9 @@ func (c *Client) get(ctx context.Context, query url.Values, path ...string) ([]b
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, newServiceError(resp, body, c.key)
+		failure := newServiceError(resp, body, c.key)
+		failure.Wait = clean(ctx.Value(callKey{}).(*call).asked, c.key)
+		return nil, failure
 	}
 	return body, nil
 }
