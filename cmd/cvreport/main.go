@@ -44,7 +44,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	started := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		started = true
+		if err := program.CheckProxy(); err != nil {
+			return query.UsageErrorf("%w", err)
+		}
+		return nil
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	_, usage := errors.AsType[*query.UsageError](err)
 	code := exitFailed
