@@ -26,7 +26,7 @@ type Options struct {
 	Key        string        // the resource's training key
 	APIVersion string        // default 3.2
 	Rate       float64       // requests per second of all workers together; default 8, the service's limit is 10
-	Retries    int           // of a failed request; default 6, negative: none
+	Retries    int           // of a failed request, and at most 2 of a page that cannot be decoded; default 6, negative: none
 	RetryDelay time.Duration // before the first retry, growing from there; default 800ms
 	Timeout    time.Duration // for one try including its whole answer; default 2 minutes
 	MaxWait    time.Duration // that the service may request after a 429 or 503; default 2 minutes
@@ -76,6 +76,8 @@ type Client struct {
 	calls    atomic.Int64
 	log      *slog.Logger
 
+	pageTries int // at most, of a page that cannot be decoded
+
 	toldMu sync.Mutex
 	told   map[told]bool // see tellUnread
 }
@@ -113,6 +115,8 @@ func NewClient(opts Options) (*Client, error) {
 		throttle: limit,
 		pages:    pages,
 		log:      opts.Log,
+
+		pageTries: min(maxPageTries, 1+max(opts.Retries, 0)),
 	}, nil
 }
 

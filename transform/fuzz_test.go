@@ -53,6 +53,7 @@ func FuzzDecode(f *testing.F) {
 		id + `"regions":[{"regionId":"` + idA + `","tagId":"` + idA + `","left":0,"top":1,"width":.5,"height":1.}]}, 1]`, id + `"tags":[null,{}]}]x`,
 		id + `"created":"yesterday","tags":[{"tagId":"` + idA + `","created":5},{"tagId":"` + idA + `","created":"2018-10-18T17:05:35.8458152"}],"regions":[{"created":[{}]}]}]`,
 		id + `"created":{"a":[1,"x"]}},{"id":"` + idB + `","created":"0001-01-01T00:00:00"}]`, id + `"created":[}]`,
+		id + `"predictions":[{"tagId":"` + idA + `","probability":1.5}]}]`, id + `"predictions":[{"tagId":"` + idA + `","probability":1e0},{"tagId":"` + idA + `","probability":-0.0}]}]`,
 		`[{"a":[{"id":1}],"id":"` + idB + `","id":1},{"width":"","id":"` + idA + `"}]`,
 	} {
 		f.Add([]byte(body), uint8(0), false)

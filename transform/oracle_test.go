@@ -163,7 +163,7 @@ func (o *oracle) image(n int, v any) error {
 	created := oracleField{"created", "created", oracleTime, false}
 	box := []oracleField{{"left", "box_left", oracleDouble, true}, {"top", "box_top", oracleDouble, true}, {"width", "box_width", oracleDouble, true}, {"height", "box_height", oracleDouble, true}}
 	return errors.Join(
-		o.list(f["predictions"], "prediction", id, append([]oracleField{{"probability", "probability", oracleDouble, true}, {"boundingBox", "", nil, false}}, tag...), box),
+		o.list(f["predictions"], "prediction", id, append([]oracleField{{"probability", "probability", oracleProbability, true}, {"boundingBox", "", nil, false}}, tag...), box),
 		o.list(f["tags"], "tag", id, append([]oracleField{created}, tag...), nil),
 		o.list(f["regions"], "region", id, append(append([]oracleField{created, {"regionId", "region_id", oracleID, true}}, tag...), box...), nil))
 }
@@ -286,6 +286,14 @@ func oracleDouble(v any) (any, error) {
 		return nil, fmt.Errorf("%v is no number", v)
 	}
 	return strconv.ParseFloat(n.String(), 64)
+}
+
+func oracleProbability(v any) (any, error) {
+	p, err := oracleDouble(v)
+	if err == nil && (p.(float64) < 0 || p.(float64) > 1) {
+		err = fmt.Errorf("%v is no probability", p)
+	}
+	return p, err
 }
 
 func oraclePixels(v any) (any, error) {

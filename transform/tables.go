@@ -37,7 +37,7 @@ func newPredictionRows(exportID schema.ID) *itemRows {
 	c := newItemRows(schema.Predictions, exportID, "prediction_index")
 	box := &object{path: c.path + "boundingBox.", fields: boxFields(c.rows)}
 	c.fields = append(c.fields,
-		field{"probability", number(c.rows, "probability", (*scanner).double), true},
+		field{"probability", number(c.rows, "probability", (*scanner).probability), true},
 		field{"boundingBox", box, false}) // a classifier's predictions have none
 	return c
 }
