@@ -25,6 +25,23 @@ i A 0044`,
 		},
 	},
 	{
+		// They share half of their union, 0.09 of 0.18, and doubles make it 0.49999999999999994.
+		name: "decimal fractions that overlap by exactly the threshold",
+		example: example{
+			predictions: `
+i A 0.75 0.1,0.1,0.6,0.3
+j A 0.75 0.2,0.1,0.6,0.3`,
+			labels: `
+i A 0.4,0.1,0.3,0.3
+j B 0.4,0.1,0.3,0.3`,
+		},
+		questions: []question{
+			at(outcomes, "0.5, 0.5", "i A true_positive 0 0 0.5", "j A false_positive 0 - -", "j B false_negative - 0 -"),
+			at(mistakes, "0.5, 0.5", "j confused B A 0 0 0.5"),
+			at(outcomes, "0.5, 0.500001", "i A false_positive 0 0 0.5", "i A false_negative - 0 -", "j A false_positive 0 - -", "j B false_negative - 0 -"),
+		},
+	},
+	{
 		name: "of two boxes as sure the first in the list is right",
 		example: example{
 			predictions: `
