@@ -57,7 +57,8 @@ func (e example) add(m *made, at place) {
 	for text := range strings.Lines(strings.TrimSpace(e.predictions)) {
 		m.add(schema.Predictions, at, line(text, "prediction", 3))
 	}
-	export := map[string]any{"probability_threshold": 0.5, "overlap_threshold": 0.3, "model_kind": schema.Detection}
+	export := map[string]any{"probability_threshold": 0.5, "overlap_threshold": 0.3, "model_kind": schema.Detection,
+		"classification_type": "Multilabel"} // detectors may have it too
 	for text := range strings.Lines(strings.TrimSpace(e.labels)) {
 		if e.classifier {
 			m.add(schema.Tags, at, line(text, "tag", 2))
