@@ -116,8 +116,8 @@ func TestRows(t *testing.T) {
 		for _, call := range nonsense(v) {
 			for _, where := range []string{"main.", "vision."} {
 				_, err := db.ExecContext(t.Context(), "SELECT count(*) FROM "+where+call)
-				if err == nil || !strings.Contains(err.Error(), v.Name+": ") {
-					t.Errorf("%s%s: %v, want an error that names the function", where, call, err)
+				if err == nil || !strings.Contains(err.Error(), "must be a number from 0 to 1") && !strings.Contains(err.Error(), "the warehouse has no export of iteration") {
+					t.Errorf("%s%s: %v, want an error that says what is wrong", where, call, err)
 				}
 			}
 		}
