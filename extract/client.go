@@ -74,6 +74,7 @@ type Client struct {
 	throttle *throttle
 	pages    buffers
 	calls    atomic.Int64
+	domains  *domains
 	log      *slog.Logger
 
 	pageTries int // at most, of a page that cannot be decoded
@@ -114,6 +115,7 @@ func NewClient(opts Options) (*Client, error) {
 		pipeline: pipeline,
 		throttle: limit,
 		pages:    pages,
+		domains:  newDomains(),
 		log:      opts.Log,
 
 		pageTries: min(maxPageTries, 1+max(opts.Retries, 0)),

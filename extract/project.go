@@ -23,8 +23,11 @@ const MaxIterations = 20
 
 // Project is one project of a resource.
 type Project struct {
-	ID   schema.ID `json:"id"`
-	Name string    `json:"name"`
+	ID       schema.ID `json:"id"`
+	Name     string    `json:"name"`
+	Settings struct {
+		DomainID *schema.ID `json:"domainId"`
+	} `json:"settings"`
 }
 
 // Iteration is one training of a project. Fields that the service omits or sets to

@@ -42,9 +42,9 @@ unless --allow-empty is given.`,
 	}
 	c.addExport(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&c.Projects, "project", nil, "only the project of this id; may be given several times")
-	f.StringArrayVar(&c.Include, "include", nil, "only projects whose name matches, such as 'shop-*'; may be given several times")
-	f.StringArrayVar(&c.Exclude, "exclude", nil, "no project whose name matches; may be given several times")
+	f.StringArrayVar(&c.Projects, "project", nil, "only the project of this `id`; may be given several times")
+	f.StringArrayVar(&c.Include, "include", nil, "only projects whose name matches this `pattern`, such as 'shop-*'; may be given several times")
+	f.StringArrayVar(&c.Exclude, "exclude", nil, "no project whose name matches this `pattern`; may be given several times")
 	f.StringVar(&c.shard, "shard", "", "I/N: export part I, counted from 0, of N (default from Cloud Run's or Kubernetes' variables)")
 	f.BoolVar(&c.dryRun, "dry-run", false, "say what would be exported, and stop")
 	f.BoolVar(&c.empty, "allow-empty", false, "succeed even if there is no project, or none that is chosen")
