@@ -308,11 +308,13 @@ func findLatest(ctx context.Context, client *extract.Client, project schema.ID) 
 	if err != nil {
 		return extract.Iteration{}, err
 	}
-	completed := slices.DeleteFunc(slices.Clone(list), func(it extract.Iteration) bool { return it.Status != extract.Completed || it.TrainedAt == nil })
+	completed := slices.DeleteFunc(slices.Clone(list), func(it extract.Iteration) bool { return it.Status != extract.Completed })
 	if len(completed) == 0 {
 		return extract.Iteration{}, fmt.Errorf("project %s has no completed iteration among its %d: train one first: %w", project, len(list), ErrRefused)
 	}
-	return slices.MaxFunc(completed, func(a, b extract.Iteration) int { return a.TrainedAt.Compare(b.TrainedAt.Time) }), nil
+	// A time that the service does not give, or that cannot be read, must not hide the latest.
+	trained := func(it extract.Iteration) time.Time { return timeOf(cmp.Or(it.TrainedAt, it.Created, it.LastModified)) }
+	return slices.MaxFunc(completed, func(a, b extract.Iteration) int { return trained(a).Compare(trained(b)) }), nil
 }
 
 // chooseTags finds tags by name or id.

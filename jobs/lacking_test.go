@@ -148,6 +148,33 @@ func TestFiguresAskedForAgainFail(t *testing.T) {
 	}
 }
 
+// An iteration with times that cannot be read is exported, once, and can be the latest.
+func TestUnreadTimesOfAnIteration(t *testing.T) {
+	b := newBench(t, simulated.Config{Seed: 7, Images: 5, Iterations: 2})
+	last := b.service.Projects()[0].Iterations[1].ID
+	b.front(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/iterations") || strings.Contains(r.URL.Path, "/performance") {
+			return false
+		}
+		answer := httptest.NewRecorder()
+		b.service.ServeHTTP(answer, r)
+		body := answer.Body.String()
+		if at := strings.Index(body, `"id":"`+last.String()); at >= 0 {
+			end := at + strings.Index(body[at:], "}")
+			body = body[:at] + strings.ReplaceAll(body[at:end], `"trainedAt":"2`, `"trainedAt":"the year 2`) + body[end:]
+		}
+		io.WriteString(w, body)
+		return true
+	})
+	result, err := b.export(t, b.request())
+	if err != nil || result.Export.Iteration != last || !result.Export.TrainedAt.IsZero() || result.Export.Created.IsZero() {
+		t.Fatalf("%+v, %v", result.Export, err)
+	}
+	wantOutcomes(t, b.nightly(t, Choice{}, NightlyOptions{}), map[Outcome]int{Exported: 1, Present: 1})
+	wantOutcomes(t, b.nightly(t, Choice{}, NightlyOptions{}), map[Outcome]int{Present: 2})
+	b.verify(t)
+}
+
 // A time of an image that cannot be read is null, told once, and fails nothing.
 func TestUnreadTimeOfAnImage(t *testing.T) {
 	b := newBench(t, simulated.Config{Seed: 7, Images: 300})
