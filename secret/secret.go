@@ -26,7 +26,7 @@ func Text(raw []byte, names ...string) (string, error) {
 	}
 	text = strings.TrimSpace(text)
 	if strings.ContainsAny(text, "\r\n") {
-		return "", errors.New("it has several lines: leave only the value")
+		return "", errors.New("it has several lines: check that it is the value alone")
 	}
 	if set := assignment.FindStringSubmatch(text); set != nil && slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, set[1]) }) {
 		text = strings.TrimSpace(set[2])
@@ -35,10 +35,10 @@ func Text(raw []byte, names ...string) (string, error) {
 		text = strings.TrimSpace(text[1 : n-1])
 	}
 	if strings.Trim(text, quotes) != text {
-		return "", errors.New("it has a quote at one end, or two at both: leave only the value")
+		return "", errors.New("it has a quote at one end, or two at both: check that it is the value alone")
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }) {
-		return "", errors.New("it has characters that do not print: leave only the value")
+		return "", errors.New("it has characters that do not print: check that it is the value alone")
 	}
 	return text, nil
 }
