@@ -96,7 +96,6 @@ func linspace(from, to float64, n int) []float64 {
 	for i := range points {
 		points[i] = float64(float64(i)*step) + from
 	}
-	points[n-1] = to
 	return points
 }
 

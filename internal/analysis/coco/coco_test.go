@@ -9,7 +9,7 @@ import (
 
 func TestFiguresOfPycocotools(t *testing.T) {
 	made, demo := cocotest.Made(t), cocotest.Demo(t)
-	if len(made) != 201 {
+	if len(made) != 201 || len(demo) != 2 {
 		t.Fatalf("%d and %d cases", len(made), len(demo))
 	}
 	for _, c := range append(made, demo...) {

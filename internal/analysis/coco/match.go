@@ -85,7 +85,7 @@ func (t *Tag) match(detections []judged, area, step, within int) {
 	t.taken = append(t.taken[:0], make([]bool, len(t.order))...)
 	bit := uint16(1) << step
 	for d := range detections {
-		best, chosen := min(thresholds[step], 1-1e-10), -1
+		best, chosen := thresholds[step], -1
 		for place, label := range t.order {
 			if t.taken[place] {
 				continue
