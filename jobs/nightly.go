@@ -285,7 +285,7 @@ func (n *nightly) due(it extract.Iteration, h load.Committed, found bool) Outcom
 // current reports whether the warehouse has the iteration as the service does.
 func current(it extract.Iteration, h load.Committed) bool {
 	e := h.Export
-	return h.Whole && e.SchemaVersion >= schema.Version && len(e.TagFilter) == 0 &&
+	return h.Whole && e.SchemaVersion >= schema.Sufficient && len(e.TagFilter) == 0 &&
 		e.TrainedAt.Equal(timeOf(it.TrainedAt)) && e.LastModified.Equal(timeOf(it.LastModified))
 }
 

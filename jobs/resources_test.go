@@ -124,7 +124,7 @@ func TestCurrent(t *testing.T) {
 		"trained again":   {func(it *extract.Iteration, _ *load.Committed) { it.TrainedAt = at(3) }, false},
 		"never trained":   {func(it *extract.Iteration, _ *load.Committed) { it.TrainedAt = nil }, false},
 		"modified":        {func(it *extract.Iteration, _ *load.Committed) { it.LastModified = at(3) }, false},
-		"an older schema": {func(_ *extract.Iteration, h *load.Committed) { h.Export.SchemaVersion = schema.Version - 1 }, false},
+		"an older schema": {func(_ *extract.Iteration, h *load.Committed) { h.Export.SchemaVersion = schema.Sufficient - 1 }, false},
 		"some tags only":  {func(_ *extract.Iteration, h *load.Committed) { h.Export.TagFilter = []string{"x"} }, false},
 		"not whole":       {func(_ *extract.Iteration, h *load.Committed) { h.Whole = false }, false},
 	} {

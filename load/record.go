@@ -60,6 +60,8 @@ type Export struct {
 	ExporterVersion string    `json:"exporter_version"`
 	StartedAt       time.Time `json:"started_at,omitzero"`
 	FinishedAt      time.Time `json:"finished_at,omitzero"` // [Publish] fills it in
+
+	ModelKind string `json:"model_kind,omitempty"` // [schema.Classification] or [schema.Detection]; empty before schema version 2
 }
 
 // Images returns the number of images.

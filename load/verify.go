@@ -179,7 +179,7 @@ func (c *exportCheck) run(ctx context.Context) error {
 		key := t.Path(c.iteration.project, c.iteration.iteration)
 		switch {
 		case listed[t.Name]:
-		case c.export.SchemaVersion >= schema.Version:
+		case c.export.SchemaVersion >= t.Since:
 			c.found(t.Name, key, "the exports record does not list it")
 		case c.iteration.tables[t.Name]:
 			c.found(t.Name, key, "it is there, but the exports record does not list it")

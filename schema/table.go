@@ -10,7 +10,14 @@ import (
 
 // Version is the version of the tables. It grows when columns are added at the end of
 // a table. Columns are never renamed, retyped or removed.
-const Version = 1
+//
+//	1  the tables of the first release
+//	2  exports has model_kind
+const Version = 2
+
+// Sufficient is the oldest version whose exports need not be made again. It grows when
+// a column is added that views cannot do without and only the service can fill.
+const Sufficient = 1
 
 // Keys of the Parquet key-value metadata of every object.
 const (
@@ -48,6 +55,7 @@ type Table struct {
 	RowPer  string // what a row describes
 	Columns []Column
 	Key     []string // the columns that are unique within one object
+	Since   int32    // the version that added the table; 0 for the first
 }
 
 // Path returns the key of an iteration's object, relative to the warehouse's root. All

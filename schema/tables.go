@@ -85,7 +85,7 @@ var (
 		{Name: "project_name", Type: String, Nullable: true, Doc: "the project's name"},
 		{Name: "iteration_name", Type: String, Nullable: true, Doc: "the iteration's name"},
 		{Name: "domain_id", Type: String, Nullable: true, Doc: "the domain the iteration was trained on"},
-		{Name: "classification_type", Type: String, Nullable: true, Doc: "Multiclass or Multilabel; null for a detector"},
+		{Name: "classification_type", Type: String, Nullable: true, Doc: "Multiclass or Multilabel, or null; detectors may have it too, see model_kind"},
 		{Name: "training_type", Type: String, Nullable: true, Doc: "Regular or Advanced"},
 		{Name: "status", Type: String, Doc: "the iteration's status: Completed"},
 		{Name: "created", Type: Timestamp, Nullable: true, Doc: "when the iteration was created"},
@@ -116,7 +116,14 @@ var (
 		{Name: "exporter_version", Type: String, Doc: "the version of cvexport"},
 		{Name: "started_at", Type: Timestamp, Doc: "when the export began"},
 		{Name: "finished_at", Type: Timestamp, Doc: "when its tables were published"},
+		{Name: "model_kind", Type: String, Nullable: true, Doc: "classification or detection: the type of the iteration's domain, and detection if there are boxes; null before schema version 2"},
 	}}
+)
+
+// The kinds of models, in exports.model_kind.
+const (
+	Classification = "classification" // says which tags an image has
+	Detection      = "detection"      // says where in the image they are
 )
 
 // TableSet is a list of tables that are published together.

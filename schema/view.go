@@ -68,7 +68,7 @@ func loadViews() []View {
 		all = append(all, v)
 	}
 	for _, name := range []string{
-		"export_health", "current_labels", "outcomes", "mistakes", "confusion", "tag_metrics",
+		"export_health", "model_kinds", "current_labels", "outcomes", "mistakes", "confusion", "tag_metrics",
 		"precision_recall_curve", "average_precision", "best_threshold", "iteration_changes", "hardest_images", "label_suspects",
 	} {
 		v := readView(name)

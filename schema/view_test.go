@@ -48,7 +48,7 @@ func TestBehind(t *testing.T) {
 		"exports":                       "exports",
 		"regions tags":                  "tags regions",
 		"current_images":                "images exports",
-		"current_labels":                "tags regions exports",
+		"current_labels":                "predictions tags regions exports",
 		"outcomes":                      "predictions tags regions exports",
 		"hardest_images":                "images predictions tags regions exports",
 		"average_precision nothing":     "predictions tags regions tag_performance exports",

@@ -108,7 +108,7 @@ FROM exports AS e JOIN tag_metrics{at} AS m USING (project_id, iteration_id) WHE
 func confusionTables(b *tab, v *views) {
 	b.Helper()
 	nothing := "nothing labelled"
-	if v.one("SELECT any_value(classification_type) IS NULL FROM exports")[0].(bool) {
+	if v.one("SELECT any_value(model_kind) FROM model_kinds")[0] == "detection" {
 		nothing = "background"
 	}
 	cases := map[string]string{}

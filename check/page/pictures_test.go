@@ -45,7 +45,7 @@ func (s subject) of(tag, prediction, label any) bool {
 // to scale.
 func pictures(b *tab, v *views) {
 	b.Helper()
-	detection := v.one("SELECT any_value(classification_type) IS NULL FROM exports")[0].(bool)
+	detection := v.one("SELECT any_value(model_kind) FROM model_kinds")[0] == "detection"
 	var of, before map[string][][]any
 	if detection {
 		of, before = byImage(v, boxesOf), byImage(v, beforeOf)

@@ -16,7 +16,7 @@ const someRows = `
 CREATE MACRO pick(what, a, b, c, n) AS CAST(hash(concat_ws('/', what, a, b, c)) % n AS INTEGER);
 CREATE TABLE image AS SELECT it, i FROM range(3) a(it), range(60) b(i);
 INSERT INTO data.exports BY NAME SELECT
-	'p' AS project_id, 'i' || it AS iteration_id, 'e' || it AS export_id, ['Multiclass', 'Multilabel', NULL][it + 1] AS classification_type,
+	'p' AS project_id, 'i' || it AS iteration_id, 'e' || it AS export_id, ['classification', NULL, 'detection'][it + 1] AS model_kind,
 	0.5 AS probability_threshold, 0.3 AS overlap_threshold, 0.6 AS precision, 0.7 AS recall, 0.8 AS average_precision, 60 AS images,
 	0 AS predictions, 0 AS tags, 0 AS regions, 4 AS tag_performance FROM range(3) a(it);
 INSERT INTO data.images BY NAME SELECT

@@ -15,8 +15,8 @@ SELECT
   r.project_id, r.iteration_id, r.image_id, r.region_index AS label_index, r.tag_id, r.tag_name, r.region_id,
   r.box_left, r.box_top, r.box_width, r.box_height
 FROM {{ref "regions"}} AS r
-JOIN {{ref "exports"}} AS e ON e.project_id = r.project_id AND e.iteration_id = r.iteration_id
-WHERE e.classification_type IS NULL
+JOIN {{ref "model_kinds"}} AS k ON k.project_id = r.project_id AND k.iteration_id = r.iteration_id
+WHERE k.model_kind = 'detection'
 UNION ALL
 -- A tag that is listed twice on an image is one label.
 SELECT
@@ -25,6 +25,6 @@ SELECT
   CAST(NULL AS {{type "double"}}) AS box_left, CAST(NULL AS {{type "double"}}) AS box_top,
   CAST(NULL AS {{type "double"}}) AS box_width, CAST(NULL AS {{type "double"}}) AS box_height
 FROM {{ref "tags"}} AS t
-JOIN {{ref "exports"}} AS e ON e.project_id = t.project_id AND e.iteration_id = t.iteration_id
-WHERE e.classification_type IS NOT NULL
+JOIN {{ref "model_kinds"}} AS k ON k.project_id = t.project_id AND k.iteration_id = t.iteration_id
+WHERE k.model_kind = 'classification'
 GROUP BY t.project_id, t.iteration_id, t.image_id, t.tag_id

@@ -94,10 +94,11 @@ SELECT
 FROM rows_of_all AS r
 JOIN (
   SELECT
-    project_id, iteration_id,
+    e.project_id, e.iteration_id,
     -- The service's figures are of every image.
-    e.probability_threshold = asked.probability AND (e.overlap_threshold = asked.overlap OR e.classification_type IS NOT NULL)
+    e.probability_threshold = asked.probability AND (e.overlap_threshold = asked.overlap OR k.model_kind = 'classification')
       AND COALESCE({{size "e.tag_filter"}}, 0) = 0 AS same_thresholds
   FROM {{ref "exports"}} AS e
+  JOIN {{ref "model_kinds"}} AS k ON k.project_id = e.project_id AND k.iteration_id = e.iteration_id
   CROSS JOIN (SELECT probability_threshold AS probability, overlap_threshold AS overlap) AS asked
 ) AS s ON s.project_id = r.project_id AND s.iteration_id = r.iteration_id

@@ -32,10 +32,11 @@ func Iterations(ctx context.Context, q querier, project string) (iterations []It
 	err = scan(ctx, q, `
 SELECT
   iteration_id, COALESCE(iteration_name, iteration_id),
-  CASE WHEN classification_type IS NULL THEN 'detection' ELSE lower(classification_type) END,
+  CASE WHEN k.model_kind = 'detection' THEN 'detection' ELSE COALESCE(lower(classification_type), 'classification') END,
   COALESCE(strftime(COALESCE(trained_at, created), '%Y-%m-%dT%H:%M:%SZ'), ''), COALESCE(publish_name, ''), COALESCE(domain_id, ''),
   COALESCE(len(tag_filter), 0) > 0, images, precision, recall, average_precision, probability_threshold, overlap_threshold
 FROM exports
+JOIN model_kinds AS k USING (project_id, iteration_id)
 WHERE project_id = `+quote(project)+`
 ORDER BY COALESCE(trained_at, created, finished_at), iteration_id`,
 		[]any{&i.ID, &i.Name, &i.Kind, &i.Trained, &i.Published, &i.Domain, &i.Filtered, &i.Images,

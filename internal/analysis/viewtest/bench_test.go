@@ -59,8 +59,8 @@ var benchTables = map[string]struct{ detector, classifier string }{
 		classifier: "SELECT 'export' AS export_id, tag(t) AS tag_id, tag_id AS tag_name, 0.9::DOUBLE AS precision, 0.8::DOUBLE AS recall, 0.7::DOUBLE AS average_precision FROM range(100) AS r(t)",
 	},
 	"exports": {
-		detector:   benchExport + "NULL::VARCHAR AS classification_type",
-		classifier: benchExport + "'Multilabel' AS classification_type",
+		detector:   benchExport + "'detection' AS model_kind",
+		classifier: benchExport + "'classification' AS model_kind",
 	},
 }
 

@@ -52,7 +52,7 @@ func (e example) add(m *made, at place) {
 	for text := range strings.Lines(strings.TrimSpace(e.predictions)) {
 		m.add(schema.Predictions, at, line(text, "prediction", 3))
 	}
-	export := map[string]any{"probability_threshold": 0.5, "overlap_threshold": 0.3, "classification_type": nil}
+	export := map[string]any{"probability_threshold": 0.5, "overlap_threshold": 0.3, "model_kind": schema.Detection}
 	for text := range strings.Lines(strings.TrimSpace(e.labels)) {
 		if e.classifier {
 			m.add(schema.Tags, at, line(text, "tag", 2))
@@ -63,7 +63,7 @@ func (e example) add(m *made, at place) {
 		}
 	}
 	if e.classifier {
-		export["classification_type"] = "Multilabel"
+		export["model_kind"] = schema.Classification
 	}
 	for tag := range tags {
 		m.add(schema.TagPerformance, at, map[string]any{"tag_id": tag, "tag_name": "tag " + tag})

@@ -23,6 +23,7 @@ var oracles = map[string]func(w *warehouse, a arguments) [][]any{
 	"export_health":       func(w *warehouse, _ arguments) [][]any { return w.exportHealth() },
 	"iteration_changes":   (*warehouse).iterationChanges,
 
+	"model_kinds":            each((*evaluation).modelKind),
 	"current_labels":         each((*evaluation).labelRows),
 	"outcomes":               each((*evaluation).outcomeRows),
 	"mistakes":               each((*evaluation).mistakeRows),

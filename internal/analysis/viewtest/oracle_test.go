@@ -25,7 +25,25 @@ type evaluation struct {
 	figures     []tagPerformanceRow
 }
 
-func (e *evaluation) isDetector() bool { return e.ClassificationType == nil }
+// isDetector says what the export says. An older one does not say it, and its rows do.
+func (e *evaluation) isDetector() bool {
+	if e.ModelKind != nil {
+		return *e.ModelKind == "detection"
+	}
+	for _, p := range e.predictions {
+		if p.BoxLeft != nil {
+			return true
+		}
+	}
+	return e.Regions > 0
+}
+
+func (e *evaluation) modelKind(arguments) [][]any {
+	if e.isDetector() {
+		return [][]any{{"detection"}}
+	}
+	return [][]any{{"classification"}}
+}
 
 // evaluations are all iterations with a committed export.
 func (w *warehouse) evaluations() (all []evaluation) {

@@ -74,15 +74,15 @@ func literal(v any) string {
 func (m *made) grow(seed uint64) {
 	m.random = rand.New(rand.NewPCG(seed, 1))
 	for p := range 1 + m.random.IntN(3) {
-		kind := in[any](m.random, nil, nil, "Multiclass", "Multilabel")
+		detector := m.one(2)
 		for i := range 1 + m.random.IntN(3) {
 			// Ids of iterations that are the same in two projects must not matter.
-			m.iteration(place{fmt.Sprintf("seed-%d-%d", seed, p), fmt.Sprintf("i%d", i), fmt.Sprintf("export-%d-%d", p, i)}, kind)
+			m.iteration(place{fmt.Sprintf("seed-%d-%d", seed, p), fmt.Sprintf("i%d", i), fmt.Sprintf("export-%d-%d", p, i)}, detector)
 		}
 	}
 }
 
-func (m *made) iteration(at place, kind any) {
+func (m *made) iteration(at place, detector bool) {
 	r := m.random
 	tags := 1 + r.IntN(4)
 	names := make([]any, tags)
@@ -122,7 +122,7 @@ func (m *made) iteration(at place, kind any) {
 		for i := range r.IntN(6) {
 			row := tag()
 			row["image_id"], row["prediction_index"], row["probability"] = id, i, float64(r.IntN(9))/8
-			if kind == nil && !m.one(20) {
+			if detector && !m.one(20) {
 				m.box(row)
 			}
 			m.add(schema.Predictions, written(), row)
@@ -133,8 +133,8 @@ func (m *made) iteration(at place, kind any) {
 			m.add(schema.Tags, written(), row)
 		}
 		for i := range r.IntN(4) {
-			if kind != nil && !m.one(5) {
-				break // a classifier's image has no regions, and if it had they would not count
+			if !detector && !m.one(20) {
+				break // a classifier's image has no regions
 			}
 			row := tag()
 			row["image_id"], row["region_index"], row["region_id"] = id, i, fmt.Sprintf("region-%s-%d", id, i)
@@ -156,8 +156,14 @@ func (m *made) iteration(at place, kind any) {
 		return // its export was never committed
 	}
 	row := map[string]any{
-		"classification_type": kind, "precision": m.figure(), "recall": m.figure(), "average_precision": m.figure(),
+		"classification_type": in[any](r, nil, "Multiclass", "Multilabel"), "precision": m.figure(), "recall": m.figure(), "average_precision": m.figure(),
 		"probability_threshold": in(r, probabilities...), "overlap_threshold": in(r, overlaps...),
+	}
+	if !m.one(3) { // the others are older
+		row["model_kind"] = schema.Classification
+		if detector {
+			row["model_kind"] = schema.Detection
+		}
 	}
 	if m.one(4) {
 		row["tag_filter"] = sqlText("['t0']")
