@@ -60,7 +60,7 @@ func warehouseOf(t *testing.T, cases []cocotest.Case) *sql.DB {
 	for n, c := range cases {
 		at := "('project', '" + strings.ReplaceAll(iterationID(n), "'", "''") + "', "
 		imageID := func(i int) string { return fmt.Sprintf("'image-%03d'", 999-i) }
-		exports = append(exports, at+"0.5)")
+		exports = append(exports, at+"'detection')")
 		for i, size := range c.Images {
 			images = append(images, at+fmt.Sprintf("%s, %d, %d, %d)", imageID(i), i, size[0], size[1]))
 		}
@@ -78,7 +78,7 @@ func warehouseOf(t *testing.T, cases []cocotest.Case) *sql.DB {
 		}
 	}
 	const box = ", box_left, box_top, box_width, box_height"
-	insert("exports", "probability_threshold", exports)
+	insert("exports", "model_kind", exports)
 	insert("images", "image_id, image_index, width, height", images)
 	insert("regions", "image_id, region_index, tag_id, tag_name"+box, regions)
 	insert("predictions", "image_id, prediction_index, tag_id, probability"+box, predictions)

@@ -1,5 +1,7 @@
 package report
 
+import "github.com/cvexport/cvexport/schema"
+
 // Page is the data of a page, as its script reads it. Lists by threshold, tag or image
 // have the order of Thresholds, Tags and Images.
 type Page struct {
@@ -56,6 +58,9 @@ type Iteration struct {
 	ProbabilityThreshold float64  `json:"probabilityThreshold"`
 	OverlapThreshold     float64  `json:"overlapThreshold"`
 }
+
+// IsDetector reports whether the model says where in an image the tags are.
+func (i Iteration) IsDetector() bool { return i.Kind == schema.Detection }
 
 // figures are precision, recall and F1.
 type figures [3]*float64
