@@ -104,19 +104,19 @@ FROM `+boxes(r.where)+` LEFT JOIN `+r.images()+` USING (image_id)`, []any{&noSiz
 	case err != nil:
 		return fmt.Errorf("looking for boxes that cannot be measured: %w", err)
 	case noSize > 0:
-		return &BoxesError{fmt.Sprintf("%s, image %q first, no width and height recorded, without which its boxes have no size in pixels: export the iteration again, if the service gives them now",
-			have(noSize), *unsized)}
+		return &BoxesError{fmt.Sprintf("%s no recorded width and height, without which boxes cannot be measured in pixels: export the iteration again, if the service gives them now", have(noSize, *unsized))}
 	case noBox > 0:
-		return &BoxesError{fmt.Sprintf("%s, image %q first, labels or predictions without a box: only a detector's boxes can be judged by COCO's rules", have(noBox), *unboxed)}
+		return &BoxesError{fmt.Sprintf("%s labels or predictions without a box, and COCO judges boxes only", have(noBox, *unboxed))}
 	}
 	return nil
 }
 
-func have(images int64) string {
+// have begins a sentence about images of which one is named.
+func have(images int64, first string) string {
 	if images == 1 {
-		return "1 image has"
+		return fmt.Sprintf("image %q has", first)
 	}
-	return fmt.Sprintf("%d images have", images)
+	return fmt.Sprintf("%d images, the first of them %q, have", images, first)
 }
 
 // tags reads which tags have labels.

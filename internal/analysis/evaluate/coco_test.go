@@ -209,11 +209,11 @@ func write(t *testing.T, cases []cocotest.Case) {
 // size.
 func TestBoxesThatCannotBeMeasured(t *testing.T) {
 	for _, tc := range []struct{ change, want string }{
-		{"UPDATE data.images SET width = NULL WHERE image_index = 1", `1 image has, image "image-998" first, no width and height recorded`},
-		{"UPDATE data.images SET height = 0", `2 images have, image "image-998" first, no width and height recorded`},
-		{"DELETE FROM data.images", `2 images have, image "image-998" first, no width and height recorded`},
+		{"UPDATE data.images SET width = NULL WHERE image_index = 1", `image "image-998" has no recorded width and height, without`},
+		{"UPDATE data.images SET height = 0", `2 images, the first of them "image-998", have no recorded width and height, without`},
+		{"DELETE FROM data.images", `2 images, the first of them "image-998", have no recorded width and height, without`},
 		{"UPDATE data.images SET width = NULL, height = NULL WHERE image_index = 2", ""},
-		{"UPDATE data.predictions SET box_left = NULL", `1 image has, image "image-998" first, labels or predictions without a box`},
+		{"UPDATE data.predictions SET box_left = NULL", `image "image-998" has labels or predictions without a box`},
 	} {
 		db := warehouseOf(t, []cocotest.Case{{
 			Images:     [][2]int64{{100, 100}, {100, 100}, {100, 100}},

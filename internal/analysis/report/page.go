@@ -28,6 +28,7 @@ type Page struct {
 	Suspects  [][]suspect   `json:"suspects"`  // by threshold
 	SusTotal  []int         `json:"suspectTotal"`
 	Changes   []changes     `json:"changes"` // by threshold; empty if there is none to compare with
+	COCO      *cocoSection  `json:"coco"`    // null for a classifier
 	Images    []Image       `json:"images"`  // that are in any list
 
 	CurvePoints int      `json:"curvePoints"` // of all curves, before they are thinned

@@ -1,6 +1,6 @@
 // Package report makes an HTML page about the iterations of a warehouse. Every figure
-// comes from the views and evaluation functions of package schema; the page filters
-// and looks up, but computes nothing itself.
+// comes from the views and evaluation functions of package schema, and COCO's from
+// package evaluate; the page filters and looks up, but computes nothing itself.
 package report
 
 import (
@@ -45,6 +45,7 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 		what string
 		do   func() error
 	}{
+		{"evaluating by COCO's rules", l.readCOCO},
 		{"copying the tables", l.copyTables},
 		{"creating the functions", l.makeFunctions},
 		{"judging the predictions", l.keepOutcomes},
