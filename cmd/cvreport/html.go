@@ -36,8 +36,7 @@ which images it fixed and broke, and which labels look wrong. It prints the file
 	}
 	c.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.options.Project, "project", "", "`id` of the project (default: the only one)")
-	f.StringVar(&c.options.Iteration, "iteration", "", "`id` of the iteration (default: the last one trained)")
+	addIteration(f, &c.options.Project, &c.options.Iteration)
 	f.StringVar(&c.options.Compare, "compare", "", "`id` of the iteration to compare with (default: the one trained before)")
 	f.Func("threshold", "where the threshold slider starts: a `number` above 0, at most 1 (default: the threshold of the service's figures)", fraction(&c.options.Threshold))
 	f.Func("overlap-threshold", "how much a box must overlap a region to find it: a `number` above 0, at most 1 (default: the overlap of the service's figures)", fraction(&c.options.Overlap))

@@ -90,6 +90,6 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newQuery(), newHTML(), newServe())
+	root.AddCommand(newQuery(), newHTML(), newServe(), newCOCO())
 	return root
 }

@@ -32,7 +32,7 @@ func (l *loader) keepOnly(iterations string) error {
 // hasBoxes reports whether there are boxes. A classifier's are null, and copying them
 // would cost memory.
 func (l *loader) hasBoxes() bool {
-	return slices.ContainsFunc(l.page.Iterations, func(i Iteration) bool { return i.Kind == "detection" })
+	return slices.ContainsFunc(l.page.Iterations, Iteration.IsDetector)
 }
 
 // boxes returns the columns of a box with a prefix, or nulls in their place.

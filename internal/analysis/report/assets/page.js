@@ -59,7 +59,7 @@ function start() {
   if (what) return [...(trending ? [trend()] : []), ...unjudged(what, trending && figures)];
   const sections = [headline];
   if (trending) sections.push(trend());
-  sections.push(curve(), tags(), confusion(), changes(), hardest(), suspects());
+  sections.push(curve(), tags(), ...(data.coco ? [coco()] : []), confusion(), changes(), hardest(), suspects());
   return sections;
 }
 
