@@ -1,6 +1,6 @@
 -- hardest_images: the images with mistakes, those first that the model got most wrong and was surest of
 -- argument probability_threshold double 0.5: predictions less sure than this are left out
--- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union, reached within 1e-9; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column place int64: from 1, the hardest of the iteration; of several as hard, by image_id

@@ -1,6 +1,6 @@
 -- label_suspects: confident predictions that disagree with the labels, the likely labelling errors, the surest first
 -- argument probability_threshold double 0.9: how sure the model must be
--- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union, reached within 1e-9; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column place int64: from 1, the likeliest of the iteration; of several as likely, by image_id, suspicion and prediction_index
@@ -25,7 +25,7 @@ WITH doubts AS{{inline}} (
   WHERE CASE mistake
     WHEN 'missed' THEN region_id IS NULL
     -- A second prediction of a label that is found is the model's error, not the label's.
-    WHEN 'unlabelled' THEN label_index IS NULL OR iou < overlap_threshold
+    WHEN 'unlabelled' THEN label_index IS NULL OR iou < overlap_threshold - 1e-9
     ELSE TRUE
   END
 ),
