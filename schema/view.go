@@ -171,7 +171,7 @@ func (v View) refusal(d dialect) string {
 		columns = append(columns, fmt.Sprintf("CAST(refused AS %s) AS %s", d.typeName(c), c.Name))
 	}
 	fail := func(sense string, message ...string) {
-		cases = append(cases, fmt.Sprintf("WHEN (%s) IS NOT TRUE THEN ERROR(CONCAT(%s))", sense, strings.Join(message, ", ")))
+		cases = append(cases, fmt.Sprintf("WHEN (%s) IS NOT TRUE THEN ERROR(%s)", sense, strings.Join(message, " || ")))
 	}
 	given := func(name string) string {
 		return fmt.Sprintf("COALESCE(CAST(%s AS %s), 'NULL')", name, d.typeName(Column{Type: String}))
