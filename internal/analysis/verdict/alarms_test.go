@@ -21,7 +21,7 @@ func TestFalseAlarms(t *testing.T) {
 				alarms, before := 0, 0
 				var f1 float64
 				for range pairs {
-					u := w.run(r, images, 0)
+					u := compare(images, func() outcome { return w.outcome(w.picture(r, 0)) })
 					if u.Word != Unclear && u.Word != TooFew {
 						alarms++
 					}

@@ -30,11 +30,13 @@ func TestSimulationJudges(t *testing.T) {
 		var images, predictions, truths []string
 		var want []Image
 		r := rand.New(rand.NewPCG(uint64(n), 7))
-		var sums [2]counts
+		var sum outcome
 		for i := range 200 {
 			p := w.picture(r, 0.5)
-			if c := w.compare(p, &sums); c != (Image{}) {
-				want = append(want, c)
+			o := w.outcome(p)
+			sum.add(o.counts)
+			if o.Image != (Image{}) {
+				want = append(want, o.Image)
 			}
 			for m, iteration := range []string{"before", "after"} {
 				images = append(images, fmt.Sprintf("('%s', '%s', 'e', 'i%d')", project, iteration, i))
@@ -79,7 +81,7 @@ func TestSimulationJudges(t *testing.T) {
 		if err := db.QueryRowContext(t.Context(), fmt.Sprintf("SELECT before_f1, after_f1 FROM comparison('%s', 'before', 'after', %v, %v) WHERE scope = 'micro'", project, threshold, overlap)).Scan(&f1[0], &f1[1]); err != nil {
 			t.Fatal(err)
 		}
-		if want := []float64{sums[0].f1(), sums[1].f1()}; !slices.Equal(f1, want) {
+		if want := []float64{sum.counts[0].f1(), sum.counts[1].f1()}; !slices.Equal(f1, want) {
 			t.Errorf("%s: F1 is %v, of the simulation %v", w.name, f1, want)
 		}
 	}

@@ -199,22 +199,33 @@ func (b box) overlap(o box) float64 {
 	return width * height / (b.width*b.height + o.width*o.height - width*height)
 }
 
-// compare judges both models and compares their cases.
-func (w world) compare(p picture, sums *[2]counts) (i Image) {
+// outcome is an image's cases, and the counts of both models.
+type outcome struct {
+	Image
+	counts [2]counts
+}
+
+// outcome judges both models and compares their cases.
+func (w world) outcome(p picture) (o outcome) {
 	before, after := w.judge(p, 0), w.judge(p, 1)
 	for tag := range w.tags {
-		for n := range sums[0] {
-			sums[0][n] += before[tag][n]
-			sums[1][n] += after[tag][n]
-		}
+		o.add([2]counts{before[tag], after[tag]})
 		switch was, is := before[tag].wrong(), after[tag].wrong(); {
 		case was && !is:
-			i.Fixed++
+			o.Fixed++
 		case is && !was:
-			i.Broken++
+			o.Broken++
 		}
 	}
-	return i
+	return o
+}
+
+func (o *outcome) add(other [2]counts) {
+	for m := range other {
+		for n := range other[m] {
+			o.counts[m][n] += other[m][n]
+		}
+	}
 }
 
 // run is one comparison of two models.
@@ -222,23 +233,24 @@ type run struct {
 	Verdict
 	f1            [2]float64
 	better, worse int  // images
-	twoDeviations bool // what the normal approximation over cases says, as if they were independent
+	twoDeviations bool // what the normal approximation says of cases as if they were independent
 }
 
-// run compares two models on so many images.
-func (w world) run(r *rand.Rand, images int, gain float64) (u run) {
+// compare compares two models on so many images, which draw returns.
+func compare(images int, draw func() outcome) (u run) {
 	var all []Image
-	var sums [2]counts
+	var sum outcome
 	for range images {
-		i := w.compare(w.picture(r, gain), &sums)
-		all = append(all, i)
-		if i.Fixed > i.Broken {
+		o := draw()
+		all = append(all, o.Image)
+		sum.add(o.counts)
+		if o.Fixed > o.Broken {
 			u.better++
-		} else if i.Fixed < i.Broken {
+		} else if o.Fixed < o.Broken {
 			u.worse++
 		}
 	}
-	u.f1 = [2]float64{sums[0].f1(), sums[1].f1()}
+	u.f1 = [2]float64{sum.counts[0].f1(), sum.counts[1].f1()}
 	u.Verdict = Judge(all, u.f1[1]-u.f1[0])
 	changed := float64(u.Fixed + u.Broken)
 	u.twoDeviations = changed > 0 && math.Abs(float64(u.Fixed-u.Broken)) >= 2*math.Sqrt(changed)

@@ -206,20 +206,14 @@ func describe(names []string, row []any) string {
 	return strings.Join(parts, " ")
 }
 
-// places are where there are iterations, with or without a committed export.
+// places are where a project has iterations with a committed export; functions refuse
+// the others.
 func (w *warehouse) places(project string) (all []place) {
-	seen := map[place]bool{}
-	add := func(p place) {
-		p.ExportID = ""
-		if p.ProjectID == project && !seen[p] {
-			seen[p], all = true, append(all, p)
-		}
-	}
 	for _, row := range w.exports {
-		add(row.place)
-	}
-	for _, row := range w.images {
-		add(row.place)
+		if p := row.place; p.ProjectID == project {
+			p.ExportID = ""
+			all = append(all, p)
+		}
 	}
 	return all
 }

@@ -233,7 +233,7 @@ func (m *made) check(t *testing.T, db *sql.DB) {
 				continue
 			}
 			for range 3 {
-				of := w.places(in(m.random, w.images...).ProjectID)
+				of := w.places(in(m.random, w.exports...).ProjectID)
 				a.before, a.after = in(m.random, of...), in(m.random, of...)
 				compare(t, db, &w, v, a)
 			}
