@@ -85,7 +85,7 @@ func InMemory(t testing.TB, db *sql.DB) {
 // "expression AS column".
 func Rewrite(t testing.TB, root, table string, columns ...string) {
 	t.Helper()
-	rewrite(t, root, table, "SELECT * REPLACE ("+strings.Join(columns, ", ")+")", "")
+	rewrite(t, root, table, " REPLACE ("+strings.Join(columns, ", ")+")", "true")
 }
 
 // Drop removes a column of a table, as if its files were of an earlier version.
@@ -97,10 +97,17 @@ func Drop(t testing.TB, root, table, column string) {
 // Empty removes the rows of a table.
 func Empty(t testing.TB, root, table string) {
 	t.Helper()
-	rewrite(t, root, table, "SELECT *", " WHERE false")
+	rewrite(t, root, table, "", "false")
 }
 
-func rewrite(t testing.TB, root, table, columns, where string) {
+// Keep removes the rows of a table for which a condition in SQL, which may use
+// project_id and iteration_id, does not hold.
+func Keep(t testing.TB, root, table, condition string) {
+	t.Helper()
+	rewrite(t, root, table, "", condition)
+}
+
+func rewrite(t testing.TB, root, table, replace, where string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, table, "*", "*", "data.parquet"))
 	if err != nil || len(files) == 0 {
@@ -109,7 +116,7 @@ func rewrite(t testing.TB, root, table, columns, where string) {
 	db := Open(t, t.TempDir())
 	for _, file := range files {
 		name := strings.ReplaceAll(file, "'", "''")
-		execute(t, db, fmt.Sprintf("COPY (%s FROM read_parquet('%s', hive_partitioning = false)%s) TO '%[2]s.new' (FORMAT parquet)", columns, name, where))
+		execute(t, db, fmt.Sprintf("COPY (SELECT * EXCLUDE (project_id, iteration_id)%s FROM read_parquet('%s', hive_partitioning = true, hive_types_autocast = false) WHERE %s) TO '%[2]s.new' (FORMAT parquet)", replace, name, where))
 		if err := os.Rename(file+".new", file); err != nil {
 			t.Fatal(err)
 		}
