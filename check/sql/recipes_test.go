@@ -12,27 +12,10 @@ import (
 // TestRecipes checks that BigQuery accepts the README's recipes once each table has its
 // dataset.
 func TestRecipes(t *testing.T) {
-	body, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, recipes, _ := strings.Cut(string(body), "### Recipes")
-	found := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(recipes, -1)
-	if len(found) < 9 {
-		t.Fatalf("the README has %d recipes", len(found))
-	}
-	var names []string
-	for _, table := range schema.Tables() {
-		names = append(names, table.Name)
-	}
-	for _, v := range schema.Views() {
-		names = append(names, v.Name)
-	}
-	from := regexp.MustCompile(`\b(FROM|JOIN) (` + strings.Join(names, "|") + `)\b`)
 	script := schema.Script{Dialect: schema.BigQuery, Warehouse: "gs://bucket", Dataset: "vision"}.String()
-	for _, recipe := range found {
-		sql := from.ReplaceAllString(recipe[1], "$1 vision.$2")
-		if sql == recipe[1] {
+	for _, recipe := range readRecipes(t) {
+		sql := inDataset.ReplaceAllString(recipe, "$1 vision.$2")
+		if sql == recipe {
 			t.Errorf("it names no table:\n%s", sql)
 		}
 		script += sql + ";\n"
@@ -41,3 +24,31 @@ func TestRecipes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func readRecipes(t *testing.T) (all []string) {
+	t.Helper()
+	body, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, recipes, _ := strings.Cut(string(body), "### Recipes")
+	for _, found := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(recipes, -1) {
+		all = append(all, strings.TrimSpace(found[1]))
+	}
+	if len(all) < 9 {
+		t.Fatalf("the README has %d recipes", len(all))
+	}
+	return all
+}
+
+// inDataset matches where a recipe names a table, view or function.
+var inDataset = func() *regexp.Regexp {
+	var names []string
+	for _, table := range schema.Tables() {
+		names = append(names, table.Name)
+	}
+	for _, v := range schema.Views() {
+		names = append(names, v.Name)
+	}
+	return regexp.MustCompile(`\b(FROM|JOIN) (` + strings.Join(names, "|") + `)\b`)
+}()
