@@ -163,48 +163,50 @@ func newDetectorWorld(seed uint64) *world {
 	return w
 }
 
-// A planted error: the label that is wrong now, and what it should be.
+// planted is an error: a label that is wrong now, and what it should be.
 type planted struct {
-	label  object // as labelled; of an overlooked one, what should be
-	truth  object
-	absent bool // whether it is not labelled
+	kind         string
+	label, truth object // of an overlooked one, and of a superfluous one, the same
 }
 
-// plant makes errors of one kind in a share of the labels.
-func (w *world) plant(r *rand.Rand, kind string, share float64) (labels []object, errors []planted) {
+// kinds are the kinds of errors that can be planted.
+func (w *world) kinds() []string {
+	return map[string][]string{"Multiclass": {"swapped"}, "Multilabel": {"overlooked", "superfluous"}, "detection": {"overlooked", "swapped", "badly_placed"}}[w.kind]
+}
+
+// plant makes errors of each kind at as many labels, this share of all.
+func (w *world) plant(r *rand.Rand, share float64) (labels []object, errors []planted) {
 	n := int(math.Round(share * float64(len(w.truth))))
-	chosen := map[int]bool{}
-	for _, i := range r.Perm(len(w.truth))[:n] {
-		chosen[i] = true
+	chosen, has := map[int]string{}, map[[2]int]bool{}
+	for i, at := range r.Perm(len(w.truth))[:n*len(w.kinds())] {
+		chosen[at] = w.kinds()[i/n]
 	}
-	has := map[[2]int]bool{}
 	for _, o := range w.truth {
 		has[[2]int{o.image, o.tag}] = true
 	}
 	for i, o := range w.truth {
 		wrong := o
-		switch {
-		case !chosen[i]:
-		case kind == "overlooked":
-			errors = append(errors, planted{o, o, true})
+		switch chosen[i] {
+		case "overlooked":
+			errors = append(errors, planted{"overlooked", o, o})
 			continue
-		case kind == "swapped":
+		case "swapped": // for any other tag
 			wrong.tag = (o.tag + 1 + r.IntN(w.tags-1)) % w.tags
-			errors = append(errors, planted{label: wrong, truth: o})
-		case kind == "badly placed": // moved and stretched until the overlap is between a tenth and a half
-			for {
-				wrong.box = [4]float64{o.box[0] + o.box[2]*between(r, -0.6, 0.6), o.box[1] + o.box[3]*between(r, -0.6, 0.6), o.box[2] * between(r, 0.6, 1.6), o.box[3] * between(r, 0.6, 1.6)}
-				if iou, _ := intersectionOverUnion(boxOf(wrong.box), boxOf(o.box)); iou > 0.1 && iou < 0.5 {
-					break
+			errors = append(errors, planted{"swapped", wrong, o})
+		case "badly_placed": // moved and stretched until the overlap is between a tenth and a half
+			for iou := 0.0; iou <= 0.1 || iou >= 0.5; iou, _ = intersectionOverUnion(boxOf(wrong.box), boxOf(o.box)) {
+				wrong.box = [4]float64{
+					o.box[0] + o.box[2]*between(r, -0.6, 0.6), o.box[1] + o.box[3]*between(r, -0.6, 0.6),
+					o.box[2] * between(r, 0.6, 1.6), o.box[3] * between(r, 0.6, 1.6),
 				}
 			}
-			errors = append(errors, planted{label: wrong, truth: o})
-		case kind == "superfluous": // beside the right one, which stays
+			errors = append(errors, planted{"badly_placed", wrong, o})
+		case "superfluous": // beside the right one
 			for has[[2]int{o.image, wrong.tag}] {
 				wrong.tag = r.IntN(w.tags)
 			}
 			has[[2]int{o.image, wrong.tag}] = true
-			errors = append(errors, planted{label: wrong, truth: wrong})
+			errors = append(errors, planted{"superfluous", wrong, wrong})
 			labels = append(labels, o)
 		}
 		labels = append(labels, wrong)
