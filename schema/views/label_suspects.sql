@@ -72,7 +72,7 @@ labels AS{{inline}} (
     ON j.project_id = l.project_id AND j.iteration_id = l.iteration_id AND j.image_id = l.image_id AND j.label_index = l.label_index
     AND j.outcome = 'true_positive'
 ),
--- The tags of a multi-class image compete: only the one that is surest for its kind counts, and if it is labelled, none.
+-- The tags of a multi-class image compete: only the most probable of the confident ones counts, and if it is labelled, none.
 confident AS{{inline}} (
   SELECT
     j.project_id, j.iteration_id, j.image_id, j.tag_id, j.probability, j.prediction_index, j.label_index, j.iou, j.is_label,
@@ -84,7 +84,7 @@ confident AS{{inline}} (
   WHERE t.speaks AND j.probability >= t.here AND j.probability > 0 AND (j.is_unlabelled OR (t.method = 'multiclass' AND j.is_label))
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY j.project_id, j.iteration_id, j.image_id, CASE WHEN t.method <> 'multiclass' THEN j.prediction_index END
-    ORDER BY ROUND(1 - COALESCE((1 - j.probability) / NULLIF(2 - t.here - j.probability, 0), 0.0), 9) DESC, j.is_label DESC, j.prediction_index) = 1
+    ORDER BY j.probability DESC, j.is_label DESC, j.prediction_index) = 1
 ),
 -- A box is about the region of another tag that it overlaps most, if that is enough, else about the one of its own tag that it meets.
 claims AS{{inline}} (
@@ -92,7 +92,8 @@ claims AS{{inline}} (
     c.*, l.label_index AS doubted_index, l.tag_id AS doubted_tag_id, l.region_id, l.probability AS doubted_probability, l.elsewhere,
     CASE WHEN l.label_index IS NULL THEN 'overlooked' WHEN l.tag_id = c.tag_id THEN 'badly_placed' ELSE 'swapped' END AS kind,
     CASE c.method WHEN 'detector' THEN {{iou "c" "l"}} END AS overlap,
-    ROUND(c.presence * COALESCE(l.absence, 1.0) * c.trust, 9) AS score
+    -- A second box of a region that is found is the model's error.
+    CASE WHEN l.tag_id = c.tag_id AND l.probability >= c.here THEN 0.0 ELSE ROUND(c.presence * COALESCE(l.absence, 1.0) * c.trust, 9) END AS score
   FROM confident AS c
   LEFT JOIN labels AS l
     ON l.project_id = c.project_id AND l.iteration_id = c.iteration_id AND l.image_id = c.image_id AND (
@@ -108,8 +109,7 @@ suspects AS{{inline}} (
     c.here AS predicted_threshold, c.doubted_tag_id AS labelled_tag_id, c.doubted_probability AS labelled_probability,
     c.elsewhere AS labelled_threshold, c.prediction_index, c.doubted_index AS label_index, c.region_id, c.overlap AS iou
   FROM claims AS c
-  -- A second box of a region that is found is the model's error. Of several about one label or one place, the first alone.
-  WHERE c.score > 0 AND (c.kind <> 'badly_placed' OR c.doubted_probability < c.here) AND NOT EXISTS (
+  WHERE c.score > 0 AND NOT EXISTS ( -- of several about one label or one place, the first alone
     SELECT 1
     FROM claims AS b
     WHERE b.project_id = c.project_id AND b.iteration_id = c.iteration_id AND b.image_id = c.image_id
