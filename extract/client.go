@@ -73,6 +73,8 @@ type Client struct {
 	throttle *throttle
 	pages    buffers
 	calls    atomic.Int64
+	domains  *domains
+	log      *slog.Logger
 }
 
 // NewClient checks the options and makes a client; it does not call the service.
@@ -107,6 +109,8 @@ func NewClient(opts Options) (*Client, error) {
 		pipeline: pipeline,
 		throttle: limit,
 		pages:    pages,
+		domains:  newDomains(),
+		log:      opts.Log,
 	}, nil
 }
 

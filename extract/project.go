@@ -37,8 +37,11 @@ func (t *Time) UnmarshalText(b []byte) error {
 
 // Project is one project of a resource.
 type Project struct {
-	ID   schema.ID `json:"id"`
-	Name string    `json:"name"`
+	ID       schema.ID `json:"id"`
+	Name     string    `json:"name"`
+	Settings struct {
+		DomainID *schema.ID `json:"domainId"`
+	} `json:"settings"`
 }
 
 // Iteration is one training of a project. Fields that the service omits or sets to

@@ -131,9 +131,14 @@ func export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 
 	var performance extract.Performance
 	var read *reading
+	var domainKind string
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		performance, err = client.Performance(groupCtx, r.Project, plan.Iteration.ID, r.ProbabilityThreshold, r.OverlapThreshold)
+		return err
+	})
+	group.Go(func() (err error) {
+		domainKind, err = plan.domainKind(groupCtx, client, r.Log)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -159,8 +164,11 @@ func export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 		return plan, Result{}, err
 	}
 
+	record := plan.record(exportID, client, performance, r, started)
+	record.ModelKind = plan.modelKind(domainKind, read.boxes, r.Log)
+
 	r.Progress.Publishing()
-	committed, err := load.Publish(ctx, warehouse, plan.record(exportID, client, performance, r, started), tables, plan.Prior)
+	committed, err := load.Publish(ctx, warehouse, record, tables, plan.Prior)
 	if err != nil {
 		return plan, Result{}, err
 	}

@@ -26,6 +26,7 @@ type reading struct {
 	tags     []extract.Tag // of the iteration, after all images were read
 
 	images, pages, attempts int // so far
+	boxes                   int // of predictions, and regions, so far
 	unknown                 map[string]int
 }
 
@@ -107,6 +108,7 @@ func (read *reading) deliver(page *transform.Records) error {
 	}
 	for _, t := range schema.Evaluation.Data {
 		if rec := page.ByTable(t.Name); rec != nil {
+			read.boxes += boxes(t, rec)
 			if err := read.spools.Append(t, rec); err != nil {
 				return err
 			}

@@ -153,7 +153,44 @@ func typeNamed(name string) Type {
 }
 
 // query returns the view's query in a dialect.
-func (v View) query(d dialect) string { return v.execute(d.functions()) }
+func (v View) query(d dialect) string {
+	query := v.execute(d.functions())
+	if len(v.Arguments) == 0 {
+		return query
+	}
+	return v.refusal(d) + "\nUNION ALL\nSELECT * FROM (\n" + query + "\n) AS answer"
+}
+
+// refusal returns a query without rows that fails if an argument makes no sense. It is
+// a query of its own, and each of its columns fails too: a condition beside the answer's
+// would not be looked at where the answer is known to be empty. DuckDB drops it where
+// the arguments are constants that make sense.
+func (v View) refusal(d dialect) string {
+	var columns, cases []string
+	for _, c := range v.Columns {
+		columns = append(columns, fmt.Sprintf("CAST(refused AS %s) AS %s", d.typeName(c), c.Name))
+	}
+	fail := func(sense string, message ...string) {
+		cases = append(cases, fmt.Sprintf("WHEN (%s) IS NOT TRUE THEN ERROR(%s)", sense, strings.Join(message, " || ")))
+	}
+	given := func(name string) string {
+		return fmt.Sprintf("COALESCE(CAST(%s AS %s), 'NULL')", name, d.typeName(Column{Type: String}))
+	}
+	for _, a := range v.Arguments {
+		switch {
+		case a.Type == Double:
+			fail(a.Name+" BETWEEN 0 AND 1", d.quote(v.Name+": "+a.Name+" must be a number from 0 to 1, not "), given(a.Name))
+		case a.Name != projectArgument:
+			fail(fmt.Sprintf("EXISTS (SELECT 1 FROM %s WHERE project_id = %s AND iteration_id = %s)", d.ref(Exports.Name), projectArgument, a.Name),
+				d.quote(v.Name+": "+a.Name+": the warehouse has no export of iteration "), given(a.Name), d.quote(" of project "), given(projectArgument))
+		}
+	}
+	return fmt.Sprintf("SELECT %s\nFROM (SELECT CASE %s ELSE '' END AS refused) AS arguments\nWHERE refused <> ''", strings.Join(columns, ", "), strings.Join(cases, "\n  "))
+}
+
+// projectArgument is an argument of a function that compares iterations of a project;
+// its other arguments of type String are ids of iterations.
+const projectArgument = "project"
 
 // reads returns the names that the query's template refers to.
 func (v View) reads() (names []string) {

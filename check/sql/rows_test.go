@@ -89,7 +89,7 @@ func TestRows(t *testing.T) {
 		calls := []string{""}
 		switch {
 		case v.Name == "iteration_changes":
-			calls = []string{"('p', 'i0', 'i1', 0.5, 0.3)", "('p', 'i2', 'i2', 0.5, 0.5)", "('p', 'i1', 'none', 0.5, 0.5)"}
+			calls = []string{"('p', 'i0', 'i1', 0.5, 0.3)", "('p', 'i2', 'i2', 0.5, 0.5)", "('p', 'i1', 'i0', 0.5, 0.5)"}
 		case len(v.Arguments) == 2:
 			calls = []string{"(0.5, 0.3)", "(0.0, 0.0)", "(0.8, 0.5)", "(1.0, 1.0)"}
 		case len(v.Arguments) == 1:
@@ -113,7 +113,42 @@ func TestRows(t *testing.T) {
 		if total == 0 {
 			t.Errorf("%s is empty: nothing was compared", v.Name)
 		}
+		for _, call := range nonsense(v) {
+			for _, where := range []string{"main.", "vision."} {
+				_, err := db.ExecContext(t.Context(), "SELECT count(*) FROM "+where+call)
+				if err == nil || !strings.Contains(err.Error(), "must be a number from 0 to 1") && !strings.Contains(err.Error(), "the warehouse has no export of iteration") {
+					t.Errorf("%s%s: %v, want an error that says what is wrong", where, call, err)
+				}
+			}
+		}
 	}
+}
+
+// nonsense returns calls of a function, each with one argument that makes no sense.
+func nonsense(v schema.View) (calls []string) {
+	for wrong, a := range v.Arguments {
+		values := []string{"-0.1", "1.1", "NULL"}
+		if a.Type == schema.String {
+			values = []string{"'none'", "NULL"}
+		}
+		for _, value := range values {
+			var given []string
+			for i, other := range v.Arguments {
+				switch {
+				case i == wrong:
+					given = append(given, value)
+				case other.Type == schema.Double:
+					given = append(given, "0.5")
+				case i == 0:
+					given = append(given, "'p'")
+				default:
+					given = append(given, "'i0'")
+				}
+			}
+			calls = append(calls, v.Name+"("+strings.Join(given, ", ")+")")
+		}
+	}
+	return calls
 }
 
 func rounded(v schema.View) string {

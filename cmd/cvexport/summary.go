@@ -21,6 +21,7 @@ type summary struct {
 	ProjectName string           `json:"project_name"`
 	Iteration   schema.ID        `json:"iteration_id"`
 	Name        string           `json:"iteration_name"`
+	ModelKind   string           `json:"model_kind"`
 	ExportID    schema.ID        `json:"export_id"`
 	Outcome     jobs.Outcome     `json:"outcome"` // exported or, by another run, elsewhere
 	Replaced    *replaced        `json:"replaced,omitempty"`
@@ -56,7 +57,7 @@ func summarize(outcome jobs.Outcome, r jobs.Result, warehouse store.Store) summa
 	e := r.Export
 	s := summary{
 		Project: e.Project, Iteration: e.Iteration, ExportID: e.ExportID, Outcome: outcome,
-		ProjectName: text(e.ProjectName), Name: text(e.IterationName),
+		ProjectName: text(e.ProjectName), Name: text(e.IterationName), ModelKind: e.ModelKind,
 		Replaced: replacedBy(r.Replaced), Filter: e.TagFilter, Rows: map[string]int64{},
 		Pages: r.Pages, Attempts: r.Attempts,
 		Requests: r.Stats.Requests, Retries: r.Stats.Retries, Throttled: r.Stats.Throttled, WaitedSecs: r.Stats.Waited.Seconds(),
@@ -94,7 +95,8 @@ func printResult(w io.Writer, format string, outcome jobs.Outcome, r jobs.Result
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Exported iteration %s (%s) of project %s (%s) in %s.\n", s.Name, s.Iteration, s.ProjectName, s.Project, r.Elapsed.Round(time.Millisecond))
+	model := map[string]string{schema.Classification: "classifies images", schema.Detection: "detects objects"}[s.ModelKind]
+	fmt.Fprintf(&b, "Exported iteration %s (%s), which %s, of project %s (%s) in %s.\n", s.Name, s.Iteration, model, s.ProjectName, s.Project, r.Elapsed.Round(time.Millisecond))
 	if len(s.Filter) > 0 {
 		images += " with any of " + runreport.Count(int64(len(s.Filter)), "tag")
 	}

@@ -88,6 +88,12 @@ func Rewrite(t testing.TB, root, table string, columns ...string) {
 	rewrite(t, root, table, "SELECT * REPLACE ("+strings.Join(columns, ", ")+")", "")
 }
 
+// Drop removes a column of a table, as if its files were of an earlier version.
+func Drop(t testing.TB, root, table, column string) {
+	t.Helper()
+	rewrite(t, root, table, "SELECT * EXCLUDE ("+column+")", "")
+}
+
 // Empty removes the rows of a table.
 func Empty(t testing.TB, root, table string) {
 	t.Helper()

@@ -36,9 +36,14 @@ type Config struct {
 	Predictions int  // boxes per image, for detection; default 6
 	Regions     int  // maximum of labelled boxes per image, for detection; default 3
 	Key         string
-	Rate        float64 // requests per second before it answers 429; 0: no limit
-	RetryAfter  bool    // a 429 has the Retry-After header, not only the text
-	Latency     time.Duration
+
+	// ClassificationType is what projects and iterations say; "null" for null. The
+	// default is Multiclass or Multilabel as the kind has it, and Multilabel for a detector.
+	ClassificationType string
+
+	Rate       float64 // requests per second before it answers 429; 0: no limit
+	RetryAfter bool    // a 429 has the Retry-After header, not only the text
+	Latency    time.Duration
 }
 
 func (c *Config) setDefaults() {

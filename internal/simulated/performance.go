@@ -102,7 +102,7 @@ func judge(img Image, place map[Tag]int, overlap float64) map[int][]verdict {
 					}
 				}
 			}
-			right = best >= 0 && maxOverlap >= overlap && !taken[best]
+			right = best >= 0 && maxOverlap >= overlap-1e-9 && !taken[best]
 			if right {
 				taken[best] = true
 			}

@@ -37,6 +37,9 @@ type Service struct {
 	measured map[string]performance
 }
 
+// versions are those of the API.
+var versions = []string{"v3.2", "v3.3"}
+
 // Request is a request that the service received.
 type Request struct {
 	Path, Query string
@@ -62,6 +65,7 @@ func New(config Config) (*Service, error) {
 	s.handle("/{project}/iterations/{iteration}/performance", s.getPerformance)
 	s.handle("/{project}/iterations/{iteration}/performance/images/count", s.getCount)
 	s.handle("/{project}/iterations/{iteration}/performance/images", s.getPage)
+	s.handleDomains()
 	return s, nil
 }
 
@@ -89,7 +93,7 @@ func (s *Service) handle(path string, next func(w http.ResponseWriter, r *http.R
 			next(w, r, p, k)
 		}
 	}
-	for _, version := range []string{"v3.2", "v3.3"} {
+	for _, version := range versions {
 		s.mux.HandleFunc("GET /customvision/"+version+"/training/projects"+path, handler)
 	}
 }
@@ -191,16 +195,9 @@ func (s *Service) project(p int) map[string]any {
 	project := s.Projects()[p]
 	return map[string]any{
 		"id": project.ID, "name": project.Name, "description": "",
-		"settings": map[string]any{"domainId": domainID, "classificationType": s.classificationType(), "useNegativeSet": true},
+		"settings": map[string]any{"domainId": s.domain(), "classificationType": s.classificationType(), "useNegativeSet": true},
 		"created":  zulu(epoch), "lastModified": zulu(epoch.Add(time.Hour)), "thumbnailUri": nil, "drModeEnabled": false, "status": "Succeeded",
 	}
-}
-
-const domainID = "ee85a74c-405e-4adc-bb47-ffa8ca0c9f31"
-
-// classificationType is null for a detector.
-func (s *Service) classificationType() any {
-	return map[Kind]any{Multiclass: "Multiclass", Multilabel: "Multilabel"}[s.config.Kind]
 }
 
 func (s *Service) getProjects(w http.ResponseWriter, _ *http.Request, _, _ int) {
@@ -242,7 +239,7 @@ func (s *Service) iteration(p, k int) map[string]any {
 	if it.Status == Completed {
 		out["trainedAt"] = zulu(it.Made.Add(16*time.Minute + 433*time.Millisecond))
 		out["exportableTo"] = []string{}
-		out["domainId"] = domainID
+		out["domainId"] = s.domain()
 		out["classificationType"] = s.classificationType()
 	}
 	return out

@@ -1,5 +1,5 @@
 -- average_precision: the area below each tag's precision-recall curve (all points, as in PASCAL VOC 2012), and its mean (mAP), beside the service's own
--- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union, reached within 1e-9; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column scope string: tag, or macro: the mean of the tags that have labels (mAP)

@@ -1,5 +1,5 @@
 -- best_threshold: the probability threshold at which a tag's F1 is best, for each tag with a right prediction
--- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union, reached within 1e-9; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column tag_id string: the tag

@@ -1,6 +1,6 @@
 -- confusion: how often each tag was predicted for each labelled tag; each row's sum is the tag's labels, each column's its predictions
 -- argument probability_threshold double 0.5: predictions less sure than this are left out
--- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union, reached within 1e-9; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column true_tag_id string: the labelled tag; null for background

@@ -3,7 +3,7 @@
 -- argument before string: the id of the one iteration
 -- argument after string: the id of the other iteration
 -- argument probability_threshold double 0.5: predictions less sure than this are left out
--- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union, reached within 1e-9; a classifier has none
 -- column project_id string: the project
 -- column before_iteration_id string: the one iteration
 -- column after_iteration_id string: the other iteration

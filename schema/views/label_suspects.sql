@@ -1,5 +1,5 @@
 -- label_suspects: labels that look wrong, missing or misplaced, those first that a person should look at first
--- argument overlap_threshold double 0.5: how much two boxes must overlap to be about the same object, as intersection over union; a classifier has none
+-- argument overlap_threshold double 0.5: how much two boxes must overlap to be about the same object, as intersection over union, reached within 1e-9; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column place int64: from 1, the most suspect of the iteration: by score, then image_id, kind, label_index and prediction_index
@@ -26,17 +26,27 @@ WITH judged AS{{once}} (
   SELECT
     project_id, iteration_id, image_id, outcome, tag_id, tag_name, COALESCE(probability, 0.0) AS probability, prediction_index, label_index, iou,
     box_left, box_top, box_width, box_height,
-    outcome <> 'false_positive' AS is_label, outcome = 'false_positive' AND (label_index IS NULL OR iou < overlap_threshold) AS is_unlabelled
+    outcome <> 'false_positive' AS is_label, outcome = 'false_positive' AND (label_index IS NULL OR iou < overlap_threshold - 1e-9) AS is_unlabelled
   FROM {{ref "outcomes"}}(0.0, overlap_threshold)
 ),
 models AS{{inline}} (
   SELECT
-    k.project_id, k.iteration_id, COUNT(*) AS images,
-    MAX(CASE WHEN k.model_kind = 'detection' THEN 'detector' WHEN e.classification_type = 'Multiclass' THEN 'multiclass' ELSE 'multilabel' END) AS method
-  FROM {{ref "model_kinds"}} AS k
+    k.project_id, k.iteration_id, k.images,
+    CASE
+      WHEN k.model_kind = 'detection' THEN 'detector'
+      WHEN e.classification_type = 'Multiclass' OR (e.classification_type IS NULL AND COALESCE(l.last_index, 0) = 0) THEN 'multiclass'
+      ELSE 'multilabel'
+    END AS method
+  FROM (
+    SELECT k.project_id, k.iteration_id, k.model_kind, COUNT(*) AS images
+    FROM {{ref "model_kinds"}} AS k
+    JOIN {{ref "current_images"}} AS i ON i.project_id = k.project_id AND i.iteration_id = k.iteration_id
+    GROUP BY k.project_id, k.iteration_id, k.model_kind
+  ) AS k
   JOIN {{ref "exports"}} AS e ON e.project_id = k.project_id AND e.iteration_id = k.iteration_id
-  JOIN {{ref "current_images"}} AS i ON i.project_id = k.project_id AND i.iteration_id = k.iteration_id
-  GROUP BY k.project_id, k.iteration_id
+  LEFT JOIN (
+    SELECT project_id, iteration_id, MAX(label_index) AS last_index FROM {{ref "current_labels"}} GROUP BY project_id, iteration_id
+  ) AS l ON l.project_id = k.project_id AND l.iteration_id = k.iteration_id
 ),
 -- Sums of whole numbers, which do not depend on the order of rows.
 means AS{{inline}} (
@@ -97,7 +107,7 @@ claims AS{{inline}} (
   FROM confident AS c
   LEFT JOIN labels AS l
     ON l.project_id = c.project_id AND l.iteration_id = c.iteration_id AND l.image_id = c.image_id AND (
-      c.method = 'multiclass' OR (c.method = 'detector' AND (l.label_index = c.label_index OR (l.tag_id <> c.tag_id AND {{iou "c" "l"}} >= overlap_threshold))))
+      c.method = 'multiclass' OR (c.method = 'detector' AND (l.label_index = c.label_index OR (l.tag_id <> c.tag_id AND {{iou "c" "l"}} >= overlap_threshold - 1e-9))))
   WHERE NOT c.is_label
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY c.project_id, c.iteration_id, c.image_id, c.prediction_index, CASE c.method WHEN 'multiclass' THEN l.label_index END
@@ -115,7 +125,7 @@ suspects AS{{inline}} (
     WHERE b.project_id = c.project_id AND b.iteration_id = c.iteration_id AND b.image_id = c.image_id
       AND (b.score > c.score OR (b.score = c.score AND b.prediction_index < c.prediction_index))
       AND (b.doubted_index = c.doubted_index OR (b.kind = 'overlooked' AND c.kind = 'overlooked'
-        AND CASE c.method WHEN 'detector' THEN {{iou "b" "c"}} >= overlap_threshold ELSE b.tag_id = c.tag_id END)))
+        AND CASE c.method WHEN 'detector' THEN {{iou "b" "c"}} >= overlap_threshold - 1e-9 ELSE b.tag_id = c.tag_id END)))
   UNION ALL
   SELECT
     project_id, iteration_id, image_id, 'superfluous' AS kind, ROUND(absence * trust, 9) AS score,

@@ -1,6 +1,6 @@
 -- mistakes: every wrong prediction and every missed label, a wrong prediction together with the missed label that it most likely was meant for
 -- argument probability_threshold double 0.5: predictions less sure than this are left out
--- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union, reached within 1e-9; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column image_id string: the image
@@ -41,7 +41,7 @@ compared AS{{inline}} (
     width * height / NULLIF(areas - width * height, 0) AS iou
   FROM pairs
   WHERE width > 0 AND height > 0 AND areas > width * height -- as in outcomes
-    AND width * height / NULLIF(areas - width * height, 0) >= overlap_threshold
+    AND width * height / NULLIF(areas - width * height, 0) >= overlap_threshold - 1e-9
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY project_id, iteration_id, image_id, prediction_index
     ORDER BY width * height / NULLIF(areas - width * height, 0) DESC, label_index) = 1

@@ -1,6 +1,6 @@
 -- outcomes: every prediction from the probability threshold on, right or wrong, and every label that none of them found
 -- argument probability_threshold double 0.5: predictions less sure than this are left out
--- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union, reached within 1e-9; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column image_id string: the image
@@ -41,12 +41,13 @@ compared AS{{inline}} (
     PARTITION BY project_id, iteration_id, image_id, prediction_index
     ORDER BY width * height / NULLIF(areas - width * height, 0) DESC, label_index) = 1
 ),
--- It is right if that is enough and no surer prediction has taken the label.
+-- It is right if that is enough and no surer prediction has taken the label. Decimal
+-- fractions that overlap by exactly the threshold may come out a hair below it.
 judged AS{{inline}} (
   SELECT
     project_id, iteration_id, image_id, prediction_index, label_index, region_id, iou,
-    (iou IS NULL OR iou >= overlap_threshold) AND ROW_NUMBER() OVER (
-      PARTITION BY project_id, iteration_id, image_id, label_index, iou IS NULL OR iou >= overlap_threshold
+    (iou IS NULL OR iou >= overlap_threshold - 1e-9) AND ROW_NUMBER() OVER (
+      PARTITION BY project_id, iteration_id, image_id, label_index, iou IS NULL OR iou >= overlap_threshold - 1e-9
       ORDER BY probability DESC, prediction_index) = 1 AS is_right
   FROM compared
 )

@@ -1,5 +1,5 @@
 -- precision_recall_curve: precision and recall of each tag at each probability that one of its right predictions has
--- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union, reached within 1e-9; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column tag_id string: the tag

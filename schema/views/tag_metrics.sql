@@ -1,6 +1,6 @@
 -- tag_metrics: precision, recall and F1 of each tag of an iteration and of all together, beside the service's own figures
 -- argument probability_threshold double 0.5: predictions less sure than this are left out
--- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union; a classifier has none
+-- argument overlap_threshold double 0.3: how much a box must overlap a region to find it, as intersection over union, reached within 1e-9; a classifier has none
 -- column project_id string: the project
 -- column iteration_id string: the iteration
 -- column scope string: tag, or of all tags: micro (every case counts the same) or macro (every tag that has a case counts the same)

@@ -14,7 +14,7 @@ import (
 // example is one iteration, written so that a reader can work out its figures.
 // A line is a prediction, "image tag probability", or a label, "image tag";
 // a detector's with a box behind them: left, top, width and height, one digit
-// each, on a grid of eight by eight. The places in an image's list are those of
+// each, on a grid of eight by eight, or four decimal fractions with commas. The places in an image's list are those of
 // its lines. A tag's id is a letter.
 type example struct {
 	predictions, labels string
@@ -38,7 +38,12 @@ func (e example) add(m *made, at place) {
 		row := map[string]any{"image_id": image, "tag_id": tag, "tag_name": "tag " + tag, kind + "_index": seen[image+kind]}
 		seen[image+kind]++
 		if len(fields) > values {
+			fractions := strings.Split(fields[values], ",")
 			for i, side := range []string{"left", "top", "width", "height"} {
+				if len(fractions) == 4 {
+					row["box_"+side] = sqlText(fractions[i] + "::DOUBLE")
+					continue
+				}
 				row["box_"+side] = float64(fields[values][i]-'0') / 8
 				if e.side > 0 && i > 1 {
 					row["box_"+side] = e.side
@@ -53,7 +58,8 @@ func (e example) add(m *made, at place) {
 	for text := range strings.Lines(strings.TrimSpace(e.predictions)) {
 		m.add(schema.Predictions, at, line(text, "prediction", 3))
 	}
-	export := map[string]any{"probability_threshold": 0.5, "overlap_threshold": 0.3, "model_kind": schema.Detection}
+	export := map[string]any{"probability_threshold": 0.5, "overlap_threshold": 0.3, "model_kind": schema.Detection,
+		"classification_type": "Multilabel"} // detectors may have it too
 	for text := range strings.Lines(strings.TrimSpace(e.labels)) {
 		if e.classifier {
 			m.add(schema.Tags, at, line(text, "tag", 2))

@@ -187,7 +187,7 @@ func (e *evaluation) hardestImages(a arguments) (all [][]any) {
 	unlimited := e.outcomes(math.Inf(-1), a.overlapThreshold)
 	for _, image := range e.images {
 		var c tally
-		var hardness float64
+		var hardness int64 // each to 12 decimal places
 		for _, o := range outcomes {
 			if o.imageID() != image.ImageID {
 				continue
@@ -195,7 +195,7 @@ func (e *evaluation) hardestImages(a arguments) (all [][]any) {
 			c.add(o.kind)
 			switch o.kind {
 			case falsePositive:
-				hardness += o.prediction.Probability
+				hardness += int64(math.Round(1e12 * o.prediction.Probability))
 			case falseNegative:
 				wouldFind := 0.0
 				for _, u := range unlimited {
@@ -203,11 +203,11 @@ func (e *evaluation) hardestImages(a arguments) (all [][]any) {
 						wouldFind = u.prediction.Probability
 					}
 				}
-				hardness += 1 - wouldFind
+				hardness += int64(math.Round(1e12 * (1 - wouldFind)))
 			}
 		}
 		if c.falsePositives+c.falseNegatives > 0 {
-			all = append(all, []any{int64(0), image.ImageID, hardness, c.truePositives, c.falsePositives, c.falseNegatives, value(image.ImageURI)})
+			all = append(all, []any{int64(0), image.ImageID, float64(hardness) / 1e12, c.truePositives, c.falsePositives, c.falseNegatives, value(image.ImageURI)})
 		}
 	}
 	sort.Slice(all, func(i, j int) bool {

@@ -26,7 +26,7 @@ func nineDigits(p float64) int64 { return int64(math.Floor(p * 1e9)) }
 
 // isUnlabelled: the prediction finds no label, and is not a second one of a label that is found.
 func (o outcome) isUnlabelled(overlapThreshold float64) bool {
-	return o.kind == falsePositive && (o.label == nil || o.iou != nil && *o.iou < overlapThreshold)
+	return o.kind == falsePositive && (o.label == nil || o.iou != nil && !reaches(*o.iou, overlapThreshold))
 }
 
 // labelProbability is that of the prediction that finds the label.
@@ -139,7 +139,7 @@ func (e *evaluation) claims(outcomes []outcome, usuals map[string]tagUse, overla
 			for i := range e.labels {
 				l := &e.labels[i]
 				if iou, meet := intersectionOverUnion(o.prediction.box, l.box); l.imageID == o.imageID() && l.tagID != o.prediction.TagID &&
-					meet && iou >= overlapThreshold && (other == nil || iou > most) {
+					meet && reaches(iou, overlapThreshold) && (other == nil || iou > most) {
 					other, most = l, iou
 				}
 			}
@@ -184,11 +184,17 @@ func (e *evaluation) claims(outcomes []outcome, usuals map[string]tagUse, overla
 	return all
 }
 
+// method is what the export says of a classifier, or else whether an image has several tags.
 func (e *evaluation) method() string {
-	if e.ClassificationType != nil && *e.ClassificationType == "Multiclass" {
-		return "Multiclass"
+	if e.ClassificationType != nil {
+		return *e.ClassificationType
 	}
-	return "Multilabel"
+	for _, l := range e.labels {
+		if l.index > 0 {
+			return "Multilabel"
+		}
+	}
+	return "Multiclass"
 }
 
 // overshadows: both are about the same label or place, and b is the more suspect.
@@ -202,7 +208,7 @@ func (e *evaluation) overshadows(b, c suspect, overlapThreshold float64) bool {
 		return b.label == c.label
 	case e.isDetector():
 		iou, meet := intersectionOverUnion(b.prediction.box, c.prediction.box)
-		return meet && iou >= overlapThreshold
+		return meet && reaches(iou, overlapThreshold)
 	}
 	return b.prediction.TagID == c.prediction.TagID
 }

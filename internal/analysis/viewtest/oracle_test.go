@@ -132,6 +132,9 @@ func intersectionOverUnion(a, b box) (iou float64, meet bool) {
 	return both / union, true
 }
 
+// reaches tells whether an overlap is as large as a threshold, within 1e-9.
+func reaches(iou, threshold float64) bool { return iou >= threshold-1e-9 }
+
 // The outcomes.
 const (
 	truePositive  = "true_positive"
@@ -193,7 +196,7 @@ func (e *evaluation) outcomes(probabilityThreshold, overlapThreshold float64) (a
 		o := outcome{kind: falsePositive, prediction: prediction, iou: iou}
 		if best >= 0 {
 			o.label = &e.labels[best]
-			if !taken[best] && (iou == nil || *iou >= overlapThreshold) {
+			if !taken[best] && (iou == nil || reaches(*iou, overlapThreshold)) {
 				o.kind, taken[best] = truePositive, true
 			}
 		}
@@ -240,7 +243,7 @@ func (e *evaluation) mistakes(probabilityThreshold, overlapThreshold float64) (a
 					best, iou = other.label, overlap
 				}
 			}
-			if best != nil && iou >= overlapThreshold && !paired[best] {
+			if best != nil && reaches(iou, overlapThreshold) && !paired[best] {
 				paired[best] = true
 				m = mistake{confused, outcome{prediction: o.prediction, label: best, iou: &iou}}
 			}
