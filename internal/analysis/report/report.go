@@ -54,6 +54,7 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 	}{
 		{"copying the tables", l.copyTables},
 		{"creating the functions", l.makeFunctions},
+		{"looking for wrong labels", l.keepSuspects},
 		{"judging the predictions", l.keepOutcomes},
 		{"reading the trend and the tags", l.readMetrics},
 		{"choosing the two iterations", func() error { return l.keepOnly(l.both()) }},
