@@ -60,7 +60,7 @@ means AS{{inline}} (
   GROUP BY j.project_id, j.iteration_id, j.tag_id, m.method
 ),
 -- A classifier's tag that is as sure elsewhere as where it is labelled says nothing.
-tags AS{{once}} (
+tags AS{{inline}} (
   SELECT
     m.project_id, m.iteration_id, m.tag_id, m.method, m.tag_name, m.here, m.elsewhere, m.method = 'detector' OR m.here > m.elsewhere AS speaks,
     COUNTIF(j.is_label AND j.probability >= m.here) AS agreed,
@@ -97,35 +97,48 @@ confident AS{{inline}} (
     ORDER BY j.probability DESC, j.is_label DESC, j.prediction_index) = 1
 ),
 -- A box is about the region of another tag that it overlaps most, if that is enough, else about the one of its own tag that it meets.
-claims AS{{inline}} (
+doubts AS{{inline}} (
   SELECT
-    c.*, l.label_index AS doubted_index, l.tag_id AS doubted_tag_id, l.region_id, l.probability AS doubted_probability, l.elsewhere,
-    CASE WHEN l.label_index IS NULL THEN 'overlooked' WHEN l.tag_id = c.tag_id THEN 'badly_placed' ELSE 'swapped' END AS kind,
-    CASE c.method WHEN 'detector' THEN {{iou "c" "l"}} END AS overlap,
-    -- A second box of a region that is found is the model's error.
-    CASE WHEN l.tag_id = c.tag_id AND l.probability >= c.here THEN 0.0 ELSE ROUND(c.presence * COALESCE(l.absence, 1.0) * c.trust, 9) END AS score
+    c.project_id, c.iteration_id, c.image_id, c.prediction_index, l.label_index, l.tag_id, l.region_id, l.probability, l.elsewhere, l.absence,
+    CASE c.method WHEN 'detector' THEN {{iou "c" "l"}} END AS iou
   FROM confident AS c
-  LEFT JOIN labels AS l
-    ON l.project_id = c.project_id AND l.iteration_id = c.iteration_id AND l.image_id = c.image_id AND (
-      c.method = 'multiclass' OR (c.method = 'detector' AND (l.label_index = c.label_index OR (l.tag_id <> c.tag_id AND {{iou "c" "l"}} >= overlap_threshold - 1e-9))))
-  WHERE NOT c.is_label
+  JOIN labels AS l ON l.project_id = c.project_id AND l.iteration_id = c.iteration_id AND l.image_id = c.image_id
+  WHERE NOT c.is_label AND (c.method = 'multiclass' OR (c.method = 'detector'
+    AND (l.label_index = c.label_index OR (l.tag_id <> c.tag_id AND {{iou "c" "l"}} >= overlap_threshold - 1e-9))))
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY c.project_id, c.iteration_id, c.image_id, c.prediction_index, CASE c.method WHEN 'multiclass' THEN l.label_index END
     ORDER BY CASE WHEN l.tag_id <> c.tag_id THEN 0 ELSE 1 END, {{iou "c" "l"}} DESC, l.label_index) = 1
+),
+claims AS{{inline}} (
+  SELECT
+    c.project_id, c.iteration_id, c.image_id, c.method, c.tag_id, c.probability, c.here, c.prediction_index, c.box_left, c.box_top, c.box_width, c.box_height,
+    d.label_index, d.tag_id AS doubted_tag_id, d.region_id, d.probability AS doubted_probability, d.elsewhere, d.iou,
+    CASE WHEN d.label_index IS NULL THEN 'overlooked' WHEN d.tag_id = c.tag_id THEN 'badly_placed' ELSE 'swapped' END AS kind,
+    -- A second box of a region that is found is the model's error.
+    CASE WHEN d.tag_id = c.tag_id AND d.probability >= c.here THEN 0.0 ELSE ROUND(c.presence * COALESCE(d.absence, 1.0) * c.trust, 9) END AS score
+  FROM confident AS c
+  LEFT JOIN doubts AS d
+    ON d.project_id = c.project_id AND d.iteration_id = c.iteration_id AND d.image_id = c.image_id AND d.prediction_index = c.prediction_index
+  WHERE NOT c.is_label
+),
+-- Of several claims about one label, or one place where nothing is labelled, the first alone counts.
+doubles AS{{inline}} (
+  SELECT DISTINCT c.project_id, c.iteration_id, c.image_id, c.prediction_index
+  FROM claims AS c
+  JOIN claims AS b ON b.project_id = c.project_id AND b.iteration_id = c.iteration_id AND b.image_id = c.image_id
+  WHERE (b.score > c.score OR (b.score = c.score AND b.prediction_index < c.prediction_index))
+    AND (b.label_index = c.label_index OR (b.kind = 'overlooked' AND c.kind = 'overlooked'
+      AND CASE c.method WHEN 'detector' THEN {{iou "b" "c"}} >= overlap_threshold - 1e-9 ELSE b.tag_id = c.tag_id END))
 ),
 suspects AS{{inline}} (
   SELECT
     c.project_id, c.iteration_id, c.image_id, c.kind, c.score, c.tag_id AS predicted_tag_id, c.probability AS predicted_probability,
     c.here AS predicted_threshold, c.doubted_tag_id AS labelled_tag_id, c.doubted_probability AS labelled_probability,
-    c.elsewhere AS labelled_threshold, c.prediction_index, c.doubted_index AS label_index, c.region_id, c.overlap AS iou
+    c.elsewhere AS labelled_threshold, c.prediction_index, c.label_index, c.region_id, c.iou
   FROM claims AS c
-  WHERE c.score > 0 AND NOT EXISTS ( -- of several about one label or one place, the first alone
-    SELECT 1
-    FROM claims AS b
-    WHERE b.project_id = c.project_id AND b.iteration_id = c.iteration_id AND b.image_id = c.image_id
-      AND (b.score > c.score OR (b.score = c.score AND b.prediction_index < c.prediction_index))
-      AND (b.doubted_index = c.doubted_index OR (b.kind = 'overlooked' AND c.kind = 'overlooked'
-        AND CASE c.method WHEN 'detector' THEN {{iou "b" "c"}} >= overlap_threshold - 1e-9 ELSE b.tag_id = c.tag_id END)))
+  LEFT JOIN doubles AS d
+    ON d.project_id = c.project_id AND d.iteration_id = c.iteration_id AND d.image_id = c.image_id AND d.prediction_index = c.prediction_index
+  WHERE c.score > 0 AND d.image_id IS NULL
   UNION ALL
   SELECT
     project_id, iteration_id, image_id, 'superfluous' AS kind, ROUND(absence * trust, 9) AS score,
