@@ -131,7 +131,3 @@ func (t Tag) check() (schema.ID, error) {
 	}
 	return checkTexts(t.ID, &t.Name, t.Type)
 }
-
-func (t TagPerformance) check() (schema.ID, error) { return checkTexts(t.ID, t.Name) }
-
-func (p Performance) check() error { return checkAll(p.Tags) }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,13 +26,13 @@ type Options struct {
 	Key        string        // the resource's training key
 	APIVersion string        // default 3.2
 	Rate       float64       // requests per second of all workers together; default 8, the service's limit is 10
-	Retries    int           // of a failed request; default 6, negative: none
+	Retries    int           // of a failed request, and at most 2 of a page that cannot be decoded; default 6, negative: none
 	RetryDelay time.Duration // before the first retry, growing from there; default 800ms
 	Timeout    time.Duration // for one try including its whole answer; default 2 minutes
 	MaxWait    time.Duration // that the service may request after a 429 or 503; default 2 minutes
 	MaxPage    int64         // bytes of an uncompressed page; default 128 MiB
 	UserAgent  string        // such as cvexport/1.0.0
-	Log        *slog.Logger  // of each request; may be nil
+	Log        *slog.Logger  // of each request, and of what the service's answers lack; may be nil
 }
 
 var apiVersion = regexp.MustCompile(`^3\.[2-4](-preview)?$`)
@@ -75,6 +76,11 @@ type Client struct {
 	calls    atomic.Int64
 	domains  *domains
 	log      *slog.Logger
+
+	pageTries int // at most, of a page that cannot be decoded
+
+	toldMu sync.Mutex
+	told   map[told]bool // see tellUnread
 }
 
 // NewClient checks the options and makes a client; it does not call the service.
@@ -87,7 +93,7 @@ func NewClient(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), timeout: opts.Timeout, maxWait: opts.MaxWait}
+	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), timeout: opts.Timeout, maxWait: opts.MaxWait, log: opts.Log}
 	key := runtime.NewKeyCredentialPolicy(azcore.NewKeyCredential(opts.Key), "Training-key",
 		// ParseEndpoint accepts http on loopback only.
 		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})
@@ -111,6 +117,8 @@ func NewClient(opts Options) (*Client, error) {
 		pages:    pages,
 		domains:  newDomains(),
 		log:      opts.Log,
+
+		pageTries: min(maxPageTries, 1+max(opts.Retries, 0)),
 	}, nil
 }
 
@@ -186,7 +194,9 @@ func (c *Client) get(ctx context.Context, query url.Values, path ...string) ([]b
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, newServiceError(resp, body, c.key)
+		failure := newServiceError(resp, body, c.key)
+		failure.Wait = clean(ctx.Value(callKey{}).(*call).asked, c.key)
+		return nil, failure
 	}
 	return body, nil
 }

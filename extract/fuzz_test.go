@@ -13,6 +13,8 @@ func FuzzAnswer(f *testing.F) {
 		`[]`, `null`, `{}`, `[{"id":"26571c15-ac69-4b76-8806-de27e33eb796","name":"a","type":"Regular","imageCount":5}]`,
 		`[{"id":"26571c15-ac69-4b76-8806-de27e33eb796"},{"id":"26571C15-AC69-4B76-8806-DE27E33EB796"}]`,
 		`{"perTagPerformance":[{"id":"26571c15-ac69-4b76-8806-de27e33eb796","precision":1.0}],"precision":1E-3,"recall":null}`,
+		`{"perTagPerformance":[{"id":"26571c15-ac69-4b76-8806-de27e33eb796","precision":"NaN"},{"name":null}],"precision":"Infinity","code":1}`, `null`, `{"code":"x"}`,
+		`[{"id":"26571c15-ac69-4b76-8806-de27e33eb796","created":"2018-10-18T17:05:35.8458152","trainedAt":5,"lastModified":"0001-01-01T00:00:00"}]`,
 		`[{"id":"26571c15-ac69-4b76-8806-de27e33eb796","ID":"x"}]`, `[[[[`, "\xff", `2147483648`, `{"a":{"a":1,"A":2}}`,
 	} {
 		f.Add([]byte(seed))
@@ -31,9 +33,31 @@ func FuzzAnswer(f *testing.F) {
 				t.Errorf("it took what is not json: %q", body)
 			}
 		}
-		var figures Performance
-		if err := decodeAnswer(body, &figures); err == nil && figures.check() == nil && figures.Tags == nil {
-			t.Errorf("it took figures without a list: %q", body)
+		var figures *performanceAnswer
+		if err := decodeAnswer(body, &figures); err == nil && figures.check() == nil {
+			p := figures.performance(testKey)
+			whole := p.Precision != nil && p.Recall != nil && p.AveragePrecision != nil && len(p.Tags) == len(figures.Tags) && figures.Tags != nil
+			for _, tag := range p.Tags {
+				whole = whole && tag.Precision != nil && tag.PrecisionStdDeviation != nil && tag.Recall != nil && tag.RecallStdDeviation != nil && tag.AveragePrecision != nil
+			}
+			if whole != (p.Missing == "") || len(p.Missing) > 5000 {
+				t.Errorf("it took %q for %+v", body, p)
+			}
+		}
+		var iterations []Iteration
+		if err := decodeAnswer(body, &iterations); err == nil && checkAll(iterations) == nil {
+			for i := range iterations {
+				iterations[i].dropUnread(func(field, text string) {
+					if field == "" || text == "" {
+						t.Errorf("an unread time of %q has field %q and text %q", body, field, text)
+					}
+				})
+				for _, at := range []*Time{iterations[i].Created, iterations[i].LastModified, iterations[i].TrainedAt} {
+					if at != nil && (at.unread != "" || at.Year() < 1 || at.Year() > 9999) {
+						t.Errorf("it took %q for %v", body, at)
+					}
+				}
+			}
 		}
 		var n *int32
 		_ = decodeAnswer(body, &n) // it must not panic

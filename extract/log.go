@@ -15,7 +15,8 @@ import (
 // call describes a request in the log, the same for all of its tries.
 type call struct {
 	attrs   []slog.Attr
-	attempt int // tries so far
+	attempt int    // tries so far
+	asked   string // how long the last failed answer asked to wait, and what was done; may be empty
 }
 
 type callKey struct{}

@@ -23,9 +23,9 @@ const stride = PageSize - 1
 // maxTags is the service's maximum of tag ids per request.
 const maxTags = 20
 
-// pageTries is how often a page that cannot be decoded is fetched. A body that was cut
-// off by a proxy looks like a success to HTTP.
-const pageTries = 3
+// maxPageTries is how often a page that cannot be decoded is fetched, if that many retries
+// are allowed. A body that was cut off by a proxy looks like a success to HTTP.
+const maxPageTries = 3
 
 // Listing selects images: all of an iteration, or those that have any of the tags.
 type Listing struct {
@@ -288,8 +288,10 @@ func (r *reading[D]) fetch(ctx context.Context, number int) (page D, err error) 
 		if err == nil {
 			return page, nil
 		}
-		if try == pageTries {
-			err = fmt.Errorf("%w (fetched %d times)", err, try)
+		if try == r.client.pageTries {
+			if try > 1 {
+				err = fmt.Errorf("%w (fetched %d times)", err, try)
+			}
 			break
 		}
 	}

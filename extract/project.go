@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/cvexport/cvexport/schema"
 )
@@ -21,19 +20,6 @@ const (
 
 // MaxIterations is the number of iterations that the service keeps of a project.
 const MaxIterations = 20
-
-// Time is a time of the service, to the microsecond; see [schema.ParseTime].
-type Time struct{ time.Time }
-
-// UnmarshalText reads a time with or without a zone.
-func (t *Time) UnmarshalText(b []byte) error {
-	micros, err := schema.ParseTime(b)
-	if err != nil {
-		return err
-	}
-	t.Time = time.UnixMicro(micros).UTC()
-	return nil
-}
 
 // Project is one project of a resource.
 type Project struct {
@@ -68,25 +54,6 @@ type Tag struct {
 	ImageCount *int32    `json:"imageCount"`
 }
 
-// Performance is the service's own evaluation of an iteration at given thresholds.
-type Performance struct {
-	Precision        *float64         `json:"precision"`
-	Recall           *float64         `json:"recall"`
-	AveragePrecision *float64         `json:"averagePrecision"`
-	Tags             []TagPerformance `json:"perTagPerformance"`
-}
-
-// TagPerformance is the service's own evaluation of one tag.
-type TagPerformance struct {
-	ID                    schema.ID `json:"id"`
-	Name                  *string   `json:"name"`
-	Precision             *float64  `json:"precision"`
-	PrecisionStdDeviation *float64  `json:"precisionStdDeviation"`
-	Recall                *float64  `json:"recall"`
-	RecallStdDeviation    *float64  `json:"recallStdDeviation"`
-	AveragePrecision      *float64  `json:"averagePrecision"`
-}
-
 // Projects lists the projects of the resource (GetProjects).
 func (c *Client) Projects(ctx context.Context) ([]Project, error) {
 	return getAnswer(ctx, c, "listing the projects of "+c.Host(), checkAll[Project], nil, "projects")
@@ -100,31 +67,25 @@ func (c *Client) Project(ctx context.Context, project schema.ID) (Project, error
 // Iterations reads a project's iterations (GetIterations).
 func (c *Client) Iterations(ctx context.Context, project schema.ID) ([]Iteration, error) {
 	what := fmt.Sprintf("listing the iterations of project %s", project)
-	return getAnswer(ctx, c, what, checkAll[Iteration], nil, "projects", project.String(), "iterations")
+	list, err := getAnswer(ctx, c, what, checkAll[Iteration], nil, "projects", project.String(), "iterations")
+	for i := range list {
+		list[i].dropUnread(func(field, text string) { c.tellUnread(ctx, project, list[i].ID, field, text) })
+	}
+	return list, err
 }
 
 // Iteration reads one iteration (GetIteration).
 func (c *Client) Iteration(ctx context.Context, project, iteration schema.ID) (Iteration, error) {
 	what := fmt.Sprintf("reading iteration %s of project %s", iteration, project)
-	return getAnswer(ctx, c, what, checkOne[Iteration](iteration), nil, iterationPath(project, iteration)...)
+	it, err := getAnswer(ctx, c, what, checkOne[Iteration](iteration), nil, iterationPath(project, iteration)...)
+	it.dropUnread(func(field, text string) { c.tellUnread(ctx, project, iteration, field, text) })
+	return it, err
 }
 
 // Tags reads the tags an iteration was trained on, in no particular order (GetTags).
 func (c *Client) Tags(ctx context.Context, project, iteration schema.ID) ([]Tag, error) {
 	what := fmt.Sprintf("listing the tags of project %s, iteration %s", project, iteration)
 	return getAnswer(ctx, c, what, checkAll[Tag], url.Values{"iterationId": {iteration.String()}}, "projects", project.String(), "tags")
-}
-
-// Performance reads the service's own evaluation (GetIterationPerformance). threshold
-// is the minimum probability of predictions that count, overlap the minimum
-// intersection over union of boxes that match.
-func (c *Client) Performance(ctx context.Context, project, iteration schema.ID, threshold, overlap float64) (Performance, error) {
-	what := fmt.Sprintf("reading the performance of project %s, iteration %s", project, iteration)
-	query := url.Values{
-		"threshold":        {strconv.FormatFloat(threshold, 'f', -1, 64)},
-		"overlapThreshold": {strconv.FormatFloat(overlap, 'f', -1, 64)},
-	}
-	return getAnswer(ctx, c, what, Performance.check, query, iterationPath(project, iteration, "performance")...)
 }
 
 // count returns how many images of the iteration have any of the tags, or how many

@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
-	"regexp"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"golang.org/x/time/rate"
 )
 
@@ -26,6 +24,7 @@ type throttle struct {
 	allowed rate.Limit    // by the user
 	timeout time.Duration // of one try including its body, but not the wait before it
 	maxWait time.Duration // that the service may request
+	log     *slog.Logger
 
 	requests  atomic.Int64
 	throttled atomic.Int64
@@ -64,7 +63,11 @@ func (t *throttle) Do(req *policy.Request) (*http.Response, error) {
 	if resp.StatusCode == http.StatusTooManyRequests {
 		t.throttled.Add(1)
 		t.slowDown(time.Now())
-		t.pause(resp)
+		if asked := t.heed(req.Raw(), resp); asked > 0 && asked <= t.maxWait { // else the retry policy gives up
+			t.pause(asked)
+		}
+	} else if resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusRequestTimeout {
+		t.heed(req.Raw(), resp)
 	} else if resp.StatusCode < http.StatusBadRequest {
 		t.speedUp()
 	}
@@ -106,23 +109,8 @@ func (t *throttle) wait(ctx context.Context) error {
 	return t.limiter.Wait(ctx)
 }
 
-// pause delays all workers for as long as a 429 requests, in its header or else in its
-// text. The retry policy reads only the header, which is therefore set from the text.
-// Without either, the retry policy backs off on its own.
-func (t *throttle) pause(resp *http.Response) {
-	requested := headerSeconds(resp.Header.Get("Retry-After"))
-	if requested <= 0 {
-		body, err := runtime.Payload(resp) // already read and buffered by the pipeline
-		seconds := retryText.FindSubmatch(body)
-		if err != nil || seconds == nil {
-			return
-		}
-		resp.Header.Set("Retry-After", string(seconds[1]))
-		requested = headerSeconds(string(seconds[1]))
-	}
-	if requested > t.maxWait {
-		return // the retry policy gives up on it
-	}
+// pause delays all workers.
+func (t *throttle) pause(requested time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
@@ -135,16 +123,3 @@ func (t *throttle) pause(resp *http.Response) {
 		t.until = until
 	}
 }
-
-func headerSeconds(s string) time.Duration {
-	if n, err := strconv.Atoi(s); err == nil && n < 1<<31 {
-		return time.Duration(n) * time.Second
-	}
-	if at, err := http.ParseTime(s); err == nil {
-		return time.Until(at)
-	}
-	return 0
-}
-
-// "... have exceeded rate limit of your current ... tier. Please retry after 1 second."
-var retryText = regexp.MustCompile(`(?i)retry after (\d{1,9}) second`)

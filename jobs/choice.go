@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/schema"
@@ -46,6 +47,33 @@ func (c Choice) choose(listed []extract.Project) (chosen []extract.Project, miss
 		}
 	}
 	return chosen, missing
+}
+
+// idle returns the patterns of Include that match no project.
+func (c Choice) idle(listed []extract.Project) (patterns []string) {
+	for _, pattern := range c.Include {
+		if !slices.ContainsFunc(listed, func(p extract.Project) bool { return Choice{Include: []string{pattern}}.hasName(p.Name) }) {
+			patterns = append(patterns, pattern)
+		}
+	}
+	return patterns
+}
+
+// emptyError says that none of the listed projects is chosen.
+func (c Choice) emptyError(resource string, listed []extract.Project) error {
+	if len(listed) == 0 {
+		return fmt.Errorf("resource %s has no project: check its endpoint, or allow that with --allow-empty", resource)
+	}
+	const most = 10
+	var names []string
+	for _, p := range listed[:min(len(listed), most)] {
+		names = append(names, fmt.Sprintf("%.60q", p.Name))
+	}
+	if len(listed) > most {
+		names = append(names, "...")
+	}
+	return fmt.Errorf("none of the %d projects of resource %s is chosen (%s): check --project, --include and --exclude, or the configuration's projects, or allow that with --allow-empty",
+		len(listed), resource, strings.Join(names, ", "))
 }
 
 // has reports whether the IDs allow a project, and hasName whether the patterns do.

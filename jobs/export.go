@@ -64,7 +64,8 @@ type Result struct {
 	Pages    int
 	Attempts int
 	Stats    extract.Stats
-	Unknown  map[string]int // fields of the service's pages that were skipped, by path
+	Unknown  map[string]int    // fields of the service's pages that were skipped, by path
+	Unread   map[string]string // as in transform.Records
 	Elapsed  time.Duration
 }
 
@@ -79,14 +80,14 @@ var errFewer = fmt.Errorf("%w: it would lose images", ErrRefused)
 // spool file per table, and publishes the files. An export that fails or is
 // cancelled before publishing leaves the warehouse unchanged.
 func Export(ctx context.Context, client *extract.Client, warehouse store.Store, r Request) (Result, error) {
-	_, result, err := export(ctx, client, warehouse, r, false)
+	_, result, err := export(ctx, client, warehouse, r, nil)
 	return result, err
 }
 
-// exportUnlessCurrent exports an iteration unless the warehouse already has it as
-// the service does; the outcome is then Present.
-func exportUnlessCurrent(ctx context.Context, client *extract.Client, warehouse store.Store, r Request) (out IterationResult) {
-	plan, result, err := export(ctx, client, warehouse, r, true)
+// exportUnless exports an iteration unless present, such as current, says that the
+// warehouse has it; the outcome is then Present.
+func exportUnless(ctx context.Context, client *extract.Client, warehouse store.Store, r Request, present func(extract.Iteration, load.Committed) bool) (out IterationResult) {
+	plan, result, err := export(ctx, client, warehouse, r, present)
 	out = IterationResult{Name: plan.Iteration.Name, Status: plan.Iteration.Status}
 	switch {
 	case plan.current:
@@ -103,7 +104,9 @@ func exportUnlessCurrent(ctx context.Context, client *extract.Client, warehouse 
 	return out
 }
 
-func export(ctx context.Context, client *extract.Client, warehouse store.Store, r Request, unlessCurrent bool) (plan Plan, _ Result, err error) {
+// export exports an iteration, unless present says that the warehouse has it; present may
+// be nil.
+func export(ctx context.Context, client *extract.Client, warehouse store.Store, r Request, present func(extract.Iteration, load.Committed) bool) (plan Plan, _ Result, err error) {
 	r.setDefaults()
 	ctx, end := telemetry.Span(ctx, "export", tracing.Attribute{Key: "project", Value: r.Project.String()}, tracing.Attribute{Key: "iteration", Value: r.Iteration})
 	defer func() { end(err) }()
@@ -111,11 +114,11 @@ func export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 	if plan, err = Prepare(ctx, client, warehouse, r); err != nil {
 		return plan, Result{}, err
 	}
-	if unlessCurrent {
+	if present != nil {
 		// Compare after Prepare has read what Publish will expect to replace: a run that
 		// commits before this comparison is seen here, one that commits later is a conflict.
 		committed, found, err := load.ReadIteration(ctx, warehouse, r.Project, plan.Iteration.ID)
-		if plan.current = found && current(plan.Iteration, committed); err != nil || plan.current {
+		if plan.current = found && present(plan.Iteration, committed); err != nil || plan.current {
 			return plan, Result{}, err
 		}
 	}
@@ -164,6 +167,9 @@ func export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 		return plan, Result{}, err
 	}
 
+	if performance.Missing != "" {
+		r.Log.Warn("the service's own figures are missing and are null; nightly asks for them again", "project", r.Project, "iteration", plan.Iteration.ID, "cause", performance.Missing)
+	}
 	record := plan.record(exportID, client, performance, r, started)
 	record.ModelKind = plan.modelKind(domainKind, read.boxes, r.Log)
 
@@ -175,7 +181,7 @@ func export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 	r.Log.Info("exported", "project", r.Project, "iteration", plan.Iteration.ID, "export", exportID, "images", committed.Images(), "duration", time.Since(started))
 	return plan, Result{
 		Export: committed, Replaced: plan.Prior.Export(), Pages: read.pages, Attempts: read.attempts,
-		Stats: client.Stats().Sub(before), Unknown: read.unknown, Elapsed: time.Since(started),
+		Stats: client.Stats().Sub(before), Unknown: read.unknown, Unread: read.unread, Elapsed: time.Since(started),
 	}, nil
 }
 
@@ -302,11 +308,13 @@ func findLatest(ctx context.Context, client *extract.Client, project schema.ID) 
 	if err != nil {
 		return extract.Iteration{}, err
 	}
-	completed := slices.DeleteFunc(slices.Clone(list), func(it extract.Iteration) bool { return it.Status != extract.Completed || it.TrainedAt == nil })
+	completed := slices.DeleteFunc(slices.Clone(list), func(it extract.Iteration) bool { return it.Status != extract.Completed })
 	if len(completed) == 0 {
 		return extract.Iteration{}, fmt.Errorf("project %s has no completed iteration among its %d: train one first: %w", project, len(list), ErrRefused)
 	}
-	return slices.MaxFunc(completed, func(a, b extract.Iteration) int { return a.TrainedAt.Compare(b.TrainedAt.Time) }), nil
+	// A time that the service does not give, or that cannot be read, must not hide the latest.
+	trained := func(it extract.Iteration) time.Time { return timeOf(cmp.Or(it.TrainedAt, it.Created, it.LastModified)) }
+	return slices.MaxFunc(completed, func(a, b extract.Iteration) int { return trained(a).Compare(trained(b)) }), nil
 }
 
 // chooseTags finds tags by name or id.

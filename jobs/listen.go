@@ -32,9 +32,9 @@ type ListenOptions struct {
 
 // Listen exports each iteration whose training has completed according to a message.
 // A message is deleted once its export is committed, or found in the warehouse; one
-// that fails is retried later, and finally goes to the poison queue. All other
-// messages are deleted, including those about projects outside the resource's
-// choice. Listen returns when ctx ends, and when the service or the queue refuses
+// that fails is retried later, and finally goes to the poison queue. So does at once what
+// is not understood. Messages that need no export are deleted: about a failed training, the
+// set-up of the queue, exports of models, and projects outside the resource's choice. Listen returns when ctx ends, and when the service or the queue refuses
 // the credentials. It waits through temporary failures of the queue.
 func Listen(ctx context.Context, r Resource, queue Queue, o ListenOptions) error {
 	if o.Log == nil {
@@ -93,14 +93,24 @@ func (l *listener) handle(ctx context.Context, m *notify.Message) error {
 		return l.poison(ctx, m, log)
 	}
 	log = log.With("type", n.Type)
-	if n.Type != notify.Training {
-		log.Info("ignoring a message of another type")
+	switch n.Type {
+	case notify.Training:
+	case notify.ConnectionTest, notify.ModelExport:
+		log.Info("ignoring a message that is not about a training")
 		return l.settle(ctx, log, m.Delete)
+	default:
+		log.Error("moving a message of an unknown type to the poison queue")
+		return l.poison(ctx, m, log)
 	}
 	log = log.With("project", n.Project, "iteration", n.Iteration)
-	if n.Status != notify.TrainingCompleted {
+	switch n.Status {
+	case notify.TrainingCompleted:
+	case notify.TrainingFailed:
 		log.Warn("a training has failed: there is nothing to export", "status", n.Status)
 		return l.settle(ctx, log, m.Delete)
+	default:
+		log.Error("moving a message with an unknown status to the poison queue", "status", n.Status)
+		return l.poison(ctx, m, log)
 	}
 	if m.Tries > maxReceived*l.MaxTries {
 		log.Error("moving a message to the poison queue untried, because it was received too often: find out what ends the listener each time, such as too little memory")
@@ -249,7 +259,7 @@ func (l *listener) wants(ctx context.Context, project schema.ID) (bool, error) {
 func (l *listener) export(ctx context.Context, n notify.Notification) IterationResult {
 	r := l.Request
 	r.Project, r.Iteration, r.Log, r.Progress = n.Project, n.Iteration.String(), l.Log, l.Progress()
-	out := exportUnlessCurrent(ctx, l.Client, l.Store, r)
+	out := exportUnless(ctx, l.Client, l.Store, r, current)
 	out.ID = n.Iteration
 	return out
 }

@@ -144,6 +144,23 @@ func testListen(t *testing.T, server azurite.Server) {
 		// A night after it has only the rest to do.
 		wantOutcomes(t, b.nightly(t, Choice{}, NightlyOptions{}), map[Outcome]int{Present: 2, Exported: 2})
 	})
+	t.Run("understands envelopes, and poisons what it does not understand", func(t *testing.T) {
+		b, m := newBench(t, simulated.Config{Seed: 4, Iterations: 3, Images: 20}), newMailbox(t, server)
+		m.send(t, `{"specversion":"1.0","type":"Microsoft.CustomVision.Training","source":"/customvision","id":"1","data":`+trained(b, 0, 0)+`}`)
+		m.send(t, strings.ToLower(trained(b, 0, 1)))
+		m.send(t, base64.StdEncoding.EncodeToString([]byte(`[{"eventType":"x","data":`+trained(b, 0, 2)+`}]`)))
+		m.send(t, strings.ReplaceAll(trained(b, 0, 0), `"type":"Training"`, `"type":"connectionTest"`))
+		m.send(t, `{"type":"SomethingNew","Content":{}}`)
+		m.send(t, strings.ReplaceAll(trained(b, 0, 0), "TrainingCompleted", "TrainingPaused"))
+		m.send(t, `{"specversion":"1.0","type":"Microsoft.CustomVision.Training","data":{"new":1}}`)
+		counts, err := b.listen(t, t.Context(), m, ListenOptions{UntilIdle: true})
+		if err != nil || !maps.Equal(counts, map[Outcome]int{Exported: 3}) {
+			t.Errorf("outcomes %v, %v", counts, err)
+		}
+		if left, poisoned := m.left(t); left != 0 || poisoned != 3 {
+			t.Errorf("%d messages left, %d poisoned, want 0 and 3", left, poisoned)
+		}
+	})
 	t.Run("ignores projects that are not chosen", func(t *testing.T) {
 		b, m := newBench(t, simulated.Config{Seed: 4, Projects: 2, Images: 20}), newMailbox(t, server)
 		projects := b.service.Projects()

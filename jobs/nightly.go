@@ -35,6 +35,7 @@ type Resource struct {
 type NightlyOptions struct {
 	Shard    Shard
 	DryRun   bool                           // only report what is due
+	Strict   bool                           // a resource without a project to look at has failed
 	Progress func(resource string) Progress // of one export; may be nil
 	Log      *slog.Logger                   // may be nil
 }
@@ -96,6 +97,7 @@ type ResourceResult struct {
 	Finished time.Time
 
 	missing []schema.ID // chosen by id, and neither listed nor in the warehouse
+	empty   error       // why there was no project to look at; nil if there was one
 }
 
 // Nightly exports every completed iteration that the warehouse does not have as the
@@ -127,7 +129,25 @@ func Nightly(ctx context.Context, resources []Resource, o NightlyOptions) ([]Res
 			results[i].Projects = append(results[i].Projects, p)
 		}
 	}
+	for i := range results {
+		n := &results[i]
+		if n.empty != nil && o.Strict && (!resources[i].Choice.Shared || !otherLooked(resources, results, i)) {
+			n.Err = n.empty
+			o.Log.Error("the resource failed", "resource", n.Name, "error", n.Err)
+		}
+	}
 	return results, errors.Join(err, ctx.Err())
+}
+
+// otherLooked reports whether another resource that shares the choice had a project to look
+// at, may have one because it failed, or comes first and so reports that none has.
+func otherLooked(resources []Resource, results []ResourceResult, at int) bool {
+	for i := range results {
+		if i != at && resources[i].Choice.Shared && (i < at || results[i].Err != nil || results[i].empty == nil) {
+			return true
+		}
+	}
+	return false
 }
 
 // otherHas reports whether another resource that shares the choice has the project,
@@ -170,6 +190,9 @@ func (n *nightly) projects(ctx context.Context) error {
 	}
 	chosen, missing := n.Choice.choose(listed)
 	n.out.Wanted = len(chosen)
+	for _, pattern := range n.Choice.idle(listed) {
+		n.Log.Warn("a pattern of --include matches no project", "pattern", pattern)
+	}
 	for _, c := range chosen {
 		p, before := ProjectResult{ID: c.ID, Name: c.Name}, n.Client.Stats()
 		p.Err = n.project(ctx, &p)
@@ -201,6 +224,9 @@ func (n *nightly) projects(ctx context.Context) error {
 			n.out.missing = append(n.out.missing, id)
 		}
 	}
+	if len(chosen)+len(missing) == 0 {
+		n.out.empty = n.Choice.emptyError(n.Name, listed)
+	}
 	return nil
 }
 
@@ -229,7 +255,7 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) error {
 	if err != nil {
 		return err
 	}
-	byID := map[schema.ID]load.Committed{}
+	byID, lacking := map[schema.ID]load.Committed{}, map[schema.ID]*load.Export{}
 	for _, h := range committed {
 		byID[h.Iteration] = h
 	}
@@ -237,6 +263,9 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) error {
 	for _, it := range listed {
 		h, found := byID[it.ID]
 		p.Iterations = append(p.Iterations, IterationResult{ID: it.ID, Name: it.Name, Status: it.Status, Outcome: n.due(it, h, found)})
+		if found && h.Export != nil && h.Export.FiguresMissing != "" {
+			lacking[it.ID] = h.Export
+		}
 		delete(byID, it.ID)
 	}
 	for _, h := range committed {
@@ -248,7 +277,7 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) error {
 	if p.Listed > 0 {
 		p.Oldest = &p.Iterations[0]
 	}
-	n.export(ctx, p)
+	n.export(ctx, p, lacking)
 	if p.Listed >= AlmostFull {
 		n.Log.Warn("the project is almost full: someone is about to delete its oldest iteration", "project", p.ID,
 			"iterations", p.Listed, "of", extract.MaxIterations, "iteration", p.Oldest.ID, "outcome", p.Oldest.Outcome)
@@ -289,16 +318,34 @@ func current(it extract.Iteration, h load.Committed) bool {
 		e.TrainedAt.Equal(timeOf(it.TrainedAt)) && e.LastModified.Equal(timeOf(it.LastModified))
 }
 
-func (n *nightly) export(ctx context.Context, p *ProjectResult) {
+// export exports the iterations that are due. lacking has the exports without some of the
+// service's figures.
+func (n *nightly) export(ctx context.Context, p *ProjectResult, lacking map[schema.ID]*load.Export) {
 	for i := range p.Iterations {
 		it := &p.Iterations[i]
-		if it.Outcome != NotTried || ctx.Err() != nil {
+		if ctx.Err() != nil {
+			continue
+		}
+		present := current
+		if e := lacking[it.ID]; e != nil && it.Outcome == Present && n.Shard.Has(it.ID) && !n.DryRun {
+			again, err := n.figuresNow(ctx, p.ID, e)
+			if extract.AuthRefused(err) {
+				it.Outcome, it.Err = Failed, err
+				return
+			}
+			if !again {
+				continue
+			}
+			present = func(it extract.Iteration, h load.Committed) bool {
+				return current(it, h) && h.Export.ExportID != e.ExportID
+			}
+		} else if it.Outcome != NotTried {
 			continue
 		}
 		r := n.Request
 		r.Project, r.Iteration = p.ID, it.ID.String()
 		r.Log, r.Progress = n.Log, n.Progress(n.Name)
-		out := exportUnlessCurrent(ctx, n.Client, n.Store, r)
+		out := exportUnless(ctx, n.Client, n.Store, r, present)
 		if out.Outcome == Failed && ctx.Err() != nil {
 			continue // interrupted: not tried
 		}

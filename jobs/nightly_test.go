@@ -172,6 +172,9 @@ func TestNightlyChoiceAndDryRun(t *testing.T) {
 			t.Errorf("%s: %d projects, %d iterations due, %v; want %d projects", name, n.Wanted, got, n.Err, tc.want)
 		}
 	}
+	if n := b.nightly(t, Choice{Include: []string{"Multi*"}}, NightlyOptions{Strict: true}); n.Err == nil || !strings.Contains(n.Err.Error(), `none of the 3 projects of resource test is chosen ("multilabel 1", `) {
+		t.Errorf("a choice of nothing: %v", n.Err)
+	}
 	if len(b.snapshot(t)) != 0 {
 		t.Error("a dry run wrote something")
 	}

@@ -20,21 +20,24 @@ import (
 
 // reading reads an iteration from the service into spool files.
 type reading struct {
-	request  Request
-	exportID schema.ID
-	spools   *load.Spools
-	tags     []extract.Tag // of the iteration, after all images were read
+	request   Request
+	iteration schema.ID
+	exportID  schema.ID
+	spools    *load.Spools
+	tags      []extract.Tag // of the iteration, after all images were read
 
 	images, pages, attempts int // so far
 	boxes                   int // of predictions, and regions, so far
 	unknown                 map[string]int
+	unread                  map[string]string // as in transform.Records
 }
 
 // readImages reads every image into the spool. It starts over if the project changed
 // meanwhile, up to maxAttempts. It sets the plan's tags to those the images have.
 func readImages(ctx context.Context, client *extract.Client, p *Plan, r Request, exportID schema.ID) (*reading, error) {
+	unread := map[string]string{} // of all attempts, so that each is told once
 	for attempt := 1; ; attempt++ {
-		read := &reading{request: r, exportID: exportID, unknown: map[string]int{}, attempts: attempt}
+		read := &reading{request: r, iteration: p.Iteration.ID, exportID: exportID, unknown: map[string]int{}, unread: unread, attempts: attempt}
 		counted := &p.Images
 		if attempt > 1 || len(p.Filter) > 1 {
 			counted = nil
@@ -120,6 +123,13 @@ func (read *reading) deliver(page *transform.Records) error {
 			path = "(others)"
 		}
 		read.unknown[path] += count
+	}
+	for path, text := range page.Unread {
+		if _, told := read.unread[path]; !told {
+			read.unread[path] = text
+			read.request.Log.Warn("a time of an image cannot be read and is null; want 2020-02-11T16:43:08.98791, with or without a zone",
+				"project", read.request.Project, "iteration", read.iteration, "page", read.pages, "field", path, "text", text)
+		}
 	}
 	read.images += n
 	read.pages++

@@ -21,7 +21,7 @@ func (p *Plan) record(id schema.ID, client *extract.Client, performance extract.
 		Precision: performance.Precision, Recall: performance.Recall, AveragePrecision: performance.AveragePrecision,
 		ProbabilityThreshold: r.ProbabilityThreshold, OverlapThreshold: r.OverlapThreshold,
 		EndpointHost: client.Host(), APIVersion: client.APIVersion(), ExporterVersion: r.Version,
-		StartedAt: started.UTC(),
+		StartedAt: started.UTC(), FiguresMissing: performance.Missing,
 	}
 	if it.DomainID != nil {
 		domain := it.DomainID.String()

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,7 +93,8 @@ func createdLast(ctx context.Context, client *extract.Client, project schema.ID,
 	if len(list) == 0 {
 		return schema.ID{}, fmt.Errorf("project %s has no iteration: train one first: %w", project, ErrRefused)
 	}
-	return slices.MaxFunc(list, func(a, b extract.Iteration) int { return timeOf(a.Created).Compare(timeOf(b.Created)) }).ID, nil
+	created := func(it extract.Iteration) time.Time { return timeOf(cmp.Or(it.Created, it.TrainedAt, it.LastModified)) }
+	return slices.MaxFunc(list, func(a, b extract.Iteration) int { return created(a).Compare(created(b)) }).ID, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -62,6 +62,10 @@ type Export struct {
 	FinishedAt      time.Time `json:"finished_at,omitzero"` // [Publish] fills it in
 
 	ModelKind string `json:"model_kind,omitempty"` // [schema.Classification] or [schema.Detection]; empty before schema version 2
+
+	// FiguresMissing says which of the service's own figures are null, overall or of tags,
+	// and why. It is empty if all are there.
+	FiguresMissing string `json:"figures_missing,omitempty"`
 }
 
 // Images returns the number of images.

@@ -12,7 +12,7 @@ import (
 // a table. Columns are never renamed, retyped or removed.
 //
 //	1  the tables of the first release
-//	2  exports has model_kind
+//	2  exports has model_kind and figures_missing
 const Version = 2
 
 // Sufficient is the oldest version whose exports need not be made again. It grows when

@@ -150,10 +150,41 @@ func (c *tagColumn) reset() {
 	clear(c.cache[:])
 }
 
-func (s *scanner) time() arrow.Timestamp {
-	micros, err := schema.ParseTime(s.text())
-	s.check(err)
-	return arrow.Timestamp(micros)
+// times collects times. One that cannot be read is null, and noted: nothing is lost with
+// it but itself.
+type times struct {
+	column[arrow.Timestamp]
+	path string // of the field
+}
+
+func (c *times) read(s *scanner) {
+	var micros int64
+	var err error
+	s.peek()
+	start := s.pos
+	if s.at('"') {
+		micros, err = schema.ParseTime(s.text())
+	} else {
+		s.skip(2) // at least: the page and an image
+		err = errNoTime
+	}
+	if s.err == nil && err != nil {
+		s.noteUnread(c.path, s.body[start:s.pos])
+		c.appendNull()
+		return
+	}
+	c.append(arrow.Timestamp(micros))
+}
+
+// noteUnread remembers the first text of a field that could not be read.
+func (s *scanner) noteUnread(path string, text []byte) {
+	if _, noted := s.unread[path]; noted {
+		return
+	}
+	if s.unread == nil {
+		s.unread = map[string]string{}
+	}
+	s.unread[path] = clip(string(text))
 }
 
 func (s *scanner) id() schema.ID {

@@ -60,6 +60,7 @@ func (d *Decoder) Decode(body []byte, repeated int, known func(schema.ID) bool) 
 	d.repeated, d.known, d.ids = repeated, known, make([]schema.ID, 0, d.idsHint)
 	d.page()
 	records := &Records{IDs: d.ids, Repeated: min(repeated, len(d.ids)), Unknown: d.unknown}
+	records.Unread = d.unread
 	if d.err == nil {
 		d.check(guard(func() error {
 			records.Images = d.images.record(d.mem)

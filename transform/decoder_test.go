@@ -96,6 +96,25 @@ func TestDecodeLeavesKnownImagesOut(t *testing.T) {
 	}
 }
 
+// A time that cannot be read is null, and the first of each field is noted.
+func TestDecodeUnreadTimes(t *testing.T) {
+	records, err := decode(t, Options{}, `[{"id":"`+idA+`","created":"yesterday","tags":[{"tagId":"`+tag+`","created":5},{"tagId":"`+tag+`","created":"2018-10-18T17:05:35.8458152"}],
+		"regions":[{"regionId":"`+tag+`","tagId":"`+tag+`","left":0,"top":0,"width":1,"height":1,"created":{"at":["`+strings.Repeat("x", 100)+`"]}}]},
+		{"id":"`+idB+`","created":"tomorrow"}]`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"created": `"yesterday"`, "tags[].created": "5", "regions[].created": `{"at":["` + strings.Repeat("x", 52) + "..."}
+	if diff := cmp.Diff(want, records.Unread); diff != "" {
+		t.Errorf("unread (-want +got):\n%s", diff)
+	}
+	rows := decodedRows(records)
+	got := []any{rows["images"][0]["created"], rows["images"][1]["created"], rows["tags"][0]["created"], rows["tags"][1]["created"], rows["regions"][0]["created"]}
+	if diff := cmp.Diff([]any{nil, nil, nil, "2018-10-18T17:05:35.845815Z", nil}, got); diff != "" {
+		t.Errorf("times (-want +got):\n%s", diff)
+	}
+}
+
 func TestDecodeCountsUnknownFields(t *testing.T) {
 	records, err := decode(t, Options{}, `[{"new":{"a":[1,{}]},"id":"`+idA+`","predictions":[{"probability":1,"tagId":"`+tag+`","x":1,"boundingBox":{"left":0,"top":0,"width":1,"height":1,"z":0}}]},{"id":"`+idB+`","new":1}]`, nil)
 	if err != nil {
@@ -160,12 +179,16 @@ func TestDecodeRefuses(t *testing.T) {
 		"width not whole":    {image(`"width":1.5`), "1.5 is not a whole number"},
 		"negative width":     {image(`"width":-1`), "cannot be negative"},
 		"width is text":      {image(`"width":"816"`), "field width: want a number, got a string"},
-		"bad time":           {image(`"created":"yesterday"`), `field created: "yesterday" is not a time`},
+		"half a time":        {image(`"created":"2020-02-11T16`), "image 1, byte 118, field created: the page is cut off"},
+		"time broken inside": {image(`"created":{"a":tru}`), "image 1, byte 110, field created: unexpected character '}'"},
 		"no probability":     {prediction(`"tagId":"` + tag + `"`), "field predictions[1]: the required field probability is missing"},
 		"no tag id":          {prediction(`"probability":0.5`), "field predictions[1]: the required field tagId is missing"},
 		"infinite":           {prediction(`"tagId":"` + tag + `","probability":1e999`), "field predictions[1].probability: 1e999 does not fit a double"},
 		"not a number":       {prediction(`"probability":NaN`), "image 1, byte 187, field predictions[1].probability: unexpected character 'N'"},
 		"number as text":     {prediction(`"probability":"1"`), "want a number, got a string"},
+		"above 1":            {prediction(`"tagId":"` + tag + `","probability":1.0000001`), "image 1, byte 220, field predictions[1].probability: 1.0000001 is not a probability, which is 0 to 1"},
+		"below 0":            {prediction(`"tagId":"` + tag + `","probability":-1e-9`), "field predictions[1].probability: -1e-09 is not a probability, which is 0 to 1"},
+		"NaN as text":        {prediction(`"tagId":"` + tag + `","probability":"NaN"`), "field predictions[1].probability: want a number, got a string"},
 		"leading zero":       {prediction(`"probability":01`), "image 1, byte 188, field predictions[1].probability: unexpected character '1'"},
 		"box without a side": {prediction(`"tagId":"` + tag + `","probability":1,"boundingBox":{"left":0,"top":0,"width":1}`), "field predictions[1].boundingBox: the required field height is missing"},
 		"box side null":      {prediction(`"tagId":"` + tag + `","probability":1,"boundingBox":{"left":null,"top":0,"width":1,"height":1}`), "the required field left is missing"},

@@ -45,6 +45,7 @@ func (e *Error) within(name string, start int) {
 var (
 	errTwice    = errors.New("the field is there twice")
 	errNegative = errors.New("a size in pixels cannot be negative")
+	errNoTime   = errors.New("not a time")
 	errZeroID   = errors.New("the id is all zeros")
 	errUTF8     = errors.New("the bytes are not valid utf-8")
 	errHTML     = errors.New("html where json should be: a proxy or gateway answered in place of the service")

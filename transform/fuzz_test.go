@@ -51,6 +51,9 @@ func FuzzDecode(f *testing.F) {
 		id + `"imageUri":"\ud83d\ude00\ud800\ud83d\ude00\udc00\ud800\u0041\ud800","tags":[{"tagId":"` + strings.ToUpper(tag) + `","tagName":"ü"},{"tagName":"ü","tagId":"` + tag + `"},{"tagId":"` + tag + `","tagName":"\u00fc"}]}]`,
 		id + `"predictions":[{"tagId":"` + idA + `","probability":8.79471951E-13,"boundingBox":null},{"probability":-0.0,"tagId":"` + idA + `","boundingBox":{"left":1e22,"top":1e-400,"width":0.1234567890123456789,"height":123456789012345}}]}]`,
 		id + `"regions":[{"regionId":"` + idA + `","tagId":"` + idA + `","left":0,"top":1,"width":.5,"height":1.}]}, 1]`, id + `"tags":[null,{}]}]x`,
+		id + `"created":"yesterday","tags":[{"tagId":"` + idA + `","created":5},{"tagId":"` + idA + `","created":"2018-10-18T17:05:35.8458152"}],"regions":[{"created":[{}]}]}]`,
+		id + `"created":{"a":[1,"x"]}},{"id":"` + idB + `","created":"0001-01-01T00:00:00"}]`, id + `"created":[}]`,
+		id + `"predictions":[{"tagId":"` + idA + `","probability":1.5}]}]`, id + `"predictions":[{"tagId":"` + idA + `","probability":1e0},{"tagId":"` + idA + `","probability":-0.0}]}]`,
 		`[{"a":[{"id":1}],"id":"` + idB + `","id":1},{"width":"","id":"` + idA + `"}]`,
 	} {
 		f.Add([]byte(body), uint8(0), false)
@@ -59,7 +62,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, repeated uint8, someKnown bool) {
 		mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 		defer mem.AssertSize(t, 0)
-		want := oracle{repeated: int(repeated % 3), unknown: map[string]int{}}
+		want := oracle{repeated: int(repeated % 3), unknown: map[string]int{}, unread: map[string]bool{}}
 		if someKnown {
 			want.known = func(id schema.ID) bool { return id[15]%2 == 0 }
 		}
@@ -82,6 +85,13 @@ func FuzzDecode(f *testing.F) {
 			}
 			if !cmp.Equal(want.ids, got.IDs) && len(want.ids)+len(got.IDs) > 0 || !cmp.Equal(want.unknown, got.Unknown) || got.Repeated != min(want.repeated, len(want.ids)) {
 				t.Errorf("ids %v, unknown %v, repeated %d; want %+v", got.IDs, got.Unknown, got.Repeated, want)
+			}
+			unread := map[string]bool{}
+			for path := range got.Unread {
+				unread[path] = true
+			}
+			if !cmp.Equal(want.unread, unread) {
+				t.Errorf("unread times %v, want %v", got.Unread, want.unread)
 			}
 			got.Release()
 		}

@@ -84,6 +84,16 @@ func (s *scanner) double() float64 {
 	return value
 }
 
+// probability reads a number from 0 to 1. Any other is an error, not a null: the figures of
+// its iteration would silently leave it out.
+func (s *scanner) probability() float64 {
+	value := s.double()
+	if !(value >= 0 && value <= 1) {
+		s.check(fmt.Errorf("%v is not a probability, which is 0 to 1", value))
+	}
+	return value
+}
+
 // shortDouble reads a number such as 0.108991474 or 8.79471951E-13 if it is next and
 // well inside the page: nearly all numbers are such. It is the quotient of two exact
 // doubles, which is rounded once (Clinger, How to Read Floating Point Numbers

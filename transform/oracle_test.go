@@ -22,6 +22,7 @@ type oracle struct {
 	rows    map[string][]row
 	ids     []schema.ID
 	unknown map[string]int
+	unread  map[string]bool
 }
 
 func (o *oracle) read(body []byte) error {
@@ -146,7 +147,7 @@ func (o *oracle) image(n int, v any) error {
 	if err != nil {
 		return err
 	}
-	r, err := o.row(f, row{"image_index": int32(len(o.rows["images"]))}, []oracleField{{"id", "image_id", oracleID, true},
+	r, err := o.row("", f, row{"image_index": int32(len(o.rows["images"]))}, []oracleField{{"id", "image_id", oracleID, true},
 		{"created", "created", oracleTime, false}, {"width", "width", oraclePixels, false}, {"height", "height", oraclePixels, false},
 		{"imageUri", "image_uri", oracleURI, false}, {"thumbnailUri", "thumbnail_uri", oracleURI, false}})
 	if err != nil {
@@ -162,7 +163,7 @@ func (o *oracle) image(n int, v any) error {
 	created := oracleField{"created", "created", oracleTime, false}
 	box := []oracleField{{"left", "box_left", oracleDouble, true}, {"top", "box_top", oracleDouble, true}, {"width", "box_width", oracleDouble, true}, {"height", "box_height", oracleDouble, true}}
 	return errors.Join(
-		o.list(f["predictions"], "prediction", id, append([]oracleField{{"probability", "probability", oracleDouble, true}, {"boundingBox", "", nil, false}}, tag...), box),
+		o.list(f["predictions"], "prediction", id, append([]oracleField{{"probability", "probability", oracleProbability, true}, {"boundingBox", "", nil, false}}, tag...), box),
 		o.list(f["tags"], "tag", id, append([]oracleField{created}, tag...), nil),
 		o.list(f["regions"], "region", id, append(append([]oracleField{created, {"regionId", "region_id", oracleID, true}}, tag...), box...), nil))
 }
@@ -188,7 +189,7 @@ func (o *oracle) list(v any, kind string, id schema.ID, fields, box []oracleFiel
 		r := row{"image_id": id.String(), kind + "_index": int32(n)}
 		sides, hasBox := f["boundingBox"], f["boundingBox"] != nil
 		delete(f, "boundingBox")
-		if r, err = o.row(f, r, fields); err != nil {
+		if r, err = o.row(path, f, r, fields); err != nil {
 			return err
 		}
 		delete(r, "")
@@ -197,7 +198,7 @@ func (o *oracle) list(v any, kind string, id schema.ID, fields, box []oracleFiel
 			if err != nil {
 				return err
 			}
-			if r, err = o.row(f, r, box); err != nil {
+			if r, err = o.row(path, f, r, box); err != nil {
 				return err
 			}
 		} else {
@@ -216,7 +217,7 @@ type oracleField struct {
 	required     bool
 }
 
-func (o *oracle) row(values map[string]any, r row, fields []oracleField) (row, error) {
+func (o *oracle) row(path string, values map[string]any, r row, fields []oracleField) (row, error) {
 	r["export_id"] = exportID.String()
 	for _, f := range fields {
 		v := values[f.name]
@@ -230,6 +231,9 @@ func (o *oracle) row(values map[string]any, r row, fields []oracleField) (row, e
 		var err error
 		if r[f.column], err = f.convert(v); err != nil {
 			return nil, err
+		}
+		if r[f.column] == nil {
+			o.unread[path+f.name] = true
 		}
 	}
 	return r, nil
@@ -264,13 +268,16 @@ func oracleID(v any) (any, error) {
 func oracleTime(v any) (any, error) {
 	s, ok := v.(string)
 	if !ok {
-		return nil, fmt.Errorf("%v is no time", v)
+		return nil, nil // is told, and null
 	}
 	micros, err := schema.ParseTime(s)
+	if err != nil {
+		return nil, nil
+	}
 	if at, err := time.Parse("2006-01-02T15:04:05.999999999", strings.TrimSuffix(s, "Z")); err == nil {
 		micros = at.UnixMicro() // zones are left to the tests of ParseTime
 	}
-	return timeCell(micros), err
+	return timeCell(micros), nil
 }
 
 func oracleDouble(v any) (any, error) {
@@ -279,6 +286,14 @@ func oracleDouble(v any) (any, error) {
 		return nil, fmt.Errorf("%v is no number", v)
 	}
 	return strconv.ParseFloat(n.String(), 64)
+}
+
+func oracleProbability(v any) (any, error) {
+	p, err := oracleDouble(v)
+	if err == nil && (p.(float64) < 0 || p.(float64) > 1) {
+		err = fmt.Errorf("%v is no probability", p)
+	}
+	return p, err
 }
 
 func oraclePixels(v any) (any, error) {

@@ -22,6 +22,10 @@ type Records struct {
 
 	// Unknown counts the fields that were skipped, by their path.
 	Unknown map[string]int
+
+	// Unread has the fields with a time that could not be read, such as tags[].created,
+	// and the first such text of each, as it is written. The rows have nulls there.
+	Unread map[string]string
 }
 
 // ImageIDs returns IDs.

@@ -21,6 +21,7 @@ type scanner struct {
 	pos     int
 	err     *Error
 	unknown map[string]int // skipped fields by path; nil if they are not counted
+	unread  map[string]string
 	scratch [36]byte
 }
 

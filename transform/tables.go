@@ -22,7 +22,7 @@ func (d *Decoder) imageFields(opts Options) []field {
 	}
 	return []field{
 		{imageIDName, add(r, "image_id", &texts{parse: d.imageID}), true},
-		{"created", number(r, "created", (*scanner).time), false},
+		{"created", add(r, "created", &times{path: "created"}), false},
 		{"width", number(r, "width", (*scanner).pixels), false},
 		{"height", number(r, "height", (*scanner).pixels), false},
 		{"imageUri", add(r, "image_uri", &texts{parse: uri}), false},
@@ -37,21 +37,21 @@ func newPredictionRows(exportID schema.ID) *itemRows {
 	c := newItemRows(schema.Predictions, exportID, "prediction_index")
 	box := &object{path: c.path + "boundingBox.", fields: boxFields(c.rows)}
 	c.fields = append(c.fields,
-		field{"probability", number(c.rows, "probability", (*scanner).double), true},
+		field{"probability", number(c.rows, "probability", (*scanner).probability), true},
 		field{"boundingBox", box, false}) // a classifier's predictions have none
 	return c
 }
 
 func newTagRows(exportID schema.ID) *itemRows {
 	c := newItemRows(schema.Tags, exportID, "tag_index")
-	c.fields = append(c.fields, field{"created", number(c.rows, "created", (*scanner).time), false})
+	c.fields = append(c.fields, field{"created", add(c.rows, "created", &times{path: c.path + "created"}), false})
 	return c
 }
 
 func newRegionRows(exportID schema.ID) *itemRows {
 	c := newItemRows(schema.Regions, exportID, "region_index")
 	c.fields = slices.Concat(c.fields, []field{
-		{"created", number(c.rows, "created", (*scanner).time), false},
+		{"created", add(c.rows, "created", &times{path: c.path + "created"}), false},
 		{"regionId", add(c.rows, "region_id", &texts{parse: (*scanner).idText}), true},
 	}, boxFields(c.rows))
 	return c

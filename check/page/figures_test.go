@@ -11,7 +11,7 @@ import (
 func figures(b *tab, v *views, threshold float64) {
 	b.Helper()
 	v.threshold = threshold
-	for _, part := range []func(*tab, *views){tiles, tagsTable, trendTable, confusionTables, changesTable, changedTables, hardestTable, suspectsTable, flow, trendChart, curve, pictures} {
+	for _, part := range []func(*tab, *views){tiles, tagsTable, trendTable, confusionTables, changesTable, changedTables, hardestTable, suspectsTable, cocoTable, flow, trendChart, curve, pictures} {
 		part(b, v)
 	}
 	if b.Failed() {

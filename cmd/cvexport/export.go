@@ -51,8 +51,8 @@ was. Exporting an iteration again replaces its objects.`,
 		c.project, err = schema.ParseID(text)
 		return err
 	})
-	f.StringVar(&c.iteration, "iteration", "", "id of the iteration, or latest: the completed one trained last")
-	f.StringArrayVar(&c.tags, "tag", nil, "only images with this tag, by name or id; may be given several times")
+	f.StringVar(&c.iteration, "iteration", "", "`id` of the iteration, or latest: the completed one trained last")
+	f.StringArrayVar(&c.tags, "tag", nil, "only images with this `tag`, by name or id; may be given several times")
 	f.BoolVar(&c.force, "force", false, "replace the iteration's export in the warehouse even if it has more images than the new one would have, or cannot be read")
 	f.BoolVar(&c.dryRun, "dry-run", false, "say what would be read and written, and stop")
 	f.BoolVar(&c.wait, "wait", false, "wait until the iteration's training has ended; latest is then the one started last")

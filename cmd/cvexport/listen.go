@@ -28,8 +28,9 @@ func newListen() *cobra.Command {
 		Long: `Listen receives Custom Vision's notifications from an Azure storage queue and
 exports each iteration whose training has ended. A message is deleted only after its
 export is committed. If the export fails, the message comes back later; if it fails
-too often, the message moves to the queue with -poison appended to its name. Messages
-about projects that the configuration does not select are deleted. On SIGTERM it
+too often, the message moves to the queue with -poison appended to its name, and so
+does at once one that is not understood. Messages about projects that the
+configuration does not select are deleted. On SIGTERM it
 returns the current message to the queue and ends. With --until-idle the exit code
 says, like that of nightly, whether something failed.
 

@@ -18,6 +18,7 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/brokenpipe"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
 	"github.com/cvexport/cvexport/telemetry"
@@ -75,7 +76,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(brokenpipe.IgnoreErrors(stdout)) // an export goes on when nobody reads its output
 	root.SetErr(stderr)
 	started := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		started = true
+		if err := program.CheckProxy(); err != nil {
+			return &usageError{err: err}
+		}
+		return nil
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil {
 		if !started { // wrong arguments or flags

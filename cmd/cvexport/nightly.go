@@ -15,6 +15,7 @@ type nightlyCommand struct {
 	common
 	shard  string
 	dryRun bool
+	empty  bool
 }
 
 func newNightly() *cobra.Command {
@@ -27,7 +28,9 @@ iteration that is not in the warehouse or has changed since. It reads what was d
 before from the warehouse itself. With nothing new to do it only lists.
 
 An iteration that fails does not stop the others; the exit code is then 3. An
-iteration that the service no longer has stays in the warehouse.`,
+iteration that the service no longer has stays in the warehouse. A resource without
+a project to look at, such as one whose names --include does not match, is an error
+unless --allow-empty is given.`,
 		Example: `  cvexport nightly --warehouse gs://my-bucket/vision
   cvexport nightly --project ID --project ID
   cvexport nightly --include 'shop-*' --exclude '*-test'
@@ -39,17 +42,18 @@ iteration that the service no longer has stays in the warehouse.`,
 	}
 	c.addExport(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&c.Projects, "project", nil, "only the project of this id; may be given several times")
-	f.StringArrayVar(&c.Include, "include", nil, "only projects whose name matches, such as 'shop-*'; may be given several times")
-	f.StringArrayVar(&c.Exclude, "exclude", nil, "no project whose name matches; may be given several times")
+	f.StringArrayVar(&c.Projects, "project", nil, "only the project of this `id`; may be given several times")
+	f.StringArrayVar(&c.Include, "include", nil, "only projects whose name matches this `pattern`, such as 'shop-*'; may be given several times")
+	f.StringArrayVar(&c.Exclude, "exclude", nil, "no project whose name matches this `pattern`; may be given several times")
 	f.StringVar(&c.shard, "shard", "", "I/N: export part I, counted from 0, of N (default from Cloud Run's or Kubernetes' variables)")
 	f.BoolVar(&c.dryRun, "dry-run", false, "say what would be exported, and stop")
+	f.BoolVar(&c.empty, "allow-empty", false, "succeed even if there is no project, or none that is chosen")
 	return cmd
 }
 
 func (c *nightlyCommand) run(cmd *cobra.Command, resolved *config.Config) (err error) {
 	ctx := cmd.Context()
-	options := jobs.NightlyOptions{DryRun: c.dryRun}
+	options := jobs.NightlyOptions{DryRun: c.dryRun, Strict: !c.empty}
 	if options.Shard, err = jobs.ShardFrom(os.Getenv); c.shard != "" {
 		options.Shard, err = jobs.ParseShard(c.shard)
 	}

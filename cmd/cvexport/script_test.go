@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,7 +68,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("GORACE", raceOptions)
-			return nil
+			secrets, err := filepath.Abs("../../secret/testdata")
+			env.Setenv("SECRETS", secrets)
+			return err
 		},
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,8 +37,12 @@ type summary struct {
 	Throttled   int64            `json:"throttled"`
 	WaitedSecs  float64          `json:"throttled_seconds"`
 	Unknown     map[string]int   `json:"unknown_fields,omitempty"`
-	Seconds     float64          `json:"seconds"`
-	Query       string           `json:"query"`
+
+	Unread  map[string]string `json:"unread_times,omitempty"`
+	Figures string            `json:"figures_missing,omitempty"`
+
+	Seconds float64 `json:"seconds"`
+	Query   string  `json:"query"`
 }
 
 type object struct {
@@ -61,7 +67,7 @@ func summarize(outcome jobs.Outcome, r jobs.Result, warehouse store.Store) summa
 		Replaced: replacedBy(r.Replaced), Filter: e.TagFilter, Rows: map[string]int64{},
 		Pages: r.Pages, Attempts: r.Attempts,
 		Requests: r.Stats.Requests, Retries: r.Stats.Retries, Throttled: r.Stats.Throttled, WaitedSecs: r.Stats.Waited.Seconds(),
-		Unknown: r.Unknown, Seconds: r.Elapsed.Seconds(), Query: duckDBLine(warehouse),
+		Unknown: r.Unknown, Unread: r.Unread, Figures: e.FiguresMissing, Seconds: r.Elapsed.Seconds(), Query: duckDBLine(warehouse),
 	}
 	for _, o := range e.Objects {
 		s.Rows[o.Table] = o.Rows
@@ -119,6 +125,12 @@ func printResult(w io.Writer, format string, outcome jobs.Outcome, r jobs.Result
 	}
 	if len(s.Unknown) > 0 {
 		fmt.Fprintf(&b, "Skipped %s that this version does not know: %v.\n", runreport.Count(int64(len(s.Unknown)), "field"), s.Unknown)
+	}
+	for _, field := range slices.Sorted(maps.Keys(s.Unread)) {
+		fmt.Fprintf(&b, "Left null: times of %s that cannot be read, such as %s.\n", field, s.Unread[field])
+	}
+	if s.Figures != "" {
+		fmt.Fprintf(&b, "Left null: the service's own figures (%s). cvexport nightly asks for them again.\n", s.Figures)
 	}
 	if s.Replaced != nil {
 		kind := ""

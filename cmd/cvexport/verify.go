@@ -18,7 +18,10 @@ import (
 )
 
 // verifyCommand reads every committed object again.
-type verifyCommand struct{ common }
+type verifyCommand struct {
+	common
+	empty bool
+}
 
 func newVerify() *cobra.Command {
 	c := &verifyCommand{}
@@ -28,7 +31,8 @@ func newVerify() *cobra.Command {
 		Long: `Verify reads every object that an export has committed and compares its bytes,
 checksum, rows and columns with the export's record. It also checks that keys are
 unique, and that every image that another table refers to is in images. It changes
-nothing, and fails if it finds anything wrong.
+nothing, and fails if it finds anything wrong. A warehouse without exports, such as a
+mistyped address, is an error unless --allow-empty is given.
 
 With --config it verifies each warehouse of the configuration once, and needs no
 training key. A warehouse that cannot be read does not stop the others. The JSON
@@ -42,6 +46,7 @@ output is then a list.`,
 	}
 	c.addConfig(cmd)
 	c.addWarehouse(cmd)
+	cmd.Flags().BoolVar(&c.empty, "allow-empty", false, "succeed even if a warehouse has no export")
 	return cmd
 }
 
@@ -65,8 +70,8 @@ func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err er
 			continue
 		}
 		findings += len(report.Findings)
-		if report.Iterations+len(report.Findings)+len(report.Uncommitted) == 0 {
-			errs = append(errs, fmt.Errorf("warehouse %s has no export: check its address", warehouse.URL("")))
+		if report.Iterations+len(report.Findings) == 0 && !c.empty {
+			errs = append(errs, nothingIn(warehouse, report))
 			continue
 		}
 		// Empty lists, not null, in JSON.
@@ -88,6 +93,15 @@ func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err er
 		errs = append(errs, fmt.Errorf("%s in the warehouse: export the iterations above again, with --force where it says so", runreport.Count(int64(findings), "problem")))
 	}
 	return errors.Join(errs...)
+}
+
+// nothingIn is the error of a warehouse without a committed export.
+func nothingIn(warehouse store.Store, r load.Report) error {
+	uncommitted := ""
+	if n := len(r.Uncommitted); n > 0 {
+		uncommitted = fmt.Sprintf(", but %s of exports that are still running or were interrupted", runreport.Count(int64(n), "object"))
+	}
+	return fmt.Errorf("nothing to verify in %s: it has no export%s: check its address, or allow that with --allow-empty", warehouse.URL(""), uncommitted)
 }
 
 // openAll opens each warehouse of the resources once, however it is written.

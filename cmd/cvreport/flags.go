@@ -3,9 +3,11 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/cvexport/cvexport/internal/analysis/mirror"
 	"github.com/cvexport/cvexport/internal/analysis/query"
@@ -39,6 +41,27 @@ func (s *sourceFlags) source(cmd *cobra.Command) *query.Source {
 			return d.show, d.done
 		},
 	}
+}
+
+// addIteration adds the flags that choose an iteration.
+func addIteration(f *pflag.FlagSet, project, iteration *string) {
+	f.StringVar(project, "project", "", "`id` of the project (default: the only one)")
+	f.StringVar(iteration, "iteration", "", "`id` of the iteration (default: the last one trained)")
+}
+
+// addOutput adds the flags for the rows of a result.
+func addOutput(f *pflag.FlagSet, format, output *string) {
+	f.StringVar(format, "format", "", "table, csv, json or parquet (default: the extension of --output, or table)")
+	f.StringVarP(output, "output", "o", "-", "file to write, which appears when it is complete; - is standard output")
+}
+
+// chooseFormat returns the format that the flags ask for.
+func chooseFormat(format, output string, stdout io.Writer) (query.Format, error) {
+	chosen, err := query.ChooseFormat(format, output)
+	if err == nil && chosen == query.Parquet && output == "-" && isTerminal(stdout) {
+		err = query.UsageErrorf("a terminal cannot show --format parquet: give a file with --output")
+	}
+	return chosen, err
 }
 
 // reportFlags are the flags of the commands that make reports.

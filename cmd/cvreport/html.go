@@ -36,9 +36,8 @@ which images it fixed and broke, and which labels look wrong. It prints the file
 	}
 	c.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.options.Project, "project", "", "the project's id (default: the only one)")
-	f.StringVar(&c.options.Iteration, "iteration", "", "the iteration's id (default: the last one trained)")
-	f.StringVar(&c.options.Compare, "compare", "", "the id of the iteration to compare with (default: the one trained before)")
+	addIteration(f, &c.options.Project, &c.options.Iteration)
+	f.StringVar(&c.options.Compare, "compare", "", "`id` of the iteration to compare with (default: the one trained before)")
 	f.Func("threshold", "where the threshold slider starts: a `number` above 0, at most 1 (default: the threshold of the service's figures)", fraction(&c.options.Threshold))
 	f.Func("overlap-threshold", "how much a box must overlap a region to find it: a `number` above 0, at most 1 (default: the overlap of the service's figures)", fraction(&c.options.Overlap))
 	f.StringVarP(&c.output, "output", "o", "report.html", "file to write, which appears when it is complete; - is standard output")

@@ -44,7 +44,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	started := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		started = true
+		if err := program.CheckProxy(); err != nil {
+			return query.UsageErrorf("%w", err)
+		}
+		return nil
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	_, usage := errors.AsType[*query.UsageError](err)
 	code := exitFailed
@@ -84,6 +90,6 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newQuery(), newHTML(), newServe())
+	root.AddCommand(newQuery(), newHTML(), newServe(), newCOCO())
 	return root
 }

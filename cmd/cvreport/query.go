@@ -62,8 +62,7 @@ Views, and functions with their arguments:
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return explainComment(err) })
 	c.add(cmd)
-	cmd.Flags().StringVar(&c.format, "format", "", "table, csv, json or parquet (default: the extension of --output, or table)")
-	cmd.Flags().StringVarP(&c.output, "output", "o", "-", "file to write, which appears when it is complete; - is standard output")
+	addOutput(cmd.Flags(), &c.format, &c.output)
 	return cmd
 }
 
@@ -84,12 +83,9 @@ func explainComment(err error) error {
 
 func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 	ctx, stdout := cmd.Context(), cmd.OutOrStdout()
-	format, err := query.ChooseFormat(c.format, c.output)
+	format, err := chooseFormat(c.format, c.output, stdout)
 	if err != nil {
 		return err
-	}
-	if format == query.Parquet && c.output == "-" && isTerminal(stdout) {
-		return query.UsageErrorf("a terminal cannot show --format parquet: give a file with --output")
 	}
 	if text == "-" {
 		b, err := io.ReadAll(cmd.InOrStdin())

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cvexport/cvexport/internal/exported"
+	"github.com/cvexport/cvexport/internal/simulated"
 )
 
 // asCommand makes the test binary be the command itself, for tests of its end.
@@ -23,10 +26,17 @@ func TestMain(m *testing.M) {
 // testdata/script/*.txtar.
 func TestScripts(t *testing.T) {
 	bin := filepath.Dir(builtCvexport(t))
+	config := simulated.Config{Seed: 1, Kind: simulated.Detection, Images: 300, Iterations: 2}
+	detector := exported.Warehouse(t, config)
+	config.Images, config.Iterations = 20, 1
+	unsized := exported.Warehouse(t, config)
+	exported.Rewrite(t, unsized, "images", "CASE WHEN image_index = 3 THEN NULL ELSE height END AS height")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("DETECTOR", detector)
+			env.Setenv("UNSIZED", unsized) // an image has no height
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			return nil
 		},

@@ -43,7 +43,7 @@ an address of this machine unless --any-address is given.`,
 	f := cmd.Flags()
 	f.StringVar(&c.listen, "listen", "127.0.0.1:8771", "address to serve on, on this machine; port 0 takes a free one")
 	f.BoolVar(&c.anyAddress, "any-address", false, "allow an address for --listen that others can reach")
-	f.StringSliceVar(&c.hosts, "host", nil, "host name that browsers may use, besides localhost and addresses; may be repeated")
+	f.StringSliceVar(&c.hosts, "host", nil, "host `name` that browsers may use, besides localhost and addresses; may be given several times")
 	return cmd
 }
 

@@ -32,10 +32,11 @@ const (
 	Renamed      FaultKind = "renamed"       // every tag is renamed after the page is served
 	Endless      FaultKind = "endless"       // pages after the last are never empty
 	WrongCount   FaultKind = "count"         // the count is By too high
+	NoFigures    FaultKind = "no-figures"    // 404 in place of the performance
 )
 
 var faultKinds = []FaultKind{Slow, Error500, Busy, Throttle, HTML, HTML200, Reset, Truncated, Duplicate, MissingID,
-	BadNumber, UnknownField, Added, Removed, Replaced, Relabelled, Renamed, Endless, WrongCount}
+	BadNumber, UnknownField, Added, Removed, Replaced, Relabelled, Renamed, Endless, WrongCount, NoFigures}
 
 // Fault is one fault.
 type Fault struct {

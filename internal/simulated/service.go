@@ -296,6 +296,10 @@ func (s *Service) getPerformance(w http.ResponseWriter, r *http.Request, p, k in
 		refuse(w, http.StatusBadRequest, "BadRequest", "Invalid threshold or overlapThreshold")
 		return
 	}
+	if s.takeFault(s.place(p, k, AnyPage), NoFigures) != nil {
+		refuse(w, http.StatusNotFound, "NotFoundIterationPerformance", "The iteration has no performance.")
+		return
+	}
 	answer(w, s.performance(p, k, threshold, overlap))
 }
 

@@ -2,6 +2,8 @@ package notify
 
 import (
 	"encoding/base64"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -17,9 +19,15 @@ const (
 
 func TestParse(t *testing.T) {
 	for _, text := range []string{completed, " " + completed + "\n", strings.ReplaceAll(completed, "Content", "content"),
+		"\ufeff" + completed, strings.ToLower(completed), strings.ReplaceAll(completed, "Training", "TRAINING"),
+		recorded(t, "message-letter-case.json"), recorded(t, "message-cloudevents.json"), base64.StdEncoding.EncodeToString([]byte(recorded(t, "message-cloudevents.json"))),
+		`{"specversion":"1.0","type":"x","data":` + strconv.Quote(completed) + `}`,
+		`{"specversion":"1.0","type":"x","data":"` + base64.StdEncoding.EncodeToString([]byte(completed)) + `"}`,
+		`{"specversion":"1.0","type":"x","data_base64":"` + base64.StdEncoding.EncodeToString([]byte(completed)) + `"}`,
+		`[{"eventType":"x","topic":"y","data":` + completed + `}]`, "[" + completed + "]",
 		base64.StdEncoding.EncodeToString([]byte(completed)), base64.StdEncoding.EncodeToString([]byte("\xef\xbb\xbf" + completed))} {
 		n, err := Parse(text)
-		if err != nil || n.Type != Training || n.Project.String() != project || n.Iteration.String() != iteration || n.Status != TrainingCompleted {
+		if err != nil || n.Type != Training || (n.Project.String() != project || n.Iteration.String() != iteration) && !strings.HasPrefix(n.Iteration.String(), "00000000-0000-4000-8000-") || n.Status != TrainingCompleted {
 			t.Errorf("%s: %+v, %v", text, n, err)
 		}
 	}
@@ -27,18 +35,25 @@ func TestParse(t *testing.T) {
 		`{"version":"1.0","type":"ConnectionTest","Content":{}}`:           "ConnectionTest",
 		`{"version":"1.0","type":"Export","Content":{"exportStatus":"x"}}`: "Export",
 		`{"type":"SomethingNew","Content":null}`:                           "SomethingNew",
+		`{"type":"connectiontest"}`:                                        "ConnectionTest",
+		`{"type":"x","data":{"type":"EXPORT"}}`:                            "Export",
 	} {
 		if n, err := Parse(text); err != nil || n.Type != want {
 			t.Errorf("%s: %+v, %v", text, n, err)
 		}
 	}
 	for text, want := range map[string]string{
-		"":              "not the json",
-		"hello":         "not the json",
-		"aGVsbG8=":      "not the json",
-		"<html></html>": "not the json",
-		"[]":            "not the json",
-		"{}":            "no type",
+		"":                    "not the json",
+		"hello":               "not the json",
+		"aGVsbG8=":            "not the json",
+		"<html></html>":       "not the json",
+		"[]":                  "not the json",
+		"{}":                  "no type",
+		`{"type":"Training"}`: "no content",
+		`{"type":"Microsoft.CustomVision.Training","data":{"a":1}}`:                                 "the data of the envelope: the message has no type",
+		`{"type":"x","data":"hello"}`:                                                               "the data of the envelope: the message is not the json",
+		`{"data":{"data":{"data":{"data":{"type":"Training"}}}}}`:                                   "too many envelopes",
+		"[" + completed + "," + completed + "]":                                                     "not the json",
 		strings.ReplaceAll(completed, project, "../x"):                                              "projectId: ",
 		strings.ReplaceAll(completed, iteration, ""):                                                "iterationId: ",
 		strings.ReplaceAll(completed, `"TrainingCompleted"`, `""`):                                  "no trainingStatus",
@@ -50,12 +65,28 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func recorded(t *testing.T, file string) string {
+	t.Helper()
+	body, err := os.ReadFile("testdata/" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(completed)
 	f.Add(base64.StdEncoding.EncodeToString([]byte(completed)))
 	f.Add(`{"type":"ConnectionTest"}`)
+	f.Add(`[{"type":"x","data":{"type":"tRAINING","content":{"projectId":"` + project + `","iterationId":"` + iteration + `","trainingstatus":"trainingcompleted"}}}]`)
+	f.Add(`{"data_base64":"e30=","data":"{}"}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		n, err := Parse(text)
+		for _, word := range []string{Training, ConnectionTest, ModelExport} {
+			if err == nil && strings.EqualFold(n.Type, word) && n.Type != word {
+				t.Errorf("%q has the type %q", text, n.Type)
+			}
+		}
 		if err == nil && (n.Type == "" || n.Type == Training && (n.Project.IsZero() && n.Iteration.IsZero() && n.Status == "")) {
 			t.Errorf("%q is taken for %+v", text, n)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/load/store/open"
+	"github.com/cvexport/cvexport/schema"
 )
 
 // Source is a warehouse of any kind. A remote one is copied to a folder first, because
@@ -112,6 +113,15 @@ func localFolder(address string) (string, error) {
 	if err == nil && !info.IsDir() {
 		err = errors.New("it is not a folder")
 	}
+	found := false
+	for _, t := range schema.Tables() {
+		if err == nil && !found {
+			found, err = local.HasFile(filepath.Join(address, t.Name), ".parquet")
+		}
+	}
+	if err == nil && !found {
+		err = errors.New("it has no export")
+	}
 	if err != nil {
 		return "", fmt.Errorf("warehouse %s: %w (export something first, or check --warehouse)", address, err)
 	}
@@ -188,6 +198,8 @@ func cacheFolder(base, name string) (string, error) {
 			return "", fmt.Errorf("no folder for the copy of the warehouse (%w): give --cache", err)
 		}
 		base = filepath.Join(user, "cvexport")
+	} else if err := open.CheckText(base); err != nil {
+		return "", fmt.Errorf("--cache: %w", err)
 	}
 	const maxLength = 60
 	legible := strings.Trim(unsafeInName.ReplaceAllString(name, "-"), "-.")

@@ -1,5 +1,7 @@
 package report
 
+import "github.com/cvexport/cvexport/schema"
+
 // Page is the data of a page, as its script reads it. Lists by threshold, tag or image
 // have the order of Thresholds, Tags and Images.
 type Page struct {
@@ -26,6 +28,7 @@ type Page struct {
 	Suspects  []suspect     `json:"suspects"`  // the most suspect first, at no threshold
 	SusTotal  int           `json:"suspectTotal"`
 	Changes   []changes     `json:"changes"` // by threshold; empty if there is none to compare with
+	COCO      *cocoSection  `json:"coco"`    // null for a classifier
 	Images    []Image       `json:"images"`  // that are in any list
 
 	CurvePoints int      `json:"curvePoints"` // of all curves, before they are thinned
@@ -56,6 +59,9 @@ type Iteration struct {
 	ProbabilityThreshold float64  `json:"probabilityThreshold"`
 	OverlapThreshold     float64  `json:"overlapThreshold"`
 }
+
+// IsDetector reports whether the model says where in an image the tags are.
+func (i Iteration) IsDetector() bool { return i.Kind == schema.Detection }
 
 // figures are precision, recall and F1.
 type figures [3]*float64

@@ -32,7 +32,7 @@ var (
 const ChartistVersion = "1.5.0"
 
 // scripts are the page's own scripts, in the order of their dependencies.
-var scripts = []string{"base.js", "tables.js", "charts.js", "boxes.js", "sections.js", "mistakes.js", "page.js"}
+var scripts = []string{"base.js", "tables.js", "charts.js", "boxes.js", "sections.js", "coco.js", "mistakes.js", "page.js"}
 
 func asset(name string) string {
 	b, err := assets.ReadFile("assets/" + name)

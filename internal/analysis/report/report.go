@@ -1,6 +1,6 @@
 // Package report makes an HTML page about the iterations of a warehouse. Every figure
-// comes from the views and evaluation functions of package schema; the page filters
-// and looks up, but computes nothing itself.
+// comes from the views and evaluation functions of package schema, and COCO's from
+// package evaluate; the page filters and looks up, but computes nothing itself.
 package report
 
 import (
@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Options choose what a page shows.
@@ -22,12 +21,6 @@ type Options struct {
 	Overlap   *float64 // of a detector's boxes; nil: the overlap of the service's figures
 	Pictures  Pictures // nil: outlines only
 }
-
-// Errors about options that do not fit the warehouse.
-var (
-	ErrNotFound = errors.New("not in the warehouse")
-	ErrChoice   = errors.New("a choice is needed")
-)
 
 // connections is how many thresholds are evaluated at once.
 const connections = 4
@@ -52,6 +45,7 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 		what string
 		do   func() error
 	}{
+		{"evaluating by COCO's rules", l.readCOCO},
 		{"copying the tables", l.copyTables},
 		{"creating the functions", l.makeFunctions},
 		{"looking for wrong labels", l.keepSuspects},
@@ -100,40 +94,11 @@ func (l *loader) compared() (Iteration, bool) {
 }
 
 // choose finds the project and the iterations of the options.
-func (l *loader) choose(o Options) error {
-	projects, err := Projects(l.ctx, l.conn)
-	if err != nil {
+func (l *loader) choose(o Options) (err error) {
+	if l.page.Project, l.page.Iterations, l.page.Shown, err = Choose(l.ctx, l.conn, o.Project, o.Iteration); err != nil {
 		return err
 	}
-	at := slices.IndexFunc(projects, func(p Project) bool { return p.ID == o.Project })
-	switch {
-	case o.Project == "" && len(projects) == 1:
-		at = 0
-	case len(projects) == 0:
-		return fmt.Errorf("the warehouse holds no committed export: %w (export something first)", ErrNotFound)
-	case o.Project == "":
-		return fmt.Errorf("the warehouse holds %d projects: %w: %s", len(projects), ErrChoice, listProjects(projects))
-	case at < 0:
-		return fmt.Errorf("project %s: %w, which holds %s", o.Project, ErrNotFound, listProjects(projects))
-	}
-	l.page.Project = projects[at]
-	if l.page.Iterations, err = Iterations(l.ctx, l.conn, l.page.Project.ID); err != nil {
-		return err
-	}
-	find := func(id string, fallback int) (int, error) {
-		if id == "" {
-			return fallback, nil
-		}
-		at := slices.IndexFunc(l.page.Iterations, func(i Iteration) bool { return i.ID == id })
-		if at < 0 {
-			return 0, fmt.Errorf("project %s, iteration %s: %w, which holds %s", l.page.Project.ID, id, ErrNotFound, listIterations(l.page.Iterations))
-		}
-		return at, nil
-	}
-	if l.page.Shown, err = find(o.Iteration, len(l.page.Iterations)-1); err != nil {
-		return err
-	}
-	if l.page.Compared, err = find(o.Compare, l.page.Shown-1); err != nil {
+	if l.page.Compared, err = findIteration(l.page.Project, l.page.Iterations, o.Compare, l.page.Shown-1); err != nil {
 		return err
 	}
 	if l.page.Compared == l.page.Shown {
@@ -166,29 +131,4 @@ func grid(start float64) (thresholds []float64, at int) {
 		thresholds = slices.Insert(thresholds, at, start)
 	}
 	return thresholds, at
-}
-
-func listProjects(projects []Project) string {
-	var names []string
-	for _, p := range projects {
-		names = append(names, fmt.Sprintf("%s (%s)", p.ID, p.Name))
-	}
-	return join(names)
-}
-
-func listIterations(iterations []Iteration) string {
-	var names []string
-	for _, i := range slices.Backward(iterations) {
-		names = append(names, fmt.Sprintf("%s (%s)", i.ID, i.Name))
-	}
-	return join(names)
-}
-
-// join joins the first names, enough for an error message.
-func join(names []string) string {
-	const shown = 10
-	if more := len(names) - shown; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), more)
-	}
-	return strings.Join(names, ", ")
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -125,6 +126,12 @@ func (f *file) check(s *source) error {
 			wrong(prefix+"concurrency", "%v is not a whole number between 1 and %d", *concurrency, maxConcurrency)
 		}
 	}
+	checkWarehouse := func(field, address string) { // before a relative path is made absolute
+		if err := open.CheckText(address); err != nil {
+			wrong(field, "%w", err)
+		}
+	}
+	checkWarehouse("warehouse", f.Warehouse)
 	checkLimits("", f.Rate, f.Concurrency)
 	if len(f.Resources) == 0 {
 		wrong("resources", "at least one resource is needed")
@@ -163,6 +170,7 @@ func (f *file) check(s *source) error {
 			}
 		}
 		checkLimits(prefix, r.Rate, r.Concurrency)
+		checkWarehouse(prefix+"warehouse", r.Warehouse)
 	}
 	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
+	"github.com/cvexport/cvexport/secret"
 )
 
 const keyVariable = "VISION_TRAINING_KEY"
@@ -106,7 +108,7 @@ func Resolve(f Flags, given func(flag string) bool) (*Config, error) {
 		switch {
 		case f.KeyFile != "":
 			r.Key = key{File: f.KeyFile}
-		case single && os.Getenv(keyVariable) != "":
+		case single && strings.TrimSpace(os.Getenv(keyVariable)) != "":
 			r.Key = key{Env: keyVariable}
 		}
 		if at, err := extract.ParseEndpoint(r.Endpoint); r.Name == "" && err == nil {
@@ -176,7 +178,7 @@ func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client
 	case !(r.Rate > 0):
 		return nil, fmt.Errorf("--rate %v is not above 0 requests a second", r.Rate)
 	}
-	secret, err := r.key.read()
+	key, err := r.key.read()
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +189,7 @@ func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client
 		f.Retries = -1 // 0 means the default
 	}
 	return extract.NewClient(extract.Options{
-		Endpoint: r.Endpoint, Key: secret, APIVersion: f.APIVersion, Rate: r.Rate, Retries: f.Retries,
+		Endpoint: r.Endpoint, Key: key, APIVersion: f.APIVersion, Rate: r.Rate, Retries: f.Retries,
 		Timeout: f.Timeout, MaxWait: f.LongestWait, MaxPage: f.MaxPage << 20, UserAgent: userAgent, Log: log,
 	})
 }
@@ -196,21 +198,42 @@ func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client
 // it: every user of the machine can read that.
 func (k key) read() (string, error) {
 	if k.File == "" {
-		if secret := strings.TrimSpace(os.Getenv(k.Env)); secret != "" {
-			return secret, nil
+		text, err := onlyKey([]byte(os.Getenv(k.Env)), k.Env)
+		if err == nil && text == "" {
+			err = fmt.Errorf("no training key: set %s or give --key-file", k.Env)
+		} else if err != nil {
+			err = fmt.Errorf("the training key in %s cannot be used: %w", k.Env, err)
 		}
-		return "", fmt.Errorf("no training key: set %s or give --key-file", k.Env)
+		return text, err
 	}
 	const maxKey = 4096
 	body, err := readFile(k.File, maxKey)
-	secret := strings.TrimSpace(string(body))
-	if err == nil && secret == "" {
-		err = fmt.Errorf("%s is empty", k.File)
-	}
 	if err != nil {
 		return "", fmt.Errorf("reading the key: %w", err)
 	}
-	return secret, nil
+	text, err := onlyKey(body, keyVariable)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("reading the key: %s: %w", k.File, err)
+	case text == "":
+		return "", fmt.Errorf("reading the key: %s is empty", k.File)
+	}
+	return text, nil
+}
+
+// onlyKey returns the training key that raw can only mean. What could be anything else
+// must not be sent, nor shown.
+func onlyKey(raw []byte, variable string) (string, error) {
+	text, err := secret.Text(raw, variable, keyVariable)
+	switch padding := strings.TrimRight(text, "="); {
+	case err != nil:
+		return "", err
+	case strings.Contains(padding, "=") || padding != text && strings.Contains(padding, "_"): // else it is base64
+		return "", fmt.Errorf("it sets a variable that is not %s: leave only the value", variable)
+	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'`<>{}$", r) }):
+		return "", errors.New("it has spaces or other characters that no key has: leave only the key")
+	}
+	return text, nil
 }
 
 // readFile reads a file of at most limit bytes.

@@ -174,7 +174,11 @@ type reportIteration struct {
 	Pages    int              `json:"pages,omitempty"`
 	Attempts int              `json:"attempts,omitempty"`
 	Unknown  map[string]int   `json:"unknown_fields,omitempty"`
-	Seconds  float64          `json:"seconds,omitempty"`
+
+	Unread  map[string]string `json:"unread_times,omitempty"`
+	Figures string            `json:"figures_missing,omitempty"` // of the service's own, and why
+
+	Seconds float64 `json:"seconds,omitempty"`
 }
 
 func (r *Run) report(exitCode int, failed error) report {
@@ -209,6 +213,7 @@ func newReportIteration(it jobs.IterationResult) reportIteration {
 			out.Bytes += o.Bytes
 		}
 		out.Pages, out.Attempts, out.Unknown, out.Seconds = r.Pages, r.Attempts, r.Unknown, r.Elapsed.Seconds()
+		out.Unread, out.Figures = r.Unread, r.Export.FiguresMissing
 	}
 	return out
 }

@@ -117,6 +117,9 @@ func writeProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outco
 		switch it.Outcome {
 		case jobs.Exported:
 			fmt.Fprintf(b, "    exported  %s (%s): %s in %s\n", it.Name, it.ID, Count(it.Result.Export.Images(), "image"), it.Result.Elapsed.Round(time.Millisecond))
+			if why := it.Result.Export.FiguresMissing; why != "" {
+				fmt.Fprintf(b, "              without the service's own figures, which the next run asks for again: %s\n", why)
+			}
 		case jobs.Due:
 			fmt.Fprintf(b, "    due       %s (%s)\n", it.Name, it.ID)
 		case jobs.Failed:

@@ -131,18 +131,22 @@ func (s *Store) open(key string) (*os.File, error) {
 // List walks the folder. Objects without a checksum are all that it yields.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
 	return func(yield func(store.Object, error) bool) {
-		err := filepath.WalkDir(s.root, func(path string, entry fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) && path == s.root {
+		root := target(s.root)
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && path == root {
 				return nil // nothing was exported yet
 			}
 			if err := errors.Join(err, ctx.Err()); err != nil {
 				return err
 			}
-			relative, err := filepath.Rel(s.root, path)
+			relative, err := filepath.Rel(root, path)
 			if err != nil {
 				return err
 			}
 			key := filepath.ToSlash(relative)
+			if key == "." && !entry.IsDir() {
+				return nil // a link to nowhere
+			}
 			if entry.IsDir() {
 				if key != "." && !strings.HasPrefix(key+"/", prefix) && !strings.HasPrefix(prefix, key+"/") {
 					return filepath.SkipDir
@@ -170,10 +174,19 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 	}
 }
 
+// target returns the folder that a link leads to: a walk enters no link, not even the one
+// it begins with. What is no link, or leads nowhere, is returned as it is.
+func target(folder string) string {
+	if resolved, err := filepath.EvalSymlinks(folder); err == nil {
+		return resolved
+	}
+	return folder
+}
+
 // HasFile reports whether a folder, or one below it, has a file whose name ends in
 // suffix. A folder that does not exist has none.
 func HasFile(folder, suffix string) (found bool, err error) {
-	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(target(folder), func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

@@ -67,7 +67,13 @@ func find(address string) (store.Kind, store.Address, error) {
 	if address == "" {
 		return store.Kind{}, store.Address{}, errors.New("no warehouse: give " + Forms())
 	}
+	if err := CheckText(address); err != nil {
+		return store.Kind{}, store.Address{}, fmt.Errorf("warehouse: %w", err)
+	}
 	at := store.ParseAddress(address)
+	if err := checkPartitions(at); err != nil {
+		return store.Kind{}, store.Address{}, err
+	}
 	var schemes []string
 	for _, kind := range kinds {
 		if slices.Contains(kind.Schemes, at.Scheme) {

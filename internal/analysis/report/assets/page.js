@@ -62,7 +62,7 @@ function start() {
   }
   const sections = [headline];
   if (trending) sections.push(trend());
-  sections.push(curve(), tags(), confusion(), changes(), hardest(), suspects());
+  sections.push(curve(), tags(), ...(data.coco ? [coco()] : []), confusion(), changes(), hardest(), suspects());
   return sections;
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/cvexport/cvexport/secret"
 )
 
 // The variables with a storage account and its credential, in the order in which they
@@ -23,9 +25,15 @@ const (
 	TokenVariable      = "AZURE_STORAGE_SAS_TOKEN"
 )
 
-// variable returns a variable of the environment. Secrets that come from files often end
-// with a newline.
-func variable(name string) string { return strings.TrimSpace(os.Getenv(name)) }
+// variable returns a variable of the environment, without what editors and shells leave
+// around a secret. What cannot be used is kept in err.
+func variable(name string, err *error) string {
+	text, wrong := secret.Text([]byte(os.Getenv(name)), name)
+	if wrong != nil && *err == nil {
+		*err = fmt.Errorf("%s cannot be used: %w", name, wrong)
+	}
+	return text
+}
 
 // Account is a storage account, with exactly one credential.
 type Account struct {
@@ -46,11 +54,18 @@ type Account struct {
 // account, for the error. An identity logs in at once. If that is refused, the error
 // wraps [ErrLogin].
 func Open(ctx context.Context, host, service, example string, options policy.ClientOptions) (*Account, error) {
-	a := &Account{Host: host, Connection: variable(ConnectionVariable)}
+	var err error
+	a := &Account{Host: host, Connection: variable(ConnectionVariable, &err)}
+	if err != nil {
+		return nil, err
+	}
 	if a.Connection != "" {
 		return a, nil
 	}
-	named := variable(AccountVariable)
+	named := variable(AccountVariable, &err)
+	if err != nil {
+		return nil, err
+	}
 	if host == "" {
 		if named == "" {
 			return nil, fmt.Errorf("the storage account is not known: set %s, or write %s", AccountVariable, example)
@@ -58,7 +73,10 @@ func Open(ctx context.Context, host, service, example string, options policy.Cli
 		a.Host = named + "." + service + ".core.windows.net"
 	}
 	a.Name, _, _ = strings.Cut(a.Host, ".")
-	a.Key, a.Token = variable(KeyVariable), strings.TrimPrefix(variable(TokenVariable), "?")
+	a.Key, a.Token = variable(KeyVariable, &err), strings.TrimPrefix(variable(TokenVariable, &err), "?")
+	if err != nil {
+		return nil, err
+	}
 	if named != "" && named != a.Name && a.Key+a.Token != "" {
 		return nil, fmt.Errorf("the credential in the environment is for the storage account %s (%s): unset %s and %s to use another one", named, AccountVariable, KeyVariable, TokenVariable)
 	}
@@ -113,10 +131,11 @@ func (a *Account) Check(clientURL string, err error) (host string, _ error) {
 
 // EnvironmentName is the name of the storage account that the environment names.
 func EnvironmentName() string {
-	for part := range strings.SplitSeq(variable(ConnectionVariable), ";") {
+	var ignored error // Open returns it
+	for part := range strings.SplitSeq(variable(ConnectionVariable, &ignored), ";") {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(part), "AccountName="); ok {
 			return name
 		}
 	}
-	return variable(AccountVariable)
+	return variable(AccountVariable, &ignored)
 }

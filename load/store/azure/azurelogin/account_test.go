@@ -29,9 +29,12 @@ func TestSecretsAreTrimmed(t *testing.T) {
 		want      azurelogin.Account
 		url       string
 	}{
-		"connection": {map[string]string{azurelogin.ConnectionVariable: connection + "\r\n", azurelogin.KeyVariable: "BBBB"}, azurelogin.Account{Connection: connection}, ""},
-		"key":        {map[string]string{azurelogin.AccountVariable: "account\n", azurelogin.KeyVariable: " AAAA\n", azurelogin.TokenVariable: "sig=a"}, azurelogin.Account{Host: host, Name: "account", Key: "AAAA"}, "https://" + host + "/q"},
-		"token":      {map[string]string{azurelogin.AccountVariable: "account", azurelogin.TokenVariable: "?sig=a\n"}, azurelogin.Account{Host: host, Name: "account", Token: "sig=a"}, "https://" + host + "/q?sig=a"},
+		"connection":        {map[string]string{azurelogin.ConnectionVariable: connection + "\r\n", azurelogin.KeyVariable: "BBBB"}, azurelogin.Account{Connection: connection}, ""},
+		"key":               {map[string]string{azurelogin.AccountVariable: "account\n", azurelogin.KeyVariable: " AAAA\n", azurelogin.TokenVariable: "sig=a"}, azurelogin.Account{Host: host, Name: "account", Key: "AAAA"}, "https://" + host + "/q"},
+		"token":             {map[string]string{azurelogin.AccountVariable: "account", azurelogin.TokenVariable: "?sig=a\n"}, azurelogin.Account{Host: host, Name: "account", Token: "sig=a"}, "https://" + host + "/q?sig=a"},
+		"quoted connection": {map[string]string{azurelogin.ConnectionVariable: "\ufeff\"" + connection + "\""}, azurelogin.Account{Connection: connection}, ""},
+		"key as a line":     {map[string]string{azurelogin.AccountVariable: "'account'", azurelogin.KeyVariable: "AZURE_STORAGE_KEY=AAAA\n"}, azurelogin.Account{Host: host, Name: "account", Key: "AAAA"}, "https://" + host + "/q"},
+		"quoted token":      {map[string]string{azurelogin.AccountVariable: "account", azurelogin.TokenVariable: `"?sv=1&sig=a"`}, azurelogin.Account{Host: host, Name: "account", Token: "sv=1&sig=a"}, "https://" + host + "/q?sv=1&sig=a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			logintest.Machine(t, tc.variables)
@@ -61,6 +64,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}{
 		"no account":              {"", nil, "set AZURE_STORAGE_ACCOUNT, or write https://ACCOUNT"},
 		"a broken key":            {"", map[string]string{azurelogin.AccountVariable: "account", azurelogin.KeyVariable: secret + "!"}, "AZURE_STORAGE_KEY cannot be used"},
+		"two lines":               {"", map[string]string{azurelogin.ConnectionVariable: "AccountName=a\nAccountKey=" + secret}, "AZURE_STORAGE_CONNECTION_STRING cannot be used: it has several lines"},
+		"half a quote":            {"", map[string]string{azurelogin.AccountVariable: "account", azurelogin.TokenVariable: `"sig=` + secret}, "AZURE_STORAGE_SAS_TOKEN cannot be used: it has a quote"},
 		"another account's key":   {host, map[string]string{azurelogin.AccountVariable: "some", azurelogin.KeyVariable: secret}, "account some (AZURE_STORAGE_ACCOUNT): unset AZURE_STORAGE_KEY"},
 		"another account's token": {host, map[string]string{azurelogin.AccountVariable: "some", azurelogin.TokenVariable: "sig=" + secret}, "account some (AZURE_STORAGE_ACCOUNT): unset AZURE_STORAGE_KEY"},
 	} {
