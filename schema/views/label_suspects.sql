@@ -22,7 +22,7 @@
 
 -- Thresholds, confident predictions and trust (the confident joint, one tag against the rest) are those of Northcutt, Jiang and Chuang,
 -- Confident Learning, JAIR 70 (2021); what is wrong with a box is from Tkachenko, Thyagarajan and Mueller, ObjectLab (2023).
-WITH judged AS{{once}} (
+WITH judged AS{{inline}} (
   SELECT
     project_id, iteration_id, image_id, outcome, tag_id, tag_name, COALESCE(probability, 0.0) AS probability, prediction_index, label_index, iou,
     box_left, box_top, box_width, box_height,
@@ -70,40 +70,53 @@ tags AS{{inline}} (
   JOIN means AS m ON m.project_id = j.project_id AND m.iteration_id = j.iteration_id AND m.tag_id = j.tag_id
   GROUP BY m.project_id, m.iteration_id, m.tag_id, m.method, m.tag_name, m.here, m.elsewhere
 ),
+-- Of all rows the few that matter: labels, and confident predictions that are not labelled.
+scored AS{{once}} (
+  SELECT
+    j.project_id, j.iteration_id, j.image_id, j.tag_id, t.tag_name, j.probability, j.prediction_index, j.label_index, j.is_label,
+    j.box_left, j.box_top, j.box_width, j.box_height, t.method, t.here, t.elsewhere, t.speaks,
+    t.speaks AND j.probability > 0 AND j.probability >= t.here AS is_confident,
+    1 - COALESCE((1 - j.probability) / NULLIF(2 - t.here - j.probability, 0), 0.0) AS presence,
+    1 - COALESCE(j.probability / NULLIF(t.elsewhere + j.probability, 0), 0.0) AS absence,
+    CASE t.method WHEN 'detector' THEN 1.0 ELSE t.agreed / NULLIF(t.agreed + t.unlabelled, 0) END AS presence_trust,
+    t.agreed / NULLIF(t.agreed + t.denied, 0) AS absence_trust
+  FROM judged AS j
+  JOIN tags AS t ON t.project_id = j.project_id AND t.iteration_id = j.iteration_id AND t.tag_id = j.tag_id
+  WHERE j.is_label OR (j.is_unlabelled AND t.speaks AND j.probability > 0 AND j.probability >= t.here)
+),
 labels AS{{inline}} (
   SELECT
-    l.project_id, l.iteration_id, l.image_id, l.label_index, l.tag_id, l.region_id, l.box_left, l.box_top, l.box_width, l.box_height,
-    t.method, t.here, t.elsewhere, t.speaks, COALESCE(j.probability, 0.0) AS probability, j.prediction_index,
-    t.agreed / NULLIF(t.agreed + t.denied, 0) AS trust,
-    1 - COALESCE(j.probability / NULLIF(t.elsewhere + j.probability, 0), 0.0) AS absence
-  FROM {{ref "current_labels"}} AS l
-  JOIN tags AS t ON t.project_id = l.project_id AND t.iteration_id = l.iteration_id AND t.tag_id = l.tag_id
-  LEFT JOIN judged AS j
-    ON j.project_id = l.project_id AND j.iteration_id = l.iteration_id AND j.image_id = l.image_id AND j.label_index = l.label_index
-    AND j.outcome = 'true_positive'
+    s.project_id, s.iteration_id, s.image_id, s.label_index, s.tag_id, s.tag_name, l.region_id, l.box_left, l.box_top, l.box_width, l.box_height,
+    s.method, s.elsewhere, s.speaks, s.probability, s.prediction_index, s.absence, s.absence_trust
+  FROM scored AS s
+  JOIN {{ref "current_labels"}} AS l
+    ON l.project_id = s.project_id AND l.iteration_id = s.iteration_id AND l.image_id = s.image_id AND l.label_index = s.label_index
+  WHERE s.is_label
 ),
 -- The tags of a multi-class image compete: only the most probable of the confident ones counts, and if it is labelled, none.
 confident AS{{inline}} (
-  SELECT
-    j.project_id, j.iteration_id, j.image_id, j.tag_id, j.probability, j.prediction_index, j.label_index, j.iou, j.is_label,
-    j.box_left, j.box_top, j.box_width, j.box_height, t.method, t.here,
-    CASE t.method WHEN 'detector' THEN 1.0 ELSE t.agreed / NULLIF(t.agreed + t.unlabelled, 0) END AS trust,
-    1 - COALESCE((1 - j.probability) / NULLIF(2 - t.here - j.probability, 0), 0.0) AS presence
-  FROM judged AS j
-  JOIN tags AS t ON t.project_id = j.project_id AND t.iteration_id = j.iteration_id AND t.tag_id = j.tag_id
-  WHERE t.speaks AND j.probability >= t.here AND j.probability > 0 AND (j.is_unlabelled OR (t.method = 'multiclass' AND j.is_label))
-  QUALIFY ROW_NUMBER() OVER (
-    PARTITION BY j.project_id, j.iteration_id, j.image_id, CASE WHEN t.method <> 'multiclass' THEN j.prediction_index END
-    ORDER BY j.probability DESC, j.is_label DESC, j.prediction_index) = 1
+  SELECT *
+  FROM scored
+  WHERE NOT is_label AND method <> 'multiclass'
+  UNION ALL
+  SELECT *
+  FROM (
+    SELECT *
+    FROM scored
+    WHERE is_confident AND method = 'multiclass'
+    QUALIFY ROW_NUMBER() OVER (
+      PARTITION BY project_id, iteration_id, image_id ORDER BY probability DESC, is_label DESC, prediction_index) = 1
+  ) AS surest
+  WHERE NOT is_label
 ),
 -- A box is about the region of another tag that it overlaps most, if that is enough, else about the one of its own tag that it meets.
 doubts AS{{inline}} (
   SELECT
-    c.project_id, c.iteration_id, c.image_id, c.prediction_index, l.label_index, l.tag_id, l.region_id, l.probability, l.elsewhere, l.absence,
+    c.project_id, c.iteration_id, c.image_id, c.prediction_index, l.label_index, l.tag_id, l.tag_name, l.region_id, l.probability, l.elsewhere, l.absence,
     CASE c.method WHEN 'detector' THEN {{iou "c" "l"}} END AS iou
   FROM confident AS c
   JOIN labels AS l ON l.project_id = c.project_id AND l.iteration_id = c.iteration_id AND l.image_id = c.image_id
-  WHERE NOT c.is_label AND (c.method = 'multiclass' OR (c.method = 'detector'
+  WHERE (c.method = 'multiclass' OR (c.method = 'detector'
     AND (l.label_index = c.label_index OR (l.tag_id <> c.tag_id AND {{iou "c" "l"}} >= overlap_threshold - 1e-9))))
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY c.project_id, c.iteration_id, c.image_id, c.prediction_index, CASE c.method WHEN 'multiclass' THEN l.label_index END
@@ -111,15 +124,14 @@ doubts AS{{inline}} (
 ),
 claims AS{{inline}} (
   SELECT
-    c.project_id, c.iteration_id, c.image_id, c.method, c.tag_id, c.probability, c.here, c.prediction_index, c.box_left, c.box_top, c.box_width, c.box_height,
-    d.label_index, d.tag_id AS doubted_tag_id, d.region_id, d.probability AS doubted_probability, d.elsewhere, d.iou,
+    c.project_id, c.iteration_id, c.image_id, c.method, c.tag_id, c.tag_name, c.probability, c.here, c.prediction_index, c.box_left, c.box_top, c.box_width, c.box_height,
+    d.label_index, d.tag_id AS doubted_tag_id, d.tag_name AS doubted_tag_name, d.region_id, d.probability AS doubted_probability, d.elsewhere, d.iou,
     CASE WHEN d.label_index IS NULL THEN 'overlooked' WHEN d.tag_id = c.tag_id THEN 'badly_placed' ELSE 'swapped' END AS kind,
     -- A second box of a region that is found is the model's error.
-    CASE WHEN d.tag_id = c.tag_id AND d.probability >= c.here THEN 0.0 ELSE ROUND(c.presence * COALESCE(d.absence, 1.0) * c.trust, 9) END AS score
+    CASE WHEN d.tag_id = c.tag_id AND d.probability >= c.here THEN 0.0 ELSE ROUND(c.presence * COALESCE(d.absence, 1.0) * c.presence_trust, 9) END AS score
   FROM confident AS c
   LEFT JOIN doubts AS d
     ON d.project_id = c.project_id AND d.iteration_id = c.iteration_id AND d.image_id = c.image_id AND d.prediction_index = c.prediction_index
-  WHERE NOT c.is_label
 ),
 -- Of several claims about one label, or one place where nothing is labelled, the first alone counts.
 doubles AS{{inline}} (
@@ -132,8 +144,8 @@ doubles AS{{inline}} (
 ),
 suspects AS{{inline}} (
   SELECT
-    c.project_id, c.iteration_id, c.image_id, c.kind, c.score, c.tag_id AS predicted_tag_id, c.probability AS predicted_probability,
-    c.here AS predicted_threshold, c.doubted_tag_id AS labelled_tag_id, c.doubted_probability AS labelled_probability,
+    c.project_id, c.iteration_id, c.image_id, c.kind, c.score, c.tag_id AS predicted_tag_id, c.tag_name AS predicted_tag_name, c.probability AS predicted_probability,
+    c.here AS predicted_threshold, c.doubted_tag_id AS labelled_tag_id, c.doubted_tag_name AS labelled_tag_name, c.doubted_probability AS labelled_probability,
     c.elsewhere AS labelled_threshold, c.prediction_index, c.label_index, c.region_id, c.iou
   FROM claims AS c
   LEFT JOIN doubles AS d
@@ -141,12 +153,13 @@ suspects AS{{inline}} (
   WHERE c.score > 0 AND d.image_id IS NULL
   UNION ALL
   SELECT
-    project_id, iteration_id, image_id, 'superfluous' AS kind, ROUND(absence * trust, 9) AS score,
-    CAST(NULL AS {{type "string"}}) AS predicted_tag_id, CAST(NULL AS {{type "double"}}) AS predicted_probability,
-    CAST(NULL AS {{type "double"}}) AS predicted_threshold, tag_id AS labelled_tag_id, probability AS labelled_probability,
+    project_id, iteration_id, image_id, 'superfluous' AS kind, ROUND(absence * absence_trust, 9) AS score,
+    CAST(NULL AS {{type "string"}}) AS predicted_tag_id, CAST(NULL AS {{type "string"}}) AS predicted_tag_name,
+    CAST(NULL AS {{type "double"}}) AS predicted_probability, CAST(NULL AS {{type "double"}}) AS predicted_threshold,
+    tag_id AS labelled_tag_id, tag_name AS labelled_tag_name, probability AS labelled_probability,
     elsewhere AS labelled_threshold, prediction_index, label_index, region_id, CAST(NULL AS {{type "double"}}) AS iou
   FROM labels
-  WHERE method = 'multilabel' AND speaks AND probability <= elsewhere AND ROUND(absence * trust, 9) > 0
+  WHERE method = 'multilabel' AND speaks AND probability <= elsewhere AND ROUND(absence * absence_trust, 9) > 0
 )
 SELECT
   s.project_id, s.iteration_id,
@@ -154,10 +167,8 @@ SELECT
     PARTITION BY s.project_id, s.iteration_id
     ORDER BY s.score DESC, s.image_id, s.kind, s.label_index, s.prediction_index) AS place,
   s.image_id, s.kind, s.score,
-  s.predicted_tag_id, p.tag_name AS predicted_tag_name, s.predicted_probability, s.predicted_threshold,
-  s.labelled_tag_id, l.tag_name AS labelled_tag_name, s.labelled_probability, s.labelled_threshold,
+  s.predicted_tag_id, s.predicted_tag_name, s.predicted_probability, s.predicted_threshold,
+  s.labelled_tag_id, s.labelled_tag_name, s.labelled_probability, s.labelled_threshold,
   s.prediction_index, s.label_index, s.region_id, s.iou, i.image_uri
 FROM suspects AS s
-LEFT JOIN tags AS p ON p.project_id = s.project_id AND p.iteration_id = s.iteration_id AND p.tag_id = s.predicted_tag_id
-LEFT JOIN tags AS l ON l.project_id = s.project_id AND l.iteration_id = s.iteration_id AND l.tag_id = s.labelled_tag_id
 LEFT JOIN {{ref "current_images"}} AS i ON i.project_id = s.project_id AND i.iteration_id = s.iteration_id AND i.image_id = s.image_id
