@@ -52,11 +52,33 @@ func (d dialect) functions() template.FuncMap {
 			}
 			return "len(" + list + ")"
 		},
+		"type":   func(name string) string { return d.typeName(Column{Type: typeNamed(name)}) },
+		"figure": figure,
+		"mean":   mean,
 		// iou is the intersection over union of the boxes of two table aliases; null if they
 		// do not meet, or are too small to have a union.
-		"iou":  intersectionOverUnion,
-		"type": func(name string) string { return d.typeName(Column{Type: typeNamed(name)}) },
+		"iou": intersectionOverUnion,
 	}
+}
+
+// figure returns precision, recall or f1 of the counts whose names have a prefix. It is
+// null if there is nothing to judge it by.
+func figure(name, prefix string) string {
+	formula := map[string]string{
+		"precision": "{}true_positives / NULLIF({}true_positives + {}false_positives, 0)",
+		"recall":    "{}true_positives / NULLIF({}true_positives + {}false_negatives, 0)",
+		"f1":        "2 * {}true_positives / NULLIF(2 * {}true_positives + {}false_positives + {}false_negatives, 0)",
+	}[name]
+	if formula == "" {
+		panic("schema: unknown figure " + name)
+	}
+	return strings.ReplaceAll(formula, "{}", prefix)
+}
+
+// mean returns the mean of the tags' figure, as scikit-learn has it: of the tags with a
+// label or a prediction.
+func mean(name, prefix string) string {
+	return strings.NewReplacer("{name}", name, "{}", prefix).Replace("AVG(CASE WHEN {}f1 IS NOT NULL THEN COALESCE({}{name}, 0) END)")
 }
 
 func intersectionOverUnion(a, b string) string {

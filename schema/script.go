@@ -76,24 +76,26 @@ func (s Script) duckDB(d dialect) (statements []string) {
 			describe("VIEW", v.Name, v.Doc, v.Columns)
 			continue
 		}
-		statements = append(statements, v.duckDBMacro(d))
+		statements = append(statements, v.duckDBMacro(v.query(d)))
 		describe("MACRO TABLE", v.Name, v.Doc, nil)
 	}
 	return statements
 }
 
 // Macros returns the statements that define the evaluation functions in DuckDB, each
-// after those that it uses. The views, or tables of the same names, must exist.
+// after those that it uses. The views, or tables of the same names, must exist; their
+// ids may have other types, which the functions keep. So they refuse no argument, as
+// that gives a function's columns the types of its description.
 func Macros() (statements []string) {
 	for _, v := range Views() {
 		if len(v.Arguments) > 0 {
-			statements = append(statements, v.duckDBMacro(dialect{Dialect: DuckDB}))
+			statements = append(statements, v.duckDBMacro(v.execute(dialect{Dialect: DuckDB}.functions())))
 		}
 	}
 	return statements
 }
 
-func (v View) duckDBMacro(d dialect) string {
+func (v View) duckDBMacro(query string) string {
 	var arguments []string
 	for _, a := range v.Arguments {
 		if a.Default != "" {
@@ -101,7 +103,7 @@ func (v View) duckDBMacro(d dialect) string {
 		}
 		arguments = append(arguments, a.Name)
 	}
-	return fmt.Sprintf("CREATE OR REPLACE MACRO %s(%s) AS TABLE\n%s", v.Name, strings.Join(arguments, ", "), v.query(d))
+	return fmt.Sprintf("CREATE OR REPLACE MACRO %s(%s) AS TABLE\n%s", v.Name, strings.Join(arguments, ", "), query)
 }
 
 // duckDBRows returns the query for a table's rows. It is a union with no rows of all

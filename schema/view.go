@@ -69,7 +69,7 @@ func loadViews() []View {
 	}
 	for _, name := range []string{
 		"export_health", "model_kinds", "current_labels", "outcomes", "mistakes", "confusion", "tag_metrics",
-		"precision_recall_curve", "average_precision", "best_threshold", "iteration_changes", "hardest_images", "label_suspects",
+		"precision_recall_curve", "average_precision", "best_threshold", "iteration_changes", "comparison", "hardest_images", "label_suspects",
 	} {
 		v := readView(name)
 		if v.Name != name {

@@ -62,7 +62,7 @@ func TestNothingToJudge(t *testing.T) {
 
 // TestNothingToCompare compares with an iteration that has no labels or no predictions.
 func TestNothingToCompare(t *testing.T) {
-	for table, says := range map[string]string{"regions": "No verdict: Iteration 1 has no label to compare with.", "predictions": "No verdict: Iteration 1 has no prediction of 0.05 or surer to compare with."} {
+	for table, says := range map[string]string{"regions": "No verdict: Iteration 1 has no label on the 30 images that both judged.", "predictions": "No verdict: Iteration 1 has no prediction of 0.05 or surer on the 30 images that both judged."} {
 		root := exported.Warehouse(t, simulated.Config{Kind: simulated.Detection, Images: 30, Iterations: 2})
 		keepNewest(t, root, table)
 		url := "file://" + htmlReport(t, root)

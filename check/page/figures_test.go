@@ -11,7 +11,7 @@ import (
 func figures(b *tab, v *views, threshold float64) {
 	b.Helper()
 	v.threshold = threshold
-	for _, part := range []func(*tab, *views){tiles, tagsTable, trendTable, confusionTables, changesTable, changedTables, hardestTable, suspectsTable, cocoTable, flow, trendChart, curve, pictures} {
+	for _, part := range []func(*tab, *views){tiles, tagsTable, trendTable, confusionTables, changesTable, sharedTable, changedTables, hardestTable, suspectsTable, cocoTable, flow, trendChart, curve, pictures} {
 		part(b, v)
 	}
 	if b.Failed() {
@@ -29,17 +29,16 @@ FROM tag_metrics{at} AS m JOIN average_precision{overlap} AS a USING (project_id
 WHERE scope = 'macro' AND iteration_id = ` + id)
 	}
 	now, before := of("{shown}"), of("{before}")
-	// The headline shows the micro averages.
-	micro := func(id string) []any {
-		return v.one("SELECT precision, recall, f1 FROM tag_metrics{at} WHERE scope = 'micro' AND iteration_id = " + id)
-	}
-	copy(now, micro("{shown}"))
-	copy(before, micro("{before}"))
+	// The headline shows the micro averages: the iteration's on its own images, and what
+	// has changed on the images that both judged.
+	copy(now, v.one("SELECT precision, recall, f1 FROM tag_metrics{at} WHERE scope = 'micro' AND iteration_id = {shown}"))
+	both := v.one("SELECT before_precision, before_recall, before_f1, after_precision, after_recall, after_f1, images FROM {comparison} WHERE scope = 'micro'")
+	fromTo := func(n int) string { return "(" + percent(both[n]) + " → " + percent(both[n+3]) + ")" }
 	shown := read[map[string]string](b, `Object.fromEntries([...document.querySelectorAll("#tiles > *")].map((t) => [t.querySelector("dt").textContent, t.textContent]))`)
 	for title, wants := range map[string][]string{
-		"Precision": {percent(now[0]), change(now[0], before[0], 100, 1), percent(now[5])},
-		"Recall":    {percent(now[1]), change(now[1], before[1], 100, 1), percent(now[6])},
-		"F1":        {percent(now[2]), change(now[2], before[2], 100, 1)},
+		"Precision": {percent(now[0]), change(both[3], both[0], 100, 1), fromTo(0), percent(now[5])},
+		"Recall":    {percent(now[1]), change(both[4], both[1], 100, 1), fromTo(1), percent(now[6])},
+		"F1":        {percent(now[2]), change(both[5], both[2], 100, 1), fromTo(2)},
 		"mAP":       {percent(now[3]), change(now[3], before[3], 100, 1), percent(now[7])},
 		"Images":    {whole(now[4]), change(now[4], before[4], 1, 0), whole(now[8])},
 	} {
@@ -51,19 +50,39 @@ WHERE scope = 'macro' AND iteration_id = ` + id)
 	}
 }
 
+// sharedTable checks the figures of both iterations on the images that both judged.
+func sharedTable(b *tab, v *views) {
+	b.Helper()
+	var want []line
+	for _, r := range v.ask(`SELECT CASE scope WHEN 'tag' THEN c.tag_name WHEN 'micro' THEN 'All cases (micro)' ELSE 'Mean of tags (macro)' END,
+before_precision, after_precision, before_recall, after_recall, before_f1, after_f1 FROM {comparison} AS c`) {
+		want = append(want, line{
+			"Tag": r[0].(string), "Precision before": percent(r[1]), "Precision now": percent(r[2]), "Recall before": percent(r[3]), "Recall now": percent(r[4]),
+			"F1 before": percent(r[5]), "F1 now": percent(r[6]), "F1 changed": change(r[6], r[5], 100, 1),
+		})
+	}
+	compare(b, "figures of both", cells(b, "shared-table"), want, false)
+	images := whole(v.one("SELECT images FROM {comparison} WHERE scope = 'micro'")[0]) + " images that both judged"
+	for _, selector := range []string{"#headline-lead", "#headline-images", "#tags-lead", "#shared-summary", "#changes-lead"} {
+		if said := read[string](b, `document.querySelector(`+quoted(selector)+`).textContent`); !strings.Contains(said, images) {
+			b.Errorf("%s says %q, without the %s", selector, said, images)
+		}
+	}
+}
+
 func tagsTable(b *tab, v *views) {
 	b.Helper()
 	var want []line
 	for _, r := range v.ask(`
 WITH now AS (SELECT scope, tag_id, tag_name, ` + counts + `, service_precision, service_recall FROM tag_metrics{at} WHERE iteration_id = {shown}),
-before AS (SELECT tag_id, f1 FROM tag_metrics{at} WHERE iteration_id = {before} AND scope = 'tag')
-SELECT now.* EXCLUDE (scope, tag_id), before.f1, a.average_precision, b.probability_threshold, b.f1, a.service_average_precision
-FROM now LEFT JOIN before USING (tag_id) LEFT JOIN (FROM average_precision{overlap} WHERE iteration_id = {shown}) AS a USING (tag_id)
+both_on AS (SELECT tag_id, before_f1, after_f1 FROM {comparison} WHERE scope = 'tag')
+SELECT now.* EXCLUDE (scope, tag_id), both_on.before_f1, both_on.after_f1, a.average_precision, b.probability_threshold, b.f1, a.service_average_precision
+FROM now LEFT JOIN both_on USING (tag_id) LEFT JOIN (FROM average_precision{overlap} WHERE iteration_id = {shown}) AS a USING (tag_id)
 LEFT JOIN (FROM best_threshold{overlap} WHERE iteration_id = {shown}) AS b USING (tag_id) WHERE now.scope = 'tag'`) {
 		want = append(want, line{
 			"Tag": r[0].(string), "Labels": whole(r[1]), "Right": whole(r[2]), "Wrong": whole(r[3]), "Missed": whole(r[4]),
 			"Precision": percent(r[5]), "Recall": percent(r[6]), "F1": percent(r[7]), "Service's precision": percent(r[8]), "Service's recall": percent(r[9]),
-			"F1 changed": change(r[7], r[10], 100, 1), "AP": percent(r[11]), "Best threshold": probability(r[12]), "F1 there": percent(r[13]), "Service's AP": percent(r[14]),
+			"F1 changed": change(r[11], r[10], 100, 1), "AP": percent(r[12]), "Best threshold": probability(r[13]), "F1 there": percent(r[14]), "Service's AP": percent(r[15]),
 		})
 	}
 	if len(want) == 0 {
@@ -82,10 +101,10 @@ LEFT JOIN (FROM best_threshold{overlap} WHERE iteration_id = {shown}) AS b USING
 			sums = append(sums, l)
 		}
 	}
-	for _, r := range v.ask(`SELECT scope, ` + counts + `, (SELECT f1 FROM tag_metrics{at} AS b WHERE b.scope = a.scope AND iteration_id = {before}) FROM tag_metrics{at} AS a WHERE scope <> 'tag' AND iteration_id = {shown}`) {
+	for _, r := range v.ask(`SELECT scope, ` + counts + `, before_f1, after_f1 FROM tag_metrics{at} AS a JOIN (SELECT scope, before_f1, after_f1 FROM {comparison}) AS b USING (scope) WHERE scope <> 'tag' AND iteration_id = {shown}`) {
 		wantSums = append(wantSums, line{
 			"Tag": r[0].(string), "Labels": whole(r[1]), "Right": whole(r[2]), "Wrong": whole(r[3]), "Missed": whole(r[4]),
-			"Precision": percent(r[5]), "Recall": percent(r[6]), "F1": percent(r[7]), "F1 changed": change(r[7], r[8], 100, 1),
+			"Precision": percent(r[5]), "Recall": percent(r[6]), "F1": percent(r[7]), "F1 changed": change(r[9], r[8], 100, 1),
 		})
 	}
 	compare(b, "all tags", sums, wantSums, false)

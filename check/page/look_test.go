@@ -2,7 +2,6 @@ package page
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 
@@ -114,46 +113,88 @@ func TestManyTags(t *testing.T) {
 }
 
 // TestVerdict goes through all thresholds: the page says better or worse only of a
-// difference that chance does not explain.
+// difference that chance does not explain, and the same wherever the slider is.
 func TestVerdict(t *testing.T) {
 	said := map[string]bool{}
 	root := exported.Warehouse(t, simulated.Config{Seed: 9, Kind: simulated.Multilabel, Images: 150, Iterations: 16})
 	list := read[[]string](opened(t, htmlReport(t, root)), `JSON.parse(document.getElementById("data").textContent).iterations.map((i) => i.id)`)
-	for _, compare := range [][2]string{{list[15], list[14]}, {list[15], list[0]}, {list[0], list[15]}} {
-		b := opened(t, htmlReport(t, root, "--iteration", compare[0], "--compare", compare[1]))
+	few := exported.Warehouse(t, simulated.Config{Seed: 9, Kind: simulated.Multiclass, Images: 5, Iterations: 2})
+	for _, tc := range []struct {
+		root      string
+		arguments []string
+		images    int
+	}{
+		{root, []string{"--iteration", list[15], "--compare", list[14]}, 150},
+		{root, []string{"--iteration", list[15], "--compare", list[0]}, 150},
+		{root, []string{"--iteration", list[0], "--compare", list[15]}, 150},
+		{root, []string{"--iteration", list[1], "--compare", list[0], "--threshold", "0.123"}, 150},
+		{few, nil, 5},
+	} {
+		b := opened(t, htmlReport(t, tc.root, tc.arguments...))
 		const data = `JSON.parse(document.getElementById("data").textContent)`
-		changes := read[[][4]float64](b, data+`.changes.map((c) => c.counts)`)
-		f1 := read[[][2]float64](b, data+`.metrics.map((m, n) => [m.micro[5], `+data+`.before[n].micro[5]])`)
-		area := read[float64](b, `(() => { const d = `+data+`; return d.averagePrecision - d.averagePrecisionBefore })()`)
+		type verdict struct {
+			P                     float64
+			Differ, Fixed, Broken int
+		}
+		v := read[verdict](b, data+".verdict")
+		at := read[string](b, `String(`+data+`.thresholds[`+data+`.start])`)
+		f1 := read[float64](b, `(({before, now}) => now.micro[5] - before.micro[5])(`+data+`.shared[`+data+`.start])`)
+		want := "Mixed against "
+		switch {
+		case v.Differ < 6:
+			want = "Too few images differ to say whether it is better than "
+		case v.P > 0.05:
+			want = "No clear difference from "
+		case v.Fixed > v.Broken && f1 >= 0:
+			want = "Better than "
+		case v.Fixed < v.Broken && f1 <= 0:
+			want = "Worse than "
+		}
+		said[want] = true
+		lead := b.text("#headline-lead")
+		for _, part := range []string{want, " at threshold " + at + ": ", fmt.Sprintf("%d fixed and %d broken on the %d images that both judged", v.Fixed, v.Broken, tc.images)} {
+			if !strings.Contains(lead, part) {
+				t.Errorf("%+v and F1 %+.3f are reported as %q, without %q", v, f1, lead, part)
+			}
+		}
+		if !strings.HasPrefix(lead, want) || strings.Contains(lead, "p = ") == (v.Differ < 6 || v.P < 0.0001) {
+			t.Errorf("%+v and F1 %+.3f are reported as %q, want %q", v, f1, lead, want)
+		}
 		for n, threshold := range read[[]float64](b, data+`.thresholds`) {
 			read[bool](b, fmt.Sprintf(`(() => { const e = document.querySelector("#threshold"); e.value = %d; return e.dispatchEvent(new Event("input")) })()`, n))
 			b.drawn(fmt.Sprint(threshold))
-			lead := b.text("#headline-lead")
-			fixed, broken, d := changes[n][0], changes[n][1], math.Round((f1[n][0]-f1[n][1])*1000)
-			want := "Mixed"
-			switch {
-			case math.Abs(fixed-broken) < 2*math.Sqrt(fixed+broken) || fixed+broken == 0:
-				want = "Hardly differs"
-			case fixed > broken && d > 0:
-				want = "Better"
-			case fixed < broken && d < 0:
-				want = "Worse"
-			}
-			said[want] = true
-			if !strings.HasPrefix(lead, want+" ") {
-				t.Errorf("%v fixed, %v broken and F1 %+.1f points are reported as %q, want %q", fixed, broken, d/10, lead, want)
-			}
-			if across := math.Round(area*1000)*d < 0; across != strings.Contains(lead, "mAP went the other way") {
-				t.Errorf("F1 %+.1f and mAP %+.1f points are reported as %q", d/10, area*100, lead)
+			if now := b.text("#headline-lead"); now != lead {
+				t.Errorf("with the slider at %v the verdict is %q, not %q", threshold, now, lead)
 			}
 		}
-		if note := b.text("#headline-note"); !strings.Contains(note, "twice the square root") {
+		if note := b.text("#headline-note"); !strings.Contains(note, "exact sign-flip test") || !strings.Contains(note, "at threshold "+at+" alone") {
 			t.Errorf("the note does not explain the rule: %q", note)
 		}
 	}
-	if !said["Better"] || !said["Worse"] || !said["Hardly differs"] {
-		t.Errorf("only these verdicts occurred: %v", said)
+	for _, word := range []string{"Better than ", "Worse than ", "No clear difference from ", "Too few images differ to say whether it is better than "} {
+		if !said[word] {
+			t.Errorf("no page says %q, only %v", word, said)
+		}
 	}
+}
+
+// TestNothingShared compares iterations that have no image in common.
+func TestNothingShared(t *testing.T) {
+	root := exported.Warehouse(t, simulated.Config{Seed: 9, Kind: simulated.Multiclass, Images: 60, Iterations: 2})
+	for _, table := range []string{"images", "predictions", "tags"} {
+		exported.Keep(t, root, table, "(hash(image_id) % 2 = 0) = (iteration_id = (SELECT min(iteration_id) FROM read_parquet('"+root+"/exports/*/*/*.parquet', hive_partitioning = true, hive_types_autocast = false)))")
+	}
+	b := opened(t, htmlReport(t, root))
+	if lead := b.text("#headline-lead"); !strings.HasPrefix(lead, "No verdict: no image is in both. At threshold 0.5 F1 is ") || !strings.Contains(lead, "% on its own images, that of Iteration 1 ") {
+		t.Errorf("the page says %q", lead)
+	}
+	if lead := b.text("#changes-lead"); lead != "There is nothing to compare: no image is in both." {
+		t.Errorf("the page says %q", lead)
+	}
+	if main := b.text("main"); strings.Contains(main, "points") || strings.Contains(main, "NaN") || strings.Contains(main, "undefined") {
+		t.Errorf("the page says %s", main)
+	}
+	b.faultless()
 }
 
 func opened(t *testing.T, path string) *tab {

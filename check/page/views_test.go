@@ -32,13 +32,14 @@ func newViews(t testing.TB, db *sql.DB) *views {
 
 // ask returns the rows of a query, with numbers as float64. In the query, {at} stands for
 // both thresholds as arguments, {overlap} for that of boxes, {shown} and {before} for the
-// ids of the iterations, and {changes} for the function of the changes between them.
+// ids of the iterations, and {changes} and {comparison} for the functions that compare them.
 func (v *views) ask(query string) (lines [][]any) {
 	v.Helper()
 	at := fmt.Sprintf("CAST(%v AS DOUBLE), CAST(0.3 AS DOUBLE)", v.threshold)
 	query = strings.NewReplacer(
 		"{at}", "("+at+")", "{overlap}", "(CAST(0.3 AS DOUBLE))", "{shown}", "'"+v.shown+"'", "{before}", "'"+v.before+"'",
 		"{changes}", fmt.Sprintf("iteration_changes('%s', '%s', '%s', %s)", v.project, v.before, v.shown, at),
+		"{comparison}", fmt.Sprintf("comparison('%s', '%s', '%s', %s)", v.project, v.before, v.shown, at),
 	).Replace(query)
 	rows, err := v.db.QueryContext(context.Background(), query)
 	if err != nil {

@@ -88,7 +88,7 @@ func TestRows(t *testing.T) {
 	for _, v := range schema.Views() {
 		calls := []string{""}
 		switch {
-		case v.Name == "iteration_changes":
+		case v.Name == "iteration_changes" || v.Name == "comparison":
 			calls = []string{"('p', 'i0', 'i1', 0.5, 0.3)", "('p', 'i2', 'i2', 0.5, 0.5)", "('p', 'i1', 'i0', 0.5, 0.5)"}
 		case len(v.Arguments) == 2:
 			calls = []string{"(0.5, 0.3)", "(0.0, 0.0)", "(0.8, 0.5)", "(1.0, 1.0)"}

@@ -188,7 +188,7 @@ func (r *remote) calls() map[string]string {
 	for _, v := range schema.Views() {
 		call := v.Name
 		switch {
-		case v.Name == "iteration_changes":
+		case v.Name == "iteration_changes" || v.Name == "comparison":
 			call = fmt.Sprintf("%s('%s', '%s', '%s')", v.Name, r.service.Projects()[0].ID, r.iteration(0), r.iteration(1))
 		case len(v.Arguments) > 0:
 			call += "()"

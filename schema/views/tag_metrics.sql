@@ -48,9 +48,9 @@ tags AS{{inline}} (
 figures AS{{inline}} (
   SELECT
     project_id, iteration_id, tag_id, tag_name, true_positives, false_positives, false_negatives, service_precision, service_recall,
-    true_positives / NULLIF(true_positives + false_positives, 0) AS precision,
-    true_positives / NULLIF(true_positives + false_negatives, 0) AS recall,
-    2 * true_positives / NULLIF(2 * true_positives + false_positives + false_negatives, 0) AS f1
+    {{figure "precision" ""}} AS precision,
+    {{figure "recall" ""}} AS recall,
+    {{figure "f1" ""}} AS f1
   FROM tags
 ),
 sums AS{{inline}} (
@@ -59,10 +59,9 @@ sums AS{{inline}} (
     CAST(SUM(true_positives) AS {{type "int64"}}) AS true_positives,
     CAST(SUM(false_positives) AS {{type "int64"}}) AS false_positives,
     CAST(SUM(false_negatives) AS {{type "int64"}}) AS false_negatives,
-    -- As scikit-learn does it: of the tags with a label or a prediction.
-    AVG(CASE WHEN f1 IS NOT NULL THEN COALESCE(precision, 0) END) AS macro_precision,
-    AVG(CASE WHEN f1 IS NOT NULL THEN COALESCE(recall, 0) END) AS macro_recall,
-    AVG(f1) AS macro_f1
+    {{mean "precision" ""}} AS macro_precision,
+    {{mean "recall" ""}} AS macro_recall,
+    {{mean "f1" ""}} AS macro_f1
   FROM figures
   GROUP BY project_id, iteration_id
 ),
@@ -75,10 +74,9 @@ rows_of_all AS{{inline}} (
   SELECT
     s.project_id, s.iteration_id, c.scope, CAST(NULL AS {{type "string"}}) AS tag_id, CAST(NULL AS {{type "string"}}) AS tag_name,
     s.true_positives, s.false_positives, s.false_negatives,
-    CASE WHEN c.scope = 'macro' THEN s.macro_precision ELSE s.true_positives / NULLIF(s.true_positives + s.false_positives, 0) END AS precision,
-    CASE WHEN c.scope = 'macro' THEN s.macro_recall ELSE s.true_positives / NULLIF(s.true_positives + s.false_negatives, 0) END AS recall,
-    CASE WHEN c.scope = 'macro' THEN s.macro_f1
-      ELSE 2 * s.true_positives / NULLIF(2 * s.true_positives + s.false_positives + s.false_negatives, 0) END AS f1,
+    CASE WHEN c.scope = 'macro' THEN s.macro_precision ELSE {{figure "precision" "s."}} END AS precision,
+    CASE WHEN c.scope = 'macro' THEN s.macro_recall ELSE {{figure "recall" "s."}} END AS recall,
+    CASE WHEN c.scope = 'macro' THEN s.macro_f1 ELSE {{figure "f1" "s."}} END AS f1,
     e.precision AS service_precision, e.recall AS service_recall
   FROM sums AS s
   JOIN {{ref "exports"}} AS e ON e.project_id = s.project_id AND e.iteration_id = s.iteration_id

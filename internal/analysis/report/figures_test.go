@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,11 @@ func TestFiguresAreTheViews(t *testing.T) {
 			}
 			root := exported.Warehouse(t, simulated.Config{Seed: 3, Kind: kind, Images: 250, Iterations: 3})
 			// Some probabilities are equal, and some are thresholds.
+			tables := []string{"images", "predictions", "tags"}
+			if kind == simulated.Detection {
+				tables = append(tables, "regions")
+			}
+			overlap(t, root, tables...)
 			exported.Rewrite(t, root, "predictions", "CASE WHEN hash(image_id, prediction_index) % 3 = 0 THEN round(probability * 20) / 20 ELSE probability END AS probability")
 			start := 0.333
 			page := loadPage(t, root, Options{Threshold: &start})
@@ -43,6 +49,7 @@ func TestFiguresAreTheViews(t *testing.T) {
 				}
 			}
 			compareCurves(t, db, page)
+			compareVerdict(t, db, page)
 		})
 	}
 }
@@ -139,15 +146,25 @@ func compare(t *testing.T, db *sql.DB, page *Page, n int, threshold float64) {
 	}
 	slices.SortFunc(trend, func(a, b []any) int { return cmp.Compare(a[0].(string), b[0].(string)) })
 	same("trend", "SELECT iteration_id, precision, recall, f1 FROM tag_metrics"+at+" WHERE scope = 'micro' ORDER BY 1", trend)
-	for id, m := range map[string]metrics{shown: page.Metrics[n], before: page.Before[n]} {
-		got := [][]any{append([]any{"macro", nil}, m.Macro...), append([]any{"micro", nil}, m.Micro...)}
+	// lines are the rows of metrics, ordered by scope and tag. Without a case, a tag has
+	// none in a comparison.
+	lines := func(m metrics) [][]any {
+		all := [][]any{append([]any{"macro", nil}, m.Macro...), append([]any{"micro", nil}, m.Micro...)}
 		var tags [][]any
 		for place, line := range m.Tags {
-			tags = append(tags, append([]any{"tag", page.Tags[place].ID}, line...))
+			if line != nil {
+				tags = append(tags, append([]any{"tag", page.Tags[place].ID}, line...))
+			}
 		}
 		slices.SortFunc(tags, func(a, b []any) int { return cmp.Compare(a[1].(string), b[1].(string)) })
-		same("metrics of "+id, "SELECT scope, tag_id, "+counts+" FROM tag_metrics"+at+" WHERE iteration_id = '"+id+"' ORDER BY scope, tag_id", append(got, tags...))
+		return append(all, tags...)
 	}
+	same("metrics", "SELECT scope, tag_id, "+counts+" FROM tag_metrics"+at+" WHERE iteration_id = '"+shown+"' ORDER BY scope, tag_id", lines(page.Metrics[n]))
+	comparison := fmt.Sprintf("comparison('%s', '%s', '%s', CAST(%v AS DOUBLE), CAST(%v AS DOUBLE))", page.Project.ID, before, shown, threshold, page.Overlap)
+	for side, m := range map[string]metrics{"before_": page.Shared[n].Before, "after_": page.Shared[n].Now} {
+		same("figures "+side+"on shared images", "SELECT scope, tag_id, "+side+strings.ReplaceAll(counts, ", ", ", "+side)+" FROM "+comparison+" ORDER BY scope, tag_id", lines(m))
+	}
+	same("shared images", "SELECT images FROM "+comparison+" WHERE scope = 'micro'", [][]any{{page.Shared[n].Images}})
 
 	var confusion [][]any
 	for _, c := range page.Confusion[n] {
@@ -201,6 +218,39 @@ prediction_index, label_index, iou FROM %s AND place <= %d ORDER BY place`, of, 
 		same(change, `SELECT image_id, tag_id, before_true_positives, before_false_positives, before_false_negatives, before_probability,
 after_true_positives, after_false_positives, after_false_negatives, after_probability FROM `+function+`
 WHERE change = '`+change+`' AND (image_id, tag_id) IN (`+strings.Join(ids, ", ")+`) ORDER BY image_id, tag_id`, got)
+	}
+}
+
+// overlap removes some images of each iteration, so that each has some of its own.
+func overlap(t *testing.T, root string, tables ...string) {
+	t.Helper()
+	for _, table := range tables {
+		exported.Keep(t, root, table, "hash(image_id, iteration_id) % 10 > 0")
+	}
+}
+
+// compareVerdict compares the verdict with one from all signs of the differences, by a
+// method of its own: the share of random signs that come as far.
+func compareVerdict(t *testing.T, db *sql.DB, page *Page) {
+	t.Helper()
+	function := fmt.Sprintf("iteration_changes('%s', '%s', '%s', CAST(%v AS DOUBLE), CAST(%v AS DOUBLE))", page.Project.ID,
+		page.Iterations[page.Compared].ID, page.Iterations[page.Shown].ID, page.Thresholds[page.Start], page.Overlap)
+	query := `WITH images AS (SELECT COUNT(*) FILTER (change = 'fixed') AS fixed, COUNT(*) FILTER (change = 'broken') AS broken FROM ` + function + ` GROUP BY image_id),
+d AS (SELECT fixed - broken AS d, row_number() OVER () AS n FROM images WHERE fixed <> broken),
+sums AS (SELECT sum(CASE WHEN hash(concat(n, ' ', i)) % 2 = 0 THEN d ELSE -d END) AS s FROM d, range(4000) AS r(i) GROUP BY i)
+SELECT (SELECT COUNT(*) FROM d), (SELECT SUM(fixed) FROM images), (SELECT SUM(broken) FROM images), AVG((ABS(s) >= ABS((SELECT SUM(d) FROM d)))::INT) FROM sums`
+	var differ, fixed, broken int
+	var p float64
+	if err := db.QueryRowContext(t.Context(), query).Scan(&differ, &fixed, &broken, &p); err != nil {
+		t.Fatal(err)
+	}
+	v := page.Verdict
+	if v == nil || v.Differ != differ || v.Fixed != fixed || v.Broken != broken || math.Abs(v.P-p) > 0.04 { // five standard deviations
+		t.Errorf("the verdict is %+v, want %d differ, %d fixed, %d broken and p about %.3f", v, differ, fixed, broken, p)
+	}
+	t.Logf("%+v, p about %.3f", v, p)
+	if c := page.Changes[page.Start].Counts; v.Fixed != c[0] || v.Broken != c[1] {
+		t.Errorf("the verdict has %d fixed and %d broken, the changes %v", v.Fixed, v.Broken, c)
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// readMetrics reads tag_metrics at every threshold: by tag for the two iterations that
-// are compared, in total for all.
+// readMetrics reads tag_metrics at every threshold: by tag for the iteration that is
+// shown, in total for all.
 func (l *loader) readMetrics() error {
 	if err := l.readTags(); err != nil {
 		return err
@@ -23,9 +23,6 @@ func (l *loader) readMetrics() error {
 	for t := range l.page.Trend {
 		l.page.Trend[t] = make([]figures, len(l.page.Iterations))
 		l.page.Metrics = append(l.page.Metrics, metrics{Tags: make([]counted, len(l.page.Tags))})
-		if l.page.Compared >= 0 {
-			l.page.Before = append(l.page.Before, metrics{Tags: make([]counted, len(l.page.Tags))})
-		}
 	}
 	const query = "SELECT iteration_id, scope, tag_id, true_positives, false_positives, false_negatives, precision, recall, f1 FROM tag_metrics({threshold}, {overlap})"
 	type row struct {
@@ -34,22 +31,17 @@ func (l *loader) readMetrics() error {
 		tp, fp, fn       int64
 		f                figures
 	}
-	return each(l, query+" WHERE scope = 'micro' OR iteration_id IN ("+l.both()+")", func(r *row) []any {
+	return each(l, query+" WHERE scope = 'micro' OR iteration_id = "+quote(l.shown().ID), func(r *row) []any {
 		return []any{&r.iteration, &r.scope, l.tag(&r.tag), &r.tp, &r.fp, &r.fn, &r.f[0], &r.f[1], &r.f[2]}
 	}, func(t int, r row) {
 		at := position[r.iteration]
 		if r.scope == "micro" {
 			l.page.Trend[t][at] = r.f
 		}
-		var m *metrics
-		switch at {
-		case l.page.Shown:
-			m = &l.page.Metrics[t]
-		case l.page.Compared:
-			m = &l.page.Before[t]
-		default:
+		if at != l.page.Shown {
 			return
 		}
+		m := &l.page.Metrics[t]
 		values := counted{r.tp, r.fp, r.fn, r.f[0], r.f[1], r.f[2]}
 		switch r.scope {
 		case "micro":

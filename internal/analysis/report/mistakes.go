@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -110,89 +109,4 @@ func (l *loader) list(number int64) int {
 		l.page.Images = append(l.page.Images, Image{Predictions: [][]any{}, Labels: [][]any{}})
 	}
 	return at
-}
-
-// readChanges reads what has changed for the images that both iterations have: counts
-// by tag, and the images whose probability has changed most.
-func (l *loader) readChanges() error {
-	before, ok := l.compared()
-	if !ok {
-		return nil
-	}
-	l.fixed = map[imageTag]bool{}
-	l.page.Changes = make([]changes, len(l.page.Thresholds))
-	for t := range l.page.Changes {
-		l.page.Changes[t] = changes{Tags: [][5]int{}, Broken: []changed{}, Fixed: []changed{}}
-	}
-	count := func(change string) string { return "COUNT(*) FILTER (change = '" + change + "')" }
-	first := func(change string) string {
-		return `
-UNION ALL
-(SELECT change, image_id, tag_id, before_true_positives, before_false_positives, before_false_negatives, after_true_positives, after_false_positives, after_false_negatives,
-  before_probability, after_probability, ABS(COALESCE(after_probability, 0) - COALESCE(before_probability, 0)) AS moved
-FROM changes WHERE change = '` + change + "' ORDER BY moved DESC, image_id, tag_id LIMIT " + strconv.Itoa(listLength) + ")"
-	}
-	query := `
-WITH changes AS MATERIALIZED (
-  SELECT image_id, tag_id, change, before_true_positives, before_false_positives, before_false_negatives, before_probability,
-    after_true_positives, after_false_positives, after_false_negatives, after_probability
-  FROM iteration_changes(` + l.enum("project_id", l.page.Project.ID) + ", " + l.enum("iteration_id", before.ID) + ", " + l.enum("iteration_id", l.shown().ID) + `, {threshold}, {overlap})
-)
-SELECT 'tag' AS part, NULL AS image_id, tag_id, ` + count("fixed") + ", " + count("broken") + ", " + count("still_right") + ", " + count("still_wrong") + `, 0, 0, NULL, NULL, 0.0 AS moved
-FROM changes GROUP BY GROUPING SETS ((), (tag_id))` + first("fixed") + first("broken") + `
-ORDER BY part, moved DESC, image_id, tag_id`
-	type row struct {
-		part           string
-		image          *int64
-		tag            int
-		n              [6]int
-		was, is, moved *float64
-	}
-	return each(l, query, func(r *row) []any {
-		return []any{&r.part, &r.image, l.tag(&r.tag), &r.n[0], &r.n[1], &r.n[2], &r.n[3], &r.n[4], &r.n[5], &r.was, &r.is, &r.moved}
-	}, func(t int, r row) {
-		c, n := &l.page.Changes[t], r.n
-		switch r.part {
-		case "fixed":
-			c.Fixed = append(c.Fixed, changed{l.list(*r.image), r.tag, n[0], n[1], n[2], r.was, n[3], n[4], n[5], r.is})
-			l.fixed[imageTag{*r.image, r.tag}] = true
-		case "broken":
-			c.Broken = append(c.Broken, changed{l.list(*r.image), r.tag, n[0], n[1], n[2], r.was, n[3], n[4], n[5], r.is})
-		default:
-			if r.tag < 0 {
-				c.Counts = [4]int(n[:4])
-			} else {
-				c.Tags = append(c.Tags, [5]int{r.tag, n[0], n[1], n[2], n[3]})
-			}
-		}
-	})
-}
-
-// imageTag is a tag of an image.
-type imageTag struct {
-	image int64 // its number
-	tag   int   // its position in the page
-}
-
-// readWrongBefore reads the wrong boxes that the other iteration had for the tags that
-// are listed as fixed. A classifier has none.
-func (l *loader) readWrongBefore() error {
-	before, ok := l.compared()
-	if !ok || l.page.Kind != "detection" || len(l.fixed) == 0 {
-		return nil
-	}
-	var pairs []string
-	for m := range l.fixed {
-		pairs = append(pairs, fmt.Sprintf("(%d, %s)", m.image, quote(l.page.Tags[m.tag].ID)))
-	}
-	var number int64
-	var tag int
-	var probability float64
-	var box [4]*float64
-	return l.read(`SELECT o.image_id, o.tag_id, o.probability, o.box_left, o.box_top, o.box_width, o.box_height
-FROM report_wrong AS o SEMI JOIN (VALUES `+strings.Join(pairs, ", ")+`) AS f(image_id, tag_id) ON f.image_id = o.image_id AND f.tag_id = o.tag_id
-WHERE o.iteration_id = `+quote(before.ID)+` ORDER BY o.image_id, o.probability DESC, o.prediction_index`, []any{&number, l.tag(&tag), &probability, &box[0], &box[1], &box[2], &box[3]}, func() {
-		image := &l.page.Images[l.image[number]]
-		image.Before = append(image.Before, append([]any{tag, probability}, boxValues(box)...))
-	})
 }

@@ -1,6 +1,9 @@
 package report
 
-import "github.com/cvexport/cvexport/schema"
+import (
+	"github.com/cvexport/cvexport/internal/analysis/verdict"
+	"github.com/cvexport/cvexport/schema"
+)
 
 // Page is the data of a page, as its script reads it. Lists by threshold, tag or image
 // have the order of Thresholds, Tags and Images.
@@ -14,12 +17,15 @@ type Page struct {
 	Shown      int         `json:"shown"`
 	Compared   int         `json:"compared"` // -1: none
 
-	Trend   [][]figures `json:"trend"`   // micro, by threshold and iteration
+	Trend   [][]figures `json:"trend"`   // micro, each on its own images, by threshold and iteration
 	Tags    []Tag       `json:"tags"`    // by name
-	Metrics []metrics   `json:"metrics"` // of Shown, by threshold
-	Before  []metrics   `json:"before"`  // of Compared, by threshold; empty if there is none
+	Metrics []metrics   `json:"metrics"` // of Shown, on its own images, by threshold
 
-	AveragePrecision       *float64 `json:"averagePrecision"` // mAP of Shown
+	Shared  []shared         `json:"shared"`            // of the two that are compared, by threshold; empty if there is none to compare with
+	Apart   *apart           `json:"apart,omitempty"`   // what keeps them from being compared
+	Verdict *verdict.Verdict `json:"verdict,omitempty"` // at Start; nil if Apart is not, or there is none to compare with
+
+	AveragePrecision       *float64 `json:"averagePrecision"` // mAP of Shown, and of Compared, each on its own images
 	AveragePrecisionBefore *float64 `json:"averagePrecisionBefore"`
 
 	Confusion [][][3]int    `json:"confusion"` // by threshold: labelled tag, predicted tag (-1: none), cases
@@ -66,15 +72,35 @@ func (i Iteration) IsDetector() bool { return i.Kind == schema.Detection }
 // figures are precision, recall and F1.
 type figures [3]*float64
 
-// metrics are the rows of tag_metrics at one threshold.
+// metrics are the figures of an iteration at one threshold.
 type metrics struct {
 	Micro counted   `json:"micro"`
 	Macro counted   `json:"macro"`
-	Tags  []counted `json:"tags"` // null: the iteration does not have the tag
+	Tags  []counted `json:"tags"` // null: the iteration does not have the tag, or no case of it
 }
 
 // counted is true positives, false positives, false negatives, precision, recall, F1.
 type counted []any
+
+func (c counted) counts() (right, wrong, missed int64) {
+	return c[0].(int64), c[1].(int64), c[2].(int64)
+}
+
+func (c counted) f1() *float64 { return c[5].(*float64) }
+
+// shared is the rows of comparison at one threshold.
+type shared struct {
+	Images int     `json:"images"` // that both iterations judged
+	Before metrics `json:"before"`
+	Now    metrics `json:"now"`
+}
+
+// apart is why two iterations cannot be compared: there is no image that both judged, or
+// on those images one of them has no label or no prediction.
+type apart struct {
+	Side string `json:"side"` // before or now; empty for images
+	What string `json:"what"` // image, label or prediction
+}
 
 // Tag is a tag of the shown iteration or of the one it is compared with.
 type Tag struct {

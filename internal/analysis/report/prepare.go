@@ -78,8 +78,7 @@ func (l *loader) bothIDs() []string {
 
 // enumerate creates enumerations of the strings that repeat, in their order: DuckDB
 // stores them as numbers, which compare and sort like the strings. There are too many
-// images for an enumeration; they are numbered, in the order of their ids, with as many
-// digits each: functions make texts of the numbers, which have to sort the same. Collecting
+// images for an enumeration; they are numbered, in the order of their ids. Collecting
 // ids from every label and prediction takes as long as copying these, so it is done
 // (thorough) only if one has an id that is not listed elsewhere.
 func (l *loader) enumerate(thorough bool) error {
@@ -93,7 +92,7 @@ func (l *loader) enumerate(thorough bool) error {
 		}
 		return strings.Join(views, " UNION ")
 	}
-	err := l.run("CREATE OR REPLACE TABLE report_image_ids AS SELECT text AS id, 1000000000 + row_number() OVER (ORDER BY text) AS number FROM (" + distinct("image_id", "current_images") + ")")
+	err := l.run("CREATE OR REPLACE TABLE report_image_ids AS SELECT text AS id, row_number() OVER (ORDER BY text) AS number FROM (" + distinct("image_id", "current_images") + ")")
 	if err != nil {
 		return err
 	}

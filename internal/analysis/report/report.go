@@ -36,7 +36,7 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	l := &loader{warehouse: warehouse{ctx: ctx, conn: conn}, db: db, image: map[int64]int{}}
-	l.page.Before, l.page.Changes, l.page.Notes = []metrics{}, []changes{}, []string{}
+	l.page.Shared, l.page.Changes, l.page.Notes = []shared{}, []changes{}, []string{}
 	l.page.Tags, l.page.Images = []Tag{}, []Image{}
 	if err := l.choose(o); err != nil {
 		return nil, err
@@ -54,6 +54,9 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 		{"choosing the two iterations", func() error { return l.keepOnly(l.both()) }},
 		{"evaluating the curves", l.keepCurves},
 		{"reading the curves", l.readCurves},
+		{"comparing the iterations", l.keepChanges},
+		{"reading the comparison", l.readComparison},
+		{"judging the iterations", l.readVerdict},
 		{"reading the changes", l.readChanges},
 		{"reading what was wrong before", l.readWrongBefore},
 		{"choosing the iteration", func() error { return l.keepOnly(quote(l.shown().ID)) }},

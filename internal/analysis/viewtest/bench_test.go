@@ -118,7 +118,7 @@ func BenchmarkEvaluation(b *testing.B) {
 				a.before, a.after = benchClassifier, benchClassifier
 			}
 			switch {
-			case v.Name == "iteration_changes":
+			case comparesTwo(v):
 				measure(kind.name+"/"+v.Name, call(v, a))
 			case len(v.Arguments) > 0:
 				measure(kind.name+"/"+v.Name, v.Name+"()"+where)

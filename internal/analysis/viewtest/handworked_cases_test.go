@@ -467,4 +467,12 @@ d A`,
 	}
 	handWorkedChanges = at(changes, usual,
 		"a A fixed - 0.8", "b A still_right 0.9 0.7", "b B fixed 0.6 -", "b C broken - 0.5", "c A broken 0.9 -", "d A still_wrong - -")
+	// Before, A is right twice and missed twice (4/6), B wrong once; after, A is right
+	// twice and missed twice, C wrong once. The images of one alone do not count.
+	handWorkedComparison = at(both, usual,
+		"macro - 4 2 2 1 1 2 1 2 0.3333 2 1 2 0.3333",
+		"micro - 4 2 2 1 1 2 1 2 0.5714 2 1 2 0.5714",
+		"tag A 4 1 1 1 1 2 0 2 0.6667 2 0 2 0.6667",
+		"tag B 4 1 0 0 0 0 1 0 0 0 0 0 -",
+		"tag C 4 0 1 0 0 0 0 0 - 0 1 0 0")
 )

@@ -103,6 +103,8 @@ const (
 	suspects = `SELECT place, image_id, kind, round(score, 4), predicted_tag_id, labelled_tag_id, prediction_index, label_index FROM label_suspects(%s) ORDER BY place`
 	matrix   = `SELECT true_tag_name, predicted_tag_name, cases FROM confusion(%s) ORDER BY ALL`
 	changes  = `SELECT image_id, tag_id, change, before_probability, after_probability FROM iteration_changes('project', 'before', 'after', %s) ORDER BY ALL`
+	both     = `SELECT scope, tag_id, images, fixed, broken, still_right, still_wrong, before_true_positives, before_false_positives, before_false_negatives, round(before_f1, 4),
+		after_true_positives, after_false_positives, after_false_negatives, round(after_f1, 4) FROM comparison('project', 'before', 'after', %s) ORDER BY scope, tag_id`
 )
 
 func TestHandWorked(t *testing.T) {
@@ -128,6 +130,7 @@ func TestHandWorkedChanges(t *testing.T) {
 	handWorkedAfter.add(m, place{"project", "after", "two"})
 	m.load(t, db)
 	handWorkedChanges.check(t, db)
+	handWorkedComparison.check(t, db)
 }
 
 func (q question) check(t *testing.T, db *sql.DB) {

@@ -79,18 +79,8 @@ func (e *evaluation) bestThreshold(a arguments) (all [][]any) {
 
 // iterationChanges compares two iterations on the images and tags of both.
 func (w *warehouse) iterationChanges(a arguments) (all [][]any) {
-	var before, after *evaluation
-	evaluations := w.evaluations()
-	for i := range evaluations {
-		e := &evaluations[i]
-		if e.ProjectID == a.before.ProjectID && e.IterationID == a.before.IterationID {
-			before = e
-		}
-		if e.ProjectID == a.after.ProjectID && e.IterationID == a.after.IterationID {
-			after = e
-		}
-	}
-	if before == nil || after == nil {
+	before, after := w.pair(a)
+	if before == nil {
 		return nil
 	}
 	type side struct {

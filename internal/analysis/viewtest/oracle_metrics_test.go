@@ -22,6 +22,7 @@ var oracles = map[string]func(w *warehouse, a arguments) [][]any{
 	"current_regions":     func(w *warehouse, _ arguments) [][]any { return w.current(schema.Regions) },
 	"export_health":       func(w *warehouse, _ arguments) [][]any { return w.exportHealth() },
 	"iteration_changes":   (*warehouse).iterationChanges,
+	"comparison":          (*warehouse).comparison,
 
 	"model_kinds":            each((*evaluation).modelKind),
 	"current_labels":         each((*evaluation).labelRows),

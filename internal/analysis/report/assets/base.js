@@ -52,9 +52,11 @@ const threshold = () => data.thresholds[state.threshold];
 const plural = (n, one, many) => `${count(n)} ${n === 1 ? one : many ?? one + "s"}`;
 const day = (i) => i.trained.slice(0, 10);
 
+// The iteration's figures on its own images.
 const metricsNow = () => data.metrics[state.threshold];
-// An iteration that nothing can be judged by is nothing to compare figures with.
-const metricsBefore = () => (compared && !lacks(compared, data.before) ? data.before[state.threshold] : null);
+// Both iterations' figures on the images that both judged; null if there is nothing to
+// compare.
+const shared = () => (data.verdict ? data.shared[state.threshold] : null);
 
 // The places of the figures in a row of tag_metrics.
 const truePositives = 0, falsePositives = 1, falseNegatives = 2, precision = 3, recall = 4, f1 = 5;
@@ -63,12 +65,22 @@ const predictionsOf = (row) => (row ? row[truePositives] + row[falsePositives] :
 
 const lacking = { image: "evaluated image", label: "label", prediction: `prediction of ${data.thresholds[0]} or surer` };
 
-// lacks is what an iteration has none of, without which it cannot be judged.
-function lacks(iteration, metrics) {
-  if (iteration.images === 0) return "image";
-  if (labelsOf(metrics[0].micro) === 0) return "label";
-  return predictionsOf(metrics[0].micro) === 0 ? "prediction" : null;
+// lacks is what the iteration has none of, without which it cannot be judged.
+function lacks() {
+  if (shown.images === 0) return "image";
+  if (labelsOf(data.metrics[0].micro) === 0) return "label";
+  return predictionsOf(data.metrics[0].micro) === 0 ? "prediction" : null;
 }
+
+// apart says why the two cannot be compared.
+function apart() {
+  const { side, what } = data.apart;
+  if (what === "image") return ["no image is in both."];
+  return [iterationNamed(side === "now" ? shown : compared), ` has no ${lacking[what]} on ${both()}.`];
+}
+
+const both = () => (data.shared[0].images === 1 ? "the 1 image that both judged" : `the ${count(data.shared[0].images)} images that both judged`);
+const own = () => `its own ${plural(shown.images, "image")}`;
 
 // difference is in points: hundredths, as percentages are.
 function difference(now, before) {

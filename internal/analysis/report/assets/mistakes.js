@@ -59,9 +59,9 @@ function confusion() {
 }
 
 function changes() {
-  if (!metricsBefore()) {
+  if (!shared()) {
     return () => {
-      fill("changes-lead", ...(compared ? [iterationNamed(compared), ` has no ${lacking[lacks(compared, data.before)]} to compare with.`] : ["There is no other iteration to compare with: this is the first one of the project that is exported."]));
+      fill("changes-lead", ...(compared ? ["There is nothing to compare: ", ...apart()] : ["There is no other iteration to compare with: this is the first one of the project that is exported."]));
       for (const id of ["changes-flow", "broken", "fixed"]) byId(id).hidden = true;
       for (const e of byId("changes").querySelectorAll("h3, details, .legends")) e.hidden = true;
     };
@@ -71,7 +71,7 @@ function changes() {
     const now = data.changes[state.threshold];
     const [fixed, broken] = now.counts;
     const all = now.counts.reduce((a, b) => a + b, 0);
-    fill("changes-lead", all === 0 ? "No image is in both iterations, or none of them has a label or a prediction." : ["Compared with ", iterationNamed(compared), `: ${count(fixed)} fixed, ${count(broken)} broken, of ${plural(all, "case")}. A case is a tag on an image that both iterations know; it is wrong if any prediction or label of the tag is.`]);
+    fill("changes-lead", ["Compared with ", iterationNamed(compared), `: ${count(fixed)} fixed, ${count(broken)} broken, of ${plural(all, "case")}, on ${both()}. A case is a tag on such an image; it is wrong if any prediction of the tag is wrong or any label of it missed.`]);
     fill("changes-legend", legend([["before", "predicted before, wrong"], ["labelled thin", "of another tag"]]));
     byId("changes-flow").replaceChildren(...(all ? flow(now.counts) : []));
     table("changes-table", [
@@ -79,6 +79,7 @@ function changes() {
       ...words.map((word, n) => whole(word[0].toUpperCase() + word.slice(1), (r) => r.n[n])),
       { title: "Fixed less broken", number: true, value: (r) => r.n[0] - r.n[1], cell: (r) => change(r.n[0] - r.n[1], "", 0) },
     ], now.tags.map(([tag, ...n]) => ({ tag, n })), { sort: { column: 5, down: false }, foot: [{ tag: null, n: now.counts }] });
+    sharedTable();
     const line = (fixedOnes) => ([image, tag, beforeRight, beforeWrong, beforeMissed, before, afterRight, afterWrong, afterMissed, after]) => card(image, tagNamed(tag), { level: "h4", tag, before: fixedOnes },
       make("p", null, "Before: ", verdict(beforeRight, beforeWrong, beforeMissed, before)),
       make("p", null, "Now: ", verdict(afterRight, afterWrong, afterMissed, after)));
@@ -98,6 +99,22 @@ function changes() {
     listed("fixed-table", now.fixed);
     cards("fixed", now.fixed, line(true), "Nothing that was wrong is right now.");
   };
+}
+
+// sharedTable has the figures of both, by tag, on the images that both judged.
+function sharedTable() {
+  const { before, now } = shared();
+  fill("shared-summary", `Precision, recall and F1 by tag, on ${both()}`);
+  const columns = [["Precision", precision], ["Recall", recall], ["F1", f1]].flatMap(([title, place]) => [
+    share(title + " before", (r) => r.before?.[place] ?? null), share(title + " now", (r) => r.now?.[place] ?? null)]);
+  table("shared-table", [
+    { title: "Tag", value: (r) => (r.tag === null ? "" : tagName(r.tag)), cell: (r) => (r.tag === null ? r.title : tagNamed(r.tag)) },
+    ...columns,
+    { title: "F1 changed", number: true, value: (r) => difference(r.now?.[f1], r.before?.[f1]), cell: (r) => change(difference(r.now?.[f1], r.before?.[f1]), "") },
+  ], data.tags.map((_, tag) => ({ tag, before: before.tags[tag], now: now.tags[tag] })), {
+    sort: { column: 7, down: false },
+    foot: [{ tag: null, title: "All cases (micro)", before: before.micro, now: now.micro }, { tag: null, title: "Mean of tags (macro)", before: before.macro, now: now.macro }],
+  });
 }
 
 function verdict(right, wrong, missed, surest) {

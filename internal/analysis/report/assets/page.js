@@ -9,7 +9,7 @@ function about() {
   const notes = [];
   if (shown.filtered) notes.push("The export was limited to some tags: only images with any of these are in it.");
   if (compared?.filtered && !shown.filtered) notes.push("The export of the iteration compared with was limited to some tags.");
-  if (!lacks(shown, data.metrics)) notes.push(`The slider stops at ${data.thresholds.length} thresholds, each evaluated by itself.`);
+  if (!lacks()) notes.push(`The slider stops at ${data.thresholds.length} thresholds, each evaluated by itself.`);
   notes.push(...data.notes, `Project ${data.project.id}, iteration ${shown.id}${compared ? `, compared with ${compared.id}` : ""}.`);
   fill("notes", notes.map((note) => make("li", null, note)));
 }
@@ -51,7 +51,7 @@ function slider() {
 function start() {
   about();
   slider();
-  const what = lacks(shown, data.metrics);
+  const what = lacks();
   // What one iteration lacks, others may have.
   const figures = data.trend[0].some((f) => f[1] !== null);
   const trending = data.iterations.length > 1 && (!what || figures || data.iterations.some((i) => i.images > 0 && i.averagePrecision !== null));

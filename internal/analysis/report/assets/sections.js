@@ -1,44 +1,54 @@
 // The figures: headline, trend, tags, curves.
 
 function headline() {
-  const now = metricsNow().micro, before = metricsBefore()?.micro;
-  const changed = (d) => (before ? [change(...d), " to ", iterationNamed(compared)] : "nothing to compare with");
-  const tile = (title, figure, d, service, help) => make("div", { class: "tile" },
+  const now = metricsNow().micro, pair = shared();
+  // What has changed is of the images that both judged, from one figure to the other.
+  const changed = (place) => (pair ? [change(difference(pair.now.micro[place], pair.before.micro[place])), " to ", iterationNamed(compared),
+    make("span", { class: "from" }, ` (${percent(pair.before.micro[place])} → ${percent(pair.now.micro[place])})`)] : "nothing to compare with");
+  const tile = (title, figure, changed, service, help) => make("div", { class: "tile" },
     make("dt", { title: help }, title),
     make("dd", { class: "figure" }, figure),
-    compared ? make("dd", { class: "change" }, changed(d)) : null,
+    compared ? make("dd", { class: "change" }, changed) : null,
     make("dd", { class: "service" }, service));
-  const own = (v) => (v === null ? "the service says nothing" : ["the service: ", make("b", null, percent(v))]);
+  const service = (v) => (v === null ? "the service says nothing" : ["the service: ", make("b", null, percent(v))]);
   if (!compared) fill("h-headline", "How good is it?");
   fill("tiles",
-    tile("Precision", percent(now[precision]), [difference(now[precision], before?.[precision])], own(shown.precision), "The share of the predictions that are right"),
-    tile("Recall", percent(now[recall]), [difference(now[recall], before?.[recall])], own(shown.recall), "The share of the labels that are found"),
-    tile("F1", percent(now[f1]), [difference(now[f1], before?.[f1])], "the service has none", "The harmonic mean of precision and recall"),
-    tile("mAP", percent(data.averagePrecision), [difference(data.averagePrecision, data.averagePrecisionBefore)], own(shown.averagePrecision), "The mean of the tags' average precisions, over all thresholds"),
-    tile("Images", count(shown.images), [compared ? shown.images - compared.images : null, "", 0], plural(labelsOf(now), "label")));
-  fill("headline-lead", verdictOfAll(now, before));
+    tile("Precision", percent(now[precision]), changed(precision), service(shown.precision), "The share of the predictions that are right"),
+    tile("Recall", percent(now[recall]), changed(recall), service(shown.recall), "The share of the labels that are found"),
+    tile("F1", percent(now[f1]), changed(f1), "the service has none", "The harmonic mean of precision and recall"),
+    tile("mAP", percent(data.averagePrecision), pair ? [change(difference(data.averagePrecision, data.averagePrecisionBefore)), " to ", iterationNamed(compared), ", each on its own images"] : "nothing to compare with",
+      service(shown.averagePrecision), "The mean of the tags' average precisions, over all thresholds"),
+    tile("Images", count(shown.images), compared ? [change(shown.images - compared.images, "", 0), " to ", iterationNamed(compared)] : null, plural(labelsOf(now), "label")));
+  fill("headline-lead", verdictOfAll());
+  fill("headline-images", pair ? ["The large figures are on ", own(), "; what has changed is on ", both(), "."] : ["The figures are on ", own(), "."]);
   const at = `The service's figures are at threshold ${shown.probabilityThreshold}${detection ? ` and overlap ${shown.overlapThreshold}` : ""}`;
-  fill("headline-note", `Precision, recall and F1 are of all tags together, at threshold ${threshold()}${detection ? ` and overlap ${data.overlap}` : ""}; every case counts the same. mAP is over all thresholds: the slider moves neither it nor AP, the best thresholds and the service's figures. ${at}.${before ? " " + rule : ""}`);
+  fill("headline-note", `Precision, recall and F1 are of all tags together, at threshold ${threshold()}${detection ? ` and overlap ${data.overlap}` : ""}; every case counts the same. mAP is over all thresholds: the slider moves neither it nor AP, the best thresholds and the service's figures. ${at}.${pair ? " " + rule() : ""}`);
 }
 
-const rule = "“Better” and “worse” are said where fixed and broken differ by at least twice the square root of their sum, as chance alone would have it once in 20 times.";
+const judgedAt = data.thresholds[data.start]; // which the slider starts at
 
-// verdictOfAll says in a sentence what the tiles show, and no more than that: what
-// was fixed and broken by chance comes to little either way.
-function verdictOfAll(now, before) {
+const rule = () => `“Better” and “worse” are said at threshold ${judgedAt} alone, wherever the slider is, and only if chance would make so large a difference at most once in 20 times (p ≤ 0.05). The test is the exact sign-flip test on each image's fixed less its broken cases. No tag is judged: an arrow only shows the sign of a difference.`;
+
+const chance = (p) => (p < 0.0001 ? "p < 0.0001" : `p = ${Number(p.toPrecision(2))}`);
+
+// verdictOfAll says in a sentence what data.verdict has. The slider does not change it.
+function verdictOfAll() {
   if (!compared) return "There is no other iteration to compare with.";
   const name = iterationNamed(compared);
-  if (!before) return ["No verdict: ", name, ` has no ${lacking[lacks(compared, data.before)]} to compare with.`];
-  const d = Number(difference(now[f1], before[f1]).toFixed(1));
+  if (data.apart) {
+    const f1s = [data.shown, data.compared].map((n) => data.trend[data.start][n][2]);
+    return ["No verdict: ", ...apart(), ...(data.apart.what === "image" && f1s[1] !== null ? [` At threshold ${judgedAt} F1 is ${percent(f1s[0])} on its own images, that of `, name, ` ${percent(f1s[1])} on its own.`] : [])];
+  }
+  const { word, p, differ, fixed, broken } = data.verdict;
+  const { now, before } = data.shared[data.start];
+  const f1Change = difference(now.micro[f1], before.micro[f1]);
   const area = difference(data.averagePrecision, data.averagePrecisionBefore);
-  const across = area !== null && Number(area.toFixed(1)) * d < 0 ? ` mAP went the other way (${signed(Number(area.toFixed(1)))} points).` : "";
-  const counts = data.changes[state.threshold].counts;
-  if (counts.every((n) => n === 0)) return ["No verdict: no image is in both. On its own images F1 is ", percent(now[f1]), ", that of ", name, ` ${percent(before[f1])}.`, across];
-  const [fixed, broken] = counts;
-  const far = fixed + broken > 0 && Math.abs(fixed - broken) >= 2 * Math.sqrt(fixed + broken);
-  const verdict = !far ? ["Hardly differs", " from "] : (fixed - broken) * d <= 0 ? ["Mixed", " against "] : d > 0 ? ["Better", " than "] : ["Worse", " than "];
-  return [make("b", { title: rule }, verdict[0]), verdict[1], name, `: F1 ${signed(d)} points, ${count(fixed)} fixed, ${count(broken)} broken`,
-    far ? "." : fixed + broken === 0 ? "." : ", which may be chance.", across];
+  const across = area !== null && f1Change !== null && Number(area.toFixed(1)) * Number(f1Change.toFixed(1)) < 0 ? ` mAP, each on its own images, went the other way (${signed(Number(area.toFixed(1)))} points).` : "";
+  const words = { better: ["Better", " than "], worse: ["Worse", " than "], mixed: ["Mixed", " against "], unclear: ["No clear difference", " from "], few: ["Too few images differ to say", " whether it is better than "] }[word];
+  const figures = `${f1Change === null ? "" : `F1 ${signed(Number(f1Change.toFixed(1)))} points, `}${count(fixed)} fixed and ${count(broken)} broken on ${both()}`;
+  const test = word === "few" ? `. ${differ === 0 ? "None" : count(differ)} of these ${differ === 1 ? "differs" : "differ"}, and it takes 6.`
+    : `${word === "unclear" ? ", which may be chance" : ""}. Of these ${count(differ)} differ; ${chance(p)}.`;
+  return [make("b", { title: rule() }, words[0]), words[1], name, ` at threshold ${judgedAt}: `, figures, test, across];
 }
 
 function trend() {
@@ -76,17 +86,17 @@ function tags() {
   byId("tags-search-line").hidden = data.tags.length <= 12;
   byId("tags-search").addEventListener("input", update);
   const all = data.tags.length > 1;
-  const row = (tag, now, before) => ({ tag, now, before, about: tag === null ? null : data.tags[tag] });
+  const row = (tag, now, pair) => ({ tag, now, changed: difference(pair[1]?.[f1], pair[0]?.[f1]), about: tag === null ? null : data.tags[tag] });
   function update() {
     const search = byId("tags-search").value.toLowerCase();
-    const now = metricsNow(), before = metricsBefore();
-    const rows = data.tags.map((_, t) => row(t, now.tags[t], before?.tags[t])).filter((r) => r.about.name.toLowerCase().includes(search));
+    const now = metricsNow(), pair = shared();
+    const rows = data.tags.map((_, t) => row(t, now.tags[t], [pair?.before.tags[t], pair?.now.tags[t]])).filter((r) => r.about.name.toLowerCase().includes(search));
     const of = (place) => (r) => r.now?.[place] ?? null;
     const columns = [
       { title: "Tag", value: (r) => r.about.name, cell: (r) => r.about ? make("button", { type: "button", class: "link", title: "Show its curve", onclick: () => choose(r.tag) }, tagNamed(r.tag)) : r.title },
       whole("Labels", (r) => (r.now ? labelsOf(r.now) : null), "How many labels it has: its support"),
       share("Precision", of(precision)), share("Recall", of(recall)), share("F1", of(f1)),
-      compared ? { title: "F1 changed", number: true, value: (r) => difference(r.now?.[f1], r.before?.[f1]), cell: (r) => change(difference(r.now?.[f1], r.before?.[f1]), "") } : null,
+      compared ? { title: "F1 changed", help: pair ? `On ${both()}` : null, number: true, value: (r) => r.changed, cell: (r) => change(r.changed, "") } : null,
       { title: "Best threshold", help: "Where the tag's F1 is best, wherever the slider is", number: true, value: (r) => r.about?.best?.[0] ?? null, cell: (r) => (r.about ? probability(r.about.best?.[0]) : "") },
       { title: "F1 there", number: true, value: (r) => r.about?.best?.[3] ?? null, cell: (r) => (r.about ? percent(r.about.best?.[3]) : "") },
       share("AP", (r) => (r.about ? r.about.averagePrecision : r.ap), "Average precision, over all thresholds"),
@@ -96,12 +106,12 @@ function tags() {
     ].filter(Boolean);
     const service = [shown.precision, shown.recall, shown.averagePrecision];
     const foot = [
-      { ...row(null, now.micro, before?.micro), title: "All cases (micro)", ap: null, service: [service[0], service[1], null] },
-      { ...row(null, now.macro, before?.macro), title: "Mean of tags (macro)", ap: data.averagePrecision, service: [null, null, service[2]] },
+      { ...row(null, now.micro, [pair?.before.micro, pair?.now.micro]), title: "All cases (micro)", ap: null, service: [service[0], service[1], null] },
+      { ...row(null, now.macro, [pair?.before.macro, pair?.now.macro]), title: "Mean of tags (macro)", ap: data.averagePrecision, service: [null, null, service[2]] },
     ];
     table("tags-table", columns, rows, { sort: { column: columns.findIndex((c) => c.title === "F1"), down: false }, mark: (r) => all && r.tag === state.tag, foot: all && !search ? foot : [], empty: "No tag has that in its name." });
     const weak = data.tags.map((_, t) => t).filter((t) => labelsOf(now.tags[t]) > 0).sort((a, b) => now.tags[a][f1] - now.tags[b][f1])[0];
-    fill("tags-lead", weak === undefined ? "No tag has a label here." : [all ? "Weakest: " : "", tagNamed(weak), `${all ? ", with" : " has"} an F1 of ${percent(now.tags[weak][f1])} over ${plural(labelsOf(now.tags[weak]), "label")}.`]);
+    fill("tags-lead", weak === undefined ? "No tag has a label here." : [all ? "Weakest: " : "", tagNamed(weak), `${all ? ", with" : " has"} an F1 of ${percent(now.tags[weak][f1])} over ${plural(labelsOf(now.tags[weak]), "label")}.`, ` The table is of ${own()}${pair ? `; what has changed is on ${both()}` : ""}.`]);
   }
   return update;
 }
