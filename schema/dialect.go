@@ -55,6 +55,9 @@ func (d dialect) functions() template.FuncMap {
 		"type":   func(name string) string { return d.typeName(Column{Type: typeNamed(name)}) },
 		"figure": figure,
 		"mean":   mean,
+		// iou is the intersection over union of the boxes of two table aliases; null if they
+		// do not meet, or are too small to have a union.
+		"iou": intersectionOverUnion,
 	}
 }
 
@@ -76,6 +79,17 @@ func figure(name, prefix string) string {
 // label or a prediction.
 func mean(name, prefix string) string {
 	return strings.NewReplacer("{name}", name, "{}", prefix).Replace("AVG(CASE WHEN {}f1 IS NOT NULL THEN COALESCE({}{name}, 0) END)")
+}
+
+func intersectionOverUnion(a, b string) string {
+	shared := func(from, extent string) string {
+		return strings.NewReplacer("a.", a+".", "b.", b+".", "from", "box_"+from, "extent", "box_"+extent).
+			Replace("(LEAST(a.from + a.extent, b.from + b.extent) - GREATEST(a.from, b.from))")
+	}
+	width, height := shared("left", "width"), shared("top", "height")
+	both, areas := width+" * "+height, fmt.Sprintf("%[1]s.box_width * %[1]s.box_height + %[2]s.box_width * %[2]s.box_height", a, b)
+	// NULLIF keeps a database that divides before it looks at the condition from dividing by zero.
+	return fmt.Sprintf("CASE WHEN %[1]s > 0 AND %[2]s > 0 AND %[4]s > %[3]s THEN %[3]s / NULLIF(%[4]s - %[3]s, 0) END", width, height, both, areas)
 }
 
 // ref returns the name of a table, view or function. In BigQuery it includes the

@@ -18,17 +18,18 @@ func TestNothingToJudge(t *testing.T) {
 		empty  []string // tables
 		says   string
 		shows  string // the sections, by their headings
+		slides bool   // there are figures that the slider moves
 	}{
-		"no images":                 {simulated.Config{Kind: simulated.Detection}, nil, "This iteration has no evaluated images, so there is nothing to judge it by.", ""},
-		"no images, two iterations": {simulated.Config{Kind: simulated.Multiclass, Iterations: 2}, nil, "This iteration has no evaluated images", ""},
+		"no images":                 {simulated.Config{Kind: simulated.Detection}, nil, "This iteration has no evaluated images, so there is nothing to judge it by.", "", false},
+		"no images, two iterations": {simulated.Config{Kind: simulated.Multiclass, Iterations: 2}, nil, "This iteration has no evaluated images", "", false},
 		"no labels": {simulated.Config{Kind: simulated.Multilabel, Images: 30, Iterations: 2}, []string{"tags"},
-			"None of the 30 images has a label, so it cannot be judged whether what is predicted is right, nor whether the iteration is better", "Over all iterations, Which labels look wrong?"},
+			"None of the 30 images has a label, so it cannot be judged whether what is predicted is right, nor whether the iteration is better", "Over all iterations", false},
 		"no boxes labelled": {simulated.Config{Kind: simulated.Detection, Images: 30}, []string{"regions"},
-			"None of the 30 images has a label, so it cannot be judged", "Which labels look wrong?"},
+			"None of the 30 images has a label, so it cannot be judged", "", false},
 		"no predictions": {simulated.Config{Kind: simulated.Multiclass, Images: 30}, []string{"predictions"},
-			"The iteration cannot be judged: it has no prediction of 0.05 or surer on any of its 30 images, so all of the 30 labels are missed.", ""},
+			"The iteration cannot be judged: it has no prediction of 0.05 or surer on any of its 30 images, so all of the 30 labels are missed.", "", false},
 		"no boxes predicted": {simulated.Config{Kind: simulated.Detection, Images: 30, Iterations: 2}, []string{"predictions"},
-			"The iteration cannot be judged: it has no prediction of 0.05 or surer on any of its 30 images", "Over all iterations"},
+			"The iteration cannot be judged: it has no prediction of 0.05 or surer on any of its 30 images", "Over all iterations", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := exported.Warehouse(t, tc.config)
@@ -46,7 +47,7 @@ func TestNothingToJudge(t *testing.T) {
 			if got := strings.Join(shows, ", "); got != tc.shows {
 				t.Errorf("it shows %q, not %q", got, tc.shows)
 			}
-			if bar := read[bool](b, `document.querySelector("#bar").checkVisibility()`); bar != (len(shows) > 0) {
+			if bar := read[bool](b, `document.querySelector("#bar").checkVisibility()`); bar != tc.slides {
 				t.Errorf("the slider is shown: %t, with %q", bar, shows)
 			}
 			for _, wrong := range []string{"As good", "Better", "Weakest", "over 0 labels", "NaN", "undefined"} {

@@ -84,7 +84,7 @@ func TestManyTags(t *testing.T) {
 		t.Errorf("%d tags are shown as (no name), want 2", n)
 	}
 	// The sticky bar covers no heading that is scrolled to.
-	if covered := read[[]string](b, `[...document.querySelectorAll("h2")].filter((h) => { h.scrollIntoView(); return h.getBoundingClientRect().top < document.querySelector("#bar").getBoundingClientRect().bottom }).map((h) => h.innerText)`); len(covered) > 0 {
+	if covered := read[[]string](b, `[...document.querySelectorAll("h2")].filter((h) => { if (!h.checkVisibility()) return false; h.scrollIntoView(); return h.getBoundingClientRect().top < document.querySelector("#bar").getBoundingClientRect().bottom }).map((h) => h.innerText)`); len(covered) > 0 {
 		t.Errorf("the bar covers %q", covered)
 	}
 	stays := read[bool](b, `(() => { const p = document.querySelector("#tags-table"); p.scrollLeft = 200; return Math.abs(p.querySelector("tbody th").getBoundingClientRect().left - p.getBoundingClientRect().left) < 2 })()`)
@@ -218,7 +218,7 @@ func TestExtremes(t *testing.T) {
 				t.Errorf("%s: the page says %q", kind, text[max(0, at-40):min(len(text), at+40)])
 			}
 		}
-		if !strings.Contains(text, "> 0.999") || !strings.Contains(text, "> 99.9"+narrow+"% sure") {
+		if !strings.Contains(text, "> 0.999") || !strings.Contains(text, "is predicted with > 99.9"+narrow+"%") {
 			t.Errorf("%s: a probability near 1 is not shown as > 0.999", kind)
 		}
 	}

@@ -73,16 +73,24 @@ func pictures(b *tab, v *views) {
 	compare("hardest", v.ask("SELECT image_id, error, true_positives, false_positives, false_negatives FROM hardest_images{at} WHERE iteration_id = {shown} AND place <= 24 ORDER BY place"), func(n int, r []any) (card, subject) {
 		return card{Head: fmt.Sprintf("%d. Error %s", n+1, fixed(r[1].(float64), 2)), Notes: []string{fmt.Sprintf("%v right, %v wrong, %v missed", r[2], r[3], r[4])}}, subject{all: true}
 	})
-	compare("suspects", v.ask("SELECT image_id, replace(suspicion, '_', ' '), confidence, labelled_tag_name, predicted_tag_name, iou, prediction_index, label_index FROM label_suspects{at} WHERE iteration_id = {shown} AND place <= 24 ORDER BY place"), func(n int, r []any) (card, subject) {
-		note := map[any]string{
-			"wrong tag":     "labelled " + named(r[3], none) + ", looks like " + named(r[4], none),
-			"missing label": "not labelled, looks like " + named(r[4], none),
-			"extra label":   "labelled " + named(r[3], none) + ", which it does not look like",
-		}[r[1]]
-		if r[1] == "misplaced box" {
+	compare("suspects", v.ask("SELECT image_id, kind, score, labelled_tag_name, predicted_tag_name, iou, prediction_index, label_index, predicted_probability, predicted_threshold, labelled_probability, labelled_threshold FROM label_suspects() WHERE iteration_id = {shown} AND place <= 24 ORDER BY place"), func(n int, r []any) (card, subject) {
+		kind := r[1].(string)
+		note := map[string]string{
+			"swapped":     "labelled " + named(r[3], none) + ", looks like " + named(r[4], none),
+			"overlooked":  "not labelled, looks like " + named(r[4], none),
+			"superfluous": "labelled " + named(r[3], none) + ", which it does not look like",
+		}[kind]
+		if kind == "badly_placed" {
 			note = "the box of " + named(r[3], none) + " seems misplaced (overlap " + fixed(r[5].(float64), 2) + ")"
 		}
-		return card{Head: fmt.Sprintf("%d. %s, %s sure", n+1, r[1], sureness(r[2])), Notes: []string{note}}, subject{prediction: r[6], label: r[7]}
+		var why []string
+		if r[4] != nil {
+			why = append(why, fmt.Sprintf("%s is predicted with %s, where it is labelled with %s on average.", named(r[4], none), sureness(r[8]), sureness(r[9])))
+		}
+		if r[3] != nil && kind != "badly_placed" {
+			why = append(why, fmt.Sprintf("%s is predicted with %s, where it is not labelled with %s on average.", named(r[3], none), sureness(r[10]), sureness(r[11])))
+		}
+		return card{Head: fmt.Sprintf("%d. %s, score %s", n+1, suspicions[kind], fixed(r[2].(float64), 2)), Notes: []string{note, strings.Join(why, " ")}}, subject{prediction: r[6], label: r[7]}
 	})
 	for _, change := range []string{"broken", "fixed"} {
 		compare(change, v.ask(fmt.Sprintf(changesOf, change)), func(_ int, r []any) (card, subject) {

@@ -85,29 +85,29 @@ func InMemory(t testing.TB, db *sql.DB) {
 // "expression AS column".
 func Rewrite(t testing.TB, root, table string, columns ...string) {
 	t.Helper()
-	rewrite(t, root, table, " REPLACE ("+strings.Join(columns, ", ")+")", "true")
+	rewrite(t, root, table, "* EXCLUDE (project_id, iteration_id) REPLACE ("+strings.Join(columns, ", ")+")", "true")
 }
 
 // Drop removes a column of a table, as if its files were of an earlier version.
 func Drop(t testing.TB, root, table, column string) {
 	t.Helper()
-	rewrite(t, root, table, "SELECT * EXCLUDE ("+column+")", "")
+	rewrite(t, root, table, "* EXCLUDE (project_id, iteration_id, "+column+")", "true")
 }
 
 // Empty removes the rows of a table.
 func Empty(t testing.TB, root, table string) {
 	t.Helper()
-	rewrite(t, root, table, "", "false")
+	rewrite(t, root, table, "* EXCLUDE (project_id, iteration_id)", "false")
 }
 
 // Keep removes the rows of a table for which a condition in SQL, which may use
 // project_id and iteration_id, does not hold.
 func Keep(t testing.TB, root, table, condition string) {
 	t.Helper()
-	rewrite(t, root, table, "", condition)
+	rewrite(t, root, table, "* EXCLUDE (project_id, iteration_id)", condition)
 }
 
-func rewrite(t testing.TB, root, table, replace, where string) {
+func rewrite(t testing.TB, root, table, columns, where string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, table, "*", "*", "data.parquet"))
 	if err != nil || len(files) == 0 {
@@ -116,7 +116,7 @@ func rewrite(t testing.TB, root, table, replace, where string) {
 	db := Open(t, t.TempDir())
 	for _, file := range files {
 		name := strings.ReplaceAll(file, "'", "''")
-		execute(t, db, fmt.Sprintf("COPY (SELECT * EXCLUDE (project_id, iteration_id)%s FROM read_parquet('%s', hive_partitioning = true, hive_types_autocast = false) WHERE %s) TO '%[2]s.new' (FORMAT parquet)", replace, name, where))
+		execute(t, db, fmt.Sprintf("COPY (SELECT %s FROM read_parquet('%s', hive_partitioning = true, hive_types_autocast = false) WHERE %s) TO '%[2]s.new' (FORMAT parquet)", columns, name, where))
 		if err := os.Rename(file+".new", file); err != nil {
 			t.Fatal(err)
 		}

@@ -178,11 +178,15 @@ func compare(t *testing.T, db *sql.DB, page *Page, n int, threshold float64) {
 	}
 	same("hardest images", fmt.Sprintf("SELECT image_id, error, true_positives, false_positives, false_negatives FROM hardest_images%s WHERE iteration_id = '%s' AND place <= %d ORDER BY place", at, shown, listLength), hardest)
 	same("how many are hard", "SELECT count(*) FROM hardest_images"+at+" WHERE iteration_id = '"+shown+"'", [][]any{{page.HardTotal[n]}})
-	for _, s := range page.Suspects[n] {
-		suspects = append(suspects, []any{image(s[0]), s[1], s[2], tag(s[3].(int)), tag(s[4].(int)), s[5], s[6], s[7]})
+	for _, s := range page.Suspects {
+		row := append([]any{image(s[0])}, s[1:]...)
+		row[3], row[6] = tag(s[3].(int)), tag(s[6].(int))
+		suspects = append(suspects, row)
 	}
-	same("label suspects", fmt.Sprintf("SELECT image_id, suspicion, confidence, predicted_tag_id, labelled_tag_id, prediction_index, label_index, iou FROM label_suspects%s WHERE iteration_id = '%s' AND place <= %d ORDER BY place", at, shown, listLength), suspects)
-	same("how many are suspect", "SELECT count(*) FROM label_suspects"+at+" WHERE iteration_id = '"+shown+"'", [][]any{{page.SusTotal[n]}})
+	of := fmt.Sprintf("label_suspects() WHERE iteration_id = '%s'", shown)
+	same("label suspects", fmt.Sprintf(`SELECT image_id, kind, score, predicted_tag_id, predicted_probability, predicted_threshold, labelled_tag_id, labelled_probability, labelled_threshold,
+prediction_index, label_index, iou FROM %s AND place <= %d ORDER BY place`, of, listLength), suspects)
+	same("how many are suspect", "SELECT count(*) FROM "+of, [][]any{{page.SusTotal}})
 
 	function := fmt.Sprintf("iteration_changes('%s', '%s', '%s', CAST(%v AS DOUBLE), CAST(%v AS DOUBLE))", page.Project.ID, before, shown, threshold, page.Overlap)
 	c := page.Changes[n]

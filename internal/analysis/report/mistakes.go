@@ -1,6 +1,9 @@
 package report
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // listLength is how many images a list shows at most at one threshold.
 const listLength = 24
@@ -9,10 +12,10 @@ const listLength = 24
 // suspects of the iteration that is shown.
 func (l *loader) readMistakes() error {
 	n := len(l.page.Thresholds)
-	l.page.Confusion, l.page.Hardest, l.page.Suspects = make([][][3]int, n), make([][]hardImage, n), make([][]suspect, n)
-	l.page.HardTotal, l.page.SusTotal = make([]int, n), make([]int, n)
+	l.page.Confusion, l.page.Hardest, l.page.Suspects = make([][][3]int, n), make([][]hardImage, n), []suspect{}
+	l.page.HardTotal = make([]int, n)
 	for t := range n {
-		l.page.Confusion[t], l.page.Hardest[t], l.page.Suspects[t] = [][3]int{}, []hardImage{}, []suspect{}
+		l.page.Confusion[t], l.page.Hardest[t] = [][3]int{}, []hardImage{}
 	}
 	shown := " WHERE iteration_id = " + l.enum("iteration_id", l.shown().ID)
 	if err := l.keepMistakes(shown); err != nil {
@@ -43,21 +46,42 @@ func (l *loader) readMistakes() error {
 	if err != nil {
 		return err
 	}
-	const columns = "image_id, suspicion, confidence, predicted_tag_id, labelled_tag_id, prediction_index, label_index, iou"
-	type suspectRow struct {
-		image                    int64
-		suspicion                string
-		confidence               float64
-		prediction, label        *int64
-		iou                      *float64
-		predicted, labelled, all int
-	}
-	return each(l, first("label_suspects", columns), func(r *suspectRow) []any {
-		return []any{&r.image, &r.suspicion, &r.confidence, l.tag(&r.predicted), l.tag(&r.labelled), &r.prediction, &r.label, &r.iou, &r.all}
-	}, func(t int, r suspectRow) {
-		l.page.SusTotal[t] = r.all
-		l.page.Suspects[t] = append(l.page.Suspects[t], suspect{l.list(r.image), r.suspicion, r.confidence, r.predicted, r.labelled, r.prediction, r.label, r.iou})
-	})
+	return l.readSuspects()
+}
+
+// keepSuspects finds the label suspects of the iteration that is shown. They need every
+// prediction, and the copy lacks some.
+func (l *loader) keepSuspects() error {
+	shown := quote(l.shown().ID)
+	columns := strings.Replace(enumerated("iteration_id, image_id, prediction_index, tag_id, tag_name, probability"), "image_id", "number AS image_id", 1)
+	return l.run(
+		"ALTER VIEW current_predictions RENAME TO report_part",
+		"ALTER VIEW current_labels RENAME TO report_labels",
+		"CREATE VIEW current_predictions AS SELECT "+l.projectColumn()+columns+l.boxes("box_")+" FROM report_predictions LEFT JOIN report_image_ids ON id = image_id WHERE project_id = "+quote(l.page.Project.ID)+" AND iteration_id = "+shown,
+		"CREATE VIEW current_labels AS FROM report_labels WHERE iteration_id = "+shown,
+		"CREATE TABLE report_suspects AS FROM label_suspects() WHERE iteration_id = "+shown,
+		"DROP VIEW current_predictions",
+		"DROP VIEW current_labels",
+		"ALTER VIEW report_part RENAME TO current_predictions",
+		"ALTER VIEW report_labels RENAME TO current_labels",
+	)
+}
+
+// readSuspects reads the first of the label suspects.
+func (l *loader) readSuspects() error {
+	var image int64
+	var predicted, labelled, all int
+	var kind string
+	var score float64
+	var figures [5]*float64
+	var prediction, label *int64
+	return l.read(`SELECT image_id, kind, score, predicted_tag_id, predicted_probability, predicted_threshold, labelled_tag_id, labelled_probability, labelled_threshold,
+  prediction_index, label_index, iou, (SELECT COUNT(*) FROM report_suspects)
+FROM report_suspects WHERE place <= `+strconv.Itoa(listLength)+" ORDER BY place",
+		[]any{&image, &kind, &score, l.tag(&predicted), &figures[0], &figures[1], l.tag(&labelled), &figures[2], &figures[3], &prediction, &label, &figures[4], &all}, func() {
+			l.page.SusTotal = all
+			l.page.Suspects = append(l.page.Suspects, suspect{l.list(image), kind, score, predicted, figures[0], figures[1], labelled, figures[2], figures[3], prediction, label, figures[4]})
+		})
 }
 
 // keepMistakes evaluates mistakes once for each threshold, because the functions over

@@ -31,8 +31,8 @@ type Page struct {
 	Confusion [][][3]int    `json:"confusion"` // by threshold: labelled tag, predicted tag (-1: none), cases
 	Hardest   [][]hardImage `json:"hardest"`   // by threshold
 	HardTotal []int         `json:"hardTotal"` // how many images have mistakes
-	Suspects  [][]suspect   `json:"suspects"`  // by threshold
-	SusTotal  []int         `json:"suspectTotal"`
+	Suspects  []suspect     `json:"suspects"`  // the most suspect first, at no threshold
+	SusTotal  int           `json:"suspectTotal"`
 	Changes   []changes     `json:"changes"` // by threshold; empty if there is none to compare with
 	COCO      *cocoSection  `json:"coco"`    // null for a classifier
 	Images    []Image       `json:"images"`  // that are in any list
@@ -121,8 +121,8 @@ type service [3]*float64
 // hardImage is image, error, true positives, false positives, false negatives.
 type hardImage = []any
 
-// suspect is image, suspicion, confidence, predicted tag, labelled tag,
-// prediction index, label index, overlap.
+// suspect is image, kind, score, predicted tag, its probability and threshold, labelled
+// tag, its probability and threshold, prediction index, label index, overlap.
 type suspect = []any
 
 // changes is what has changed for the images of both iterations at one threshold.

@@ -136,7 +136,7 @@ func (p *Page) byVisibility() []int {
 				c = p.Changes[t]
 			}
 			for n := range listLength {
-				for _, list := range [][][]any{p.Hardest[t], p.Suspects[t], c.Broken, c.Fixed} {
+				for _, list := range [][][]any{p.Hardest[t], p.Suspects, c.Broken, c.Fixed} {
 					if n >= len(list) {
 						continue
 					}

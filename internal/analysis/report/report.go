@@ -48,6 +48,7 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 		{"evaluating by COCO's rules", l.readCOCO},
 		{"copying the tables", l.copyTables},
 		{"creating the functions", l.makeFunctions},
+		{"looking for wrong labels", l.keepSuspects},
 		{"judging the predictions", l.keepOutcomes},
 		{"reading the trend and the tags", l.readMetrics},
 		{"choosing the two iterations", func() error { return l.keepOnly(l.both()) }},

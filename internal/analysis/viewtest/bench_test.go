@@ -126,6 +126,5 @@ func BenchmarkEvaluation(b *testing.B) {
 				measure(kind.name+"/"+v.Name, v.Name+where)
 			}
 		}
-		measure(kind.name+"/label_suspects at 0.5", "label_suspects(0.5)"+where)
 	}
 }

@@ -19,8 +19,6 @@ i A 0044`,
 		},
 		questions: []question{
 			at(outcomes, usual, "i A false_positive 0 0 1", "i A true_positive 1 0 0.5"),
-			// The label is not to blame for the second box.
-			at(suspects, usual),
 			at(matrix, usual, "background tag A 1", "tag A tag A 1"),
 		},
 	},
@@ -132,7 +130,6 @@ i A 0033`,
 			at(outcomes, "0.5, 0.3", "i A true_positive 0 0 0.3"),
 			at(outcomes, "0.5, 0.300001", "i A false_positive 0 0 0.3", "i A false_negative - 0 -"),
 			at(outcomes, "0.500001, 0.3", "i A false_negative - 0 -"),
-			at(suspects, "0.5, 0.300001", "1 i misplaced_box 0.5 A A 0 0"),
 		},
 	},
 	{
@@ -291,7 +288,6 @@ i B`,
 			at(outcomes, usual, "i A false_negative - 1 -", "i B false_negative - 0 -", "i C false_positive 0 - -", "i D false_positive 1 - -", "i E false_positive 2 - -"),
 			at(mistakes, usual, "i confused A C 0 1 -", "i confused B D 1 0 -", "i unlabelled - E 2 - -"),
 			at(matrix, usual, "background tag E 1", "tag A tag C 1", "tag B tag D 1"),
-			at(suspects, usual, "1 i wrong_tag 0.95 D B 1 0", "2 i wrong_tag 0.9 C A 0 1", "3 i missing_label 0.6 E - 2 -"),
 		},
 	},
 	{
@@ -307,13 +303,12 @@ i A`,
 		},
 		questions: []question{
 			at(outcomes, usual, "i A false_positive 0 0 -", "i A true_positive 1 0 -"),
-			at(suspects, usual),
 		},
 	},
 	{
 		// b: wrong with 0.9, and a missed label that a prediction of 0.25 would have
 		// found: 0.9 + 0.75. a: a missed label that nothing would have found. c is right.
-		name: "hardest images and suspects of a classifier",
+		name: "hardest images of a classifier",
 		example: example{
 			classifier: true,
 			predictions: `
@@ -331,8 +326,109 @@ d B`,
 		},
 		questions: []question{
 			at(hardest, usual, "1 b 1.65 0 1 1", "2 a 1 0 0 1", "3 d 0.95 1 0 1"),
-			at(suspects, "0.9, 0.3", "1 d extra_label 0.95 - B 1 1", "2 b wrong_tag 0.9 A B 0 0"),
-			at(suspects, "0.95, 0.3", "1 d extra_label 0.95 - B 1 1"), // just sure enough
+		},
+	},
+	{
+		// A is labelled on a to d, with 0.9, 0.7, 0.8 and 0: 0.6 on average; elsewhere 0.8
+		// on f, 0.8 / 6. B: 0.9 on f, g and h, and elsewhere 0.1 on d of seven. C has no
+		// label, and says nothing.
+		//
+		//	f has no A, which is seen at 0.8: 1 - 0.2 / (0.4 + 0.2) = 2/3, and of the four
+		//	that are as sure three are labelled: 1/2.
+		//	d has A, which is not seen at all: 1, and of the four that the model is sure of
+		//	three are there: 3/4.
+		name: "suspects of a multi-label classifier",
+		example: example{
+			classifier: true,
+			predictions: `
+a A 0.9
+b A 0.7
+c A 0.8
+d B 0.1
+e C 0.9
+f A 0.8
+f B 0.9
+g B 0.9
+h B 0.9
+i C 0.9
+j C 0.9`,
+			labels: `
+a A
+b A
+c A
+d A
+f B
+g B
+h B`,
+		},
+		questions: []question{at(suspects, "0.5", "1 d superfluous 0.75 - A - 0", "2 f overlooked 0.5 A - 0 -")},
+	},
+	{
+		// A is labelled on a to d, with 0.9, 0.7, 0.8 and 0.2: 0.65; on the three others it has
+		// 0.1 and 0.6, 7/30. B is labelled on e to g, with 0.8, 0.9 and 0.4: 0.7.
+		//
+		//	d has A at 0.2, and B at 0.8: 1 - 0.2 / (0.3 + 0.2) = 3/5, A is not there by
+		//	1 - 0.2 / (7/30 + 0.2) = 7/13, and of three Bs as sure two are labelled: 14/65.
+		//	g is A at 0.6 rather than B, but A is confident from 0.65 on.
+		name: "suspects of a multi-class classifier",
+		example: example{
+			classifier: true, multiclass: true,
+			predictions: `
+a A 0.9
+b A 0.7
+c A 0.8
+d B 0.8
+d A 0.2
+e B 0.8
+f B 0.9
+f A 0.1
+g A 0.6
+g B 0.4`,
+			labels: `
+a A
+b A
+c A
+d A
+e B
+f B
+g B`,
+		},
+		questions: []question{at(suspects, "0.5", "1 d swapped 0.2154 B A 0 0")},
+	},
+	{
+		// A is found on a, b and c with 0.9, 0.8 and 0.7, and not on d and e: 0.48 on
+		// average.
+		//
+		//	d: the box shares 2 of 4 columns with the region, 1/3: badly placed, by
+		//	1 - 0.4 / (0.52 + 0.4) = 13/23.
+		//	e: its region is elsewhere. The box is overlooked: 1 - 0.2 / 0.72 = 13/18.
+		//	f: two boxes on one overlooked object, the first is listed: 1 - 0.1 / 0.62 = 26/31.
+		//	g: labelled B, nothing sees it: 1 - 0.5 / 1.02 = 26/51.
+		//	c: the second box of A that meets the region which is found is no suspect.
+		name: "suspects of a detector",
+		example: example{
+			predictions: `
+a A 0.9 0044
+b A 0.8 0044
+b B 0.6 4444
+c A 0.7 0044
+c A 0.5 2044
+d A 0.6 2044
+e A 0.8 4044
+f A 0.9 4044
+f A 0.9 4043
+g A 0.5 0044`,
+			labels: `
+a A 0044
+b A 0044
+b B 4444
+c A 0044
+d A 0044
+e A 0044
+g B 0044`,
+		},
+		questions: []question{
+			at(suspects, "0.5", "1 f overlooked 0.8387 A - 0 -", "2 e overlooked 0.7222 A - 0 -", "3 d badly_placed 0.5652 A A 0 0", "4 g swapped 0.5098 A B 0 0"),
 		},
 	},
 }

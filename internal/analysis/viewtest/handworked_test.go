@@ -19,6 +19,7 @@ import (
 type example struct {
 	predictions, labels string
 	classifier          bool
+	multiclass          bool    // a classifier with one tag an image
 	side                float64 // of every box, in place of its width and height, if not 0
 }
 
@@ -68,6 +69,10 @@ func (e example) add(m *made, at place) {
 			m.add(schema.Regions, at, row)
 		}
 	}
+	export["classification_type"] = "Multilabel" // of detectors too
+	if e.multiclass {
+		export["classification_type"] = "Multiclass"
+	}
 	if e.classifier {
 		export["model_kind"] = schema.Classification
 	}
@@ -95,7 +100,7 @@ const (
 	areas    = `SELECT scope, tag_id, labels, round(average_precision, 4) FROM average_precision(%s) ORDER BY scope DESC, tag_id`
 	best     = `SELECT tag_id, probability_threshold, true_positives, false_positives, labels, round(f1, 4) FROM best_threshold(%s) ORDER BY tag_id`
 	hardest  = `SELECT place, image_id, round(error, 4), true_positives, false_positives, false_negatives FROM hardest_images(%s) ORDER BY place`
-	suspects = `SELECT place, image_id, suspicion, round(confidence, 4), predicted_tag_id, labelled_tag_id, prediction_index, label_index FROM label_suspects(%s) ORDER BY place`
+	suspects = `SELECT place, image_id, kind, round(score, 4), predicted_tag_id, labelled_tag_id, prediction_index, label_index FROM label_suspects(%s) ORDER BY place`
 	matrix   = `SELECT true_tag_name, predicted_tag_name, cases FROM confusion(%s) ORDER BY ALL`
 	changes  = `SELECT image_id, tag_id, change, before_probability, after_probability FROM iteration_changes('project', 'before', 'after', %s) ORDER BY ALL`
 	both     = `SELECT scope, tag_id, images, fixed, broken, still_right, still_wrong, before_true_positives, before_false_positives, before_false_negatives, round(before_f1, 4),

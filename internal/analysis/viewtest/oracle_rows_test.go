@@ -58,7 +58,7 @@ type tagPerformanceRow struct {
 
 type exportRow struct {
 	place
-	ModelKind                                          *string
+	ModelKind, ClassificationType                      *string
 	Precision, Recall, AveragePrecision                *float64
 	ProbabilityThreshold, OverlapThreshold             float64
 	Images, Predictions, Tags, Regions, TagPerformance int64

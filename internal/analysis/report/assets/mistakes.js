@@ -177,25 +177,31 @@ function hardest() {
   };
 }
 
+// suspects are the same at every threshold: each tag has its own.
 function suspects() {
   const words = {
-    wrong_tag: (r) => ["labelled ", tagNamed(r.labelled), ", looks like ", tagNamed(r.predicted)],
-    missing_label: (r) => ["not labelled, looks like ", tagNamed(r.predicted)],
-    misplaced_box: (r) => ["the box of ", tagNamed(r.labelled), ` seems misplaced (overlap ${r.overlap.toFixed(2)})`],
-    extra_label: (r) => ["labelled ", tagNamed(r.labelled), ", which it does not look like"],
+    swapped: (r) => ["labelled ", tagNamed(r.labelled), ", looks like ", tagNamed(r.predicted)],
+    overlooked: (r) => ["not labelled, looks like ", tagNamed(r.predicted)],
+    superfluous: (r) => ["labelled ", tagNamed(r.labelled), ", which it does not look like"],
+    badly_placed: (r) => ["the box of ", tagNamed(r.labelled), ` seems misplaced (overlap ${r.overlap.toFixed(2)})`],
   };
-  const what = { wrong_tag: "wrong tag", missing_label: "missing label", misplaced_box: "misplaced box", extra_label: "extra label" };
+  const what = { swapped: "wrong tag", overlooked: "missing label", superfluous: "superfluous label", badly_placed: "misplaced box" };
+  const why = (r) => [
+    r.predicted < 0 ? null : `${tagName(r.predicted)} is predicted with ${sureness(r.sure)}, where it is labelled with ${sureness(r.usual)} on average.`,
+    r.labelled < 0 || r.kind === "badly_placed" ? null : `${tagName(r.labelled)} is predicted with ${sureness(r.labelSure)}, where it is not labelled with ${sureness(r.labelUsual)} on average.`,
+  ].filter(Boolean).join(" ");
+  const rows = data.suspects.map(([image, kind, score, predicted, sure, usual, labelled, labelSure, labelUsual, prediction, label, overlap], n) =>
+    ({ place: n + 1, image, kind, score, predicted, sure, usual, labelled, labelSure, labelUsual, prediction, label, overlap }));
+  const total = data.suspectTotal;
   return () => {
-    const rows = data.suspects[state.threshold].map(([image, kind, sure, predicted, labelled, prediction, label, overlap], n) => ({ place: n + 1, image, kind, sure, predicted, labelled, prediction, label, overlap }));
-    const total = data.suspectTotal[state.threshold];
-    fill("suspects-lead", total === 0 ? `At threshold ${threshold()} no label looks wrong or missing.` : [`At threshold ${threshold()} the model contradicts the labels in ${plural(total, "place")}: ${detection ? "it is sure of a box where no such box is labelled" : "it is sure of a tag that is not labelled, or that a label is wrong"}. The surest come first. The model may be wrong too: look. `, legend([["labelled thin", "the others"]])]);
-    cards("suspects", rows, (r) => card(r.image, `${r.place}. ${what[r.kind]}, ${sureness(r.sure)} sure`, { prediction: r.prediction, label: r.label }, make("p", null, words[r.kind](r))), "There is none.");
+    fill("suspects-lead", total === 0 ? "No label looks wrong or missing." : [`${plural(total, "label")} ${total === 1 ? "looks" : "look"} wrong, missing or misplaced: there the model contradicts the labels, and is surer than it usually is of that tag. The most suspect come first; the slider does not change them. The model may be wrong too: look. `, legend([["labelled thin", "the others"]])]);
+    cards("suspects", rows, (r) => card(r.image, `${r.place}. ${what[r.kind]}, score ${r.score.toFixed(2)}`, { prediction: r.prediction, label: r.label }, make("p", null, words[r.kind](r)), make("p", null, why(r))), "There is none.");
     table("suspects-table", [
       { title: "Image", value: (r) => data.images[r.image].id, cell: (r) => make("code", null, data.images[r.image].id) },
       { title: "Suspicion", value: (r) => what[r.kind] },
       { title: "Labelled", value: (r) => (r.labelled < 0 ? null : tagName(r.labelled)), cell: (r) => (r.labelled < 0 ? none : tagNamed(r.labelled)) },
       { title: "Looks like", value: (r) => (r.predicted < 0 ? null : tagName(r.predicted)), cell: (r) => (r.predicted < 0 ? none : tagNamed(r.predicted)) },
-      { ...share("Sure", (r) => r.sure), cell: (r) => sureness(r.sure) },
+      { title: "Score", number: true, value: (r) => r.score, cell: (r) => r.score.toFixed(3) },
     ], rows, { empty: "There is none." });
   };
 }

@@ -56,7 +56,10 @@ function start() {
   const figures = data.trend[0].some((f) => f[1] !== null);
   const trending = data.iterations.length > 1 && (!what || figures || data.iterations.some((i) => i.images > 0 && i.averagePrecision !== null));
   if (!trending) hide("trend");
-  if (what) return [...(trending ? [trend()] : []), ...unjudged(what, trending && figures)];
+  if (what) {
+    unjudged(what, trending && figures);
+    return trending ? [trend()] : [];
+  }
   const sections = [headline];
   if (trending) sections.push(trend());
   sections.push(curve(), tags(), ...(data.coco ? [coco()] : []), confusion(), changes(), hardest(), suspects());
@@ -65,8 +68,7 @@ function start() {
 
 const hide = (...ids) => ids.forEach((id) => { byId(id).hidden = true; });
 
-// unjudged says why an iteration cannot be judged. What it predicts where nothing is
-// labelled can still be looked at.
+// unjudged says why an iteration cannot be judged.
 function unjudged(what, moving) {
   const micro = data.metrics[0].micro, nothing = labelsOf(micro) + predictionsOf(micro) === 0;
   const images = `None of the ${plural(shown.images, "image")} has a label`;
@@ -79,11 +81,8 @@ function unjudged(what, moving) {
   const own = [["precision", shown.precision], ["recall", shown.recall], ["mAP", shown.averagePrecision]].filter(([, v]) => v !== null);
   byId("nothing").hidden = false;
   fill("nothing", why, own.some(([, v]) => v > 0) ? ` The service says: ${own.map(([name, v]) => `${name} ${percent(v)}`).join(", ")}.` : null);
-  hide("headline", "tags", "curve", "confusion", "changes", "hardest-section");
-  const look = what === "label" && data.suspectTotal.some((n) => n > 0);
-  if (!look) hide("suspects-section");
-  if (!look && !moving) hide("bar");
-  return look ? [suspects()] : [];
+  hide("headline", "tags", "curve", "confusion", "changes", "hardest-section", "suspects-section");
+  if (!moving) hide("bar");
 }
 
 const sections = start();
