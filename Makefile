@@ -45,7 +45,7 @@ lint: cc ## gofmt, vet, staticcheck, go.sum, and the types on other systems
 
 # -count=1 in the module check: go test's cache does not notice that a file outside of the
 # module has changed.
-sql: cc ## the SQL for BigQuery, with Google's own analyzer of it, which takes minutes to compile the first time
+sql: cc ## the SQL for BigQuery, with Google's own analyzer, which takes minutes to compile the first time, and reference implementation
 	cd check && go vet ./sql && go test -vet=off -count=1 -timeout 1h ./sql
 
 deploy: ## the files of deploy/, with the parsers of the programs that read them (systemd-analyze is in Debian's package systemd)

@@ -1,5 +1,6 @@
 // Package sql tests the SQL for BigQuery with GoogleSQL, Google's own analyzer of that
-// language, configured to accept what BigQuery accepts.
+// language, configured to accept what BigQuery accepts, and executes it with GoogleSQL's
+// reference implementation (execute_test.go).
 //
 // Only BigQuery can check that the files of an external table exist and have the declared
 // columns, that it can turn a correlated subquery into a join (it runs no others), and

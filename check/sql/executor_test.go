@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -98,7 +97,7 @@ func (e *evaluator) evaluate(query string, relations map[string]*relation, const
 	}
 	line, err := e.out.ReadBytes('\n')
 	if err != nil {
-		return nil, fmt.Errorf("reading execute.mjs's answer: %w", errors.Join(err, io.ErrUnexpectedEOF))
+		return nil, fmt.Errorf("reading execute.mjs's answer: %w", err)
 	}
 	var answer struct {
 		Error   string
