@@ -1,11 +1,13 @@
 package extract
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -93,4 +95,57 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 		return 0, finalError{fmt.Errorf("the answer is larger than %d MiB; if that is right, raise --max-page", b.limit>>20)}
 	}
 	return n, err
+}
+
+// buffers is a pool of buffers for pages, which are all of about the same size.
+type buffers chan []byte
+
+const (
+	maxIdle     = 16       // buffers
+	maxKeptSize = 16 << 20 // of one buffer, in bytes
+)
+
+// pageBody is a response body that was read to its end.
+type pageBody struct {
+	*bytes.Reader
+	bytes []byte
+}
+
+func (*pageBody) Close() error { return nil }
+
+// read reads r to its end. expected is its size if known, else 0 or less.
+func (b buffers) read(r io.Reader, expected int64) (*pageBody, error) {
+	var buf []byte
+	select {
+	case idle := <-b:
+		buf = idle[:0]
+	default:
+	}
+	if expected > 0 && expected < maxKeptSize {
+		buf = slices.Grow(buf, int(expected)+1) // one more, to see the end
+	}
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return &pageBody{bytes.NewReader(buf), buf}, nil
+		}
+		if err != nil {
+			b.put(buf)
+			return nil, err
+		}
+	}
+}
+
+// put returns a buffer that is no longer read.
+func (b buffers) put(buf []byte) {
+	if cap(buf) <= maxKeptSize {
+		select {
+		case b <- buf:
+		default: // there are enough
+		}
+	}
 }

@@ -64,7 +64,7 @@ var demoQueries = []struct{ question, sql string }{
 	{"How many rows does each table have?", `
 SELECT e.iteration_name AS iteration, o.table, o.rows, o.bytes
 FROM exports e, unnest(e.objects) AS u(o) ORDER BY ALL`},
-	{"Is the last iteration better?", `
+	{"How good is each iteration?", `
 SELECT e.iteration_name AS iteration, m.labels, round(m.precision, 3) AS precision, round(m.recall, 3) AS recall, round(m.f1, 3) AS f1
 FROM tag_metrics(0.5, 0.3) AS m JOIN exports AS e USING (project_id, iteration_id)
 WHERE m.scope = 'micro' ORDER BY e.trained_at`},

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,7 +111,7 @@ const (
 func TestHandWorked(t *testing.T) {
 	db := exported.Open(t, t.TempDir())
 	exported.InMemory(t, db)
-	for _, tc := range handWorked {
+	for _, tc := range slices.Concat(handWorked, handWorkedSuspects) {
 		t.Run(tc.name, func(t *testing.T) {
 			m := &made{rows: map[string][]string{}}
 			tc.example.add(m, place{"project", "iteration", "export"})
