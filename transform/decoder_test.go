@@ -192,6 +192,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"leading zero":       {prediction(`"probability":01`), "image 1, byte 188, field predictions[1].probability: unexpected character '1'"},
 		"box without a side": {prediction(`"tagId":"` + tag + `","probability":1,"boundingBox":{"left":0,"top":0,"width":1}`), "field predictions[1].boundingBox: the required field height is missing"},
 		"box side null":      {prediction(`"tagId":"` + tag + `","probability":1,"boundingBox":{"left":null,"top":0,"width":1,"height":1}`), "the required field left is missing"},
+		"box far away":       {prediction(`"tagId":"` + tag + `","probability":1,"boundingBox":{"left":-1e3,"top":1000.1,"width":1,"height":1}`), "field predictions[1].boundingBox.top: 1000.1 is not a fraction of the image's size, which is at most 1000"},
+		"box too large":      {prediction(`"tagId":"` + tag + `","probability":1,"boundingBox":{"left":0,"top":0,"width":1,"height":1e154}`), "field predictions[1].boundingBox.height: 1e+154 is not a fraction of the image's size"},
 		"box is a list":      {prediction(`"boundingBox":[]`), "image 1, byte 173, field predictions[1].boundingBox: want an object, got an array"},
 		"region without id":  {image(`"regions":[{"tagId":"` + tag + `","left":0,"top":0,"width":1,"height":1}]`), "field regions[0]: the required field regionId is missing"},
 		"predictions object": {image(`"predictions":{}`), "image 1, byte 92, field predictions: want an array, got an object"},

@@ -49,7 +49,7 @@ func FuzzDecode(f *testing.F) {
 		id + `"width":-0,"height":2147483648,"new":1}]`, id + `"\u0077idth":3,"ID":[{"a":[true,false,null,"\n",-1.5E+7]}],"new":{}}]`, `[{"id":null,"predictions":[{}]}] x`,
 		id + `"imageUri":"a\"?b","thumbnailUri":null,"tags":[{"tagId":"` + idA + `","tagName":"\u00fc\\","created":"2020-02-11T16:43:08.98791"}]}]`,
 		id + `"imageUri":"\ud83d\ude00\ud800\ud83d\ude00\udc00\ud800\u0041\ud800","tags":[{"tagId":"` + strings.ToUpper(tag) + `","tagName":"ü"},{"tagName":"ü","tagId":"` + tag + `"},{"tagId":"` + tag + `","tagName":"\u00fc"}]}]`,
-		id + `"predictions":[{"tagId":"` + idA + `","probability":8.79471951E-13,"boundingBox":null},{"probability":-0.0,"tagId":"` + idA + `","boundingBox":{"left":1e22,"top":1e-400,"width":0.1234567890123456789,"height":123456789012345}}]}]`,
+		id + `"predictions":[{"tagId":"` + idA + `","probability":8.79471951E-13,"boundingBox":null},{"probability":-0.0,"tagId":"` + idA + `","boundingBox":{"left":1e2,"top":1e-400,"width":0.1234567890123456789,"height":999.999999999999}}]}]`,
 		id + `"regions":[{"regionId":"` + idA + `","tagId":"` + idA + `","left":0,"top":1,"width":.5,"height":1.}]}, 1]`, id + `"tags":[null,{}]}]x`,
 		id + `"created":"yesterday","tags":[{"tagId":"` + idA + `","created":5},{"tagId":"` + idA + `","created":"2018-10-18T17:05:35.8458152"}],"regions":[{"created":[{}]}]}]`,
 		id + `"created":{"a":[1,"x"]}},{"id":"` + idB + `","created":"0001-01-01T00:00:00"}]`, id + `"created":[}]`,

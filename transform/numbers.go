@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"strconv"
 )
@@ -90,6 +91,20 @@ func (s *scanner) probability() float64 {
 	value := s.double()
 	if !(value >= 0 && value <= 1) {
 		s.check(fmt.Errorf("%v is not a probability, which is 0 to 1", value))
+	}
+	return value
+}
+
+// maxFraction is how many times an image's size a side of a box may be, or its distance
+// from the image. The service's are below 2.
+const maxFraction = 1000
+
+// fraction reads a side of a box, as a fraction of the image's. The product of two that
+// are not near the image overflows, which ends BigQuery's queries.
+func (s *scanner) fraction() float64 {
+	value := s.double()
+	if !(math.Abs(value) <= maxFraction) {
+		s.check(fmt.Errorf("%v is not a fraction of the image's size, which is at most %d", value, maxFraction))
 	}
 	return value
 }

@@ -161,7 +161,7 @@ func (o *oracle) image(n int, v any) error {
 	o.ids = append(o.ids, id)
 	tag := []oracleField{{"tagId", "tag_id", oracleID, true}, {"tagName", "tag_name", oracleText, false}}
 	created := oracleField{"created", "created", oracleTime, false}
-	box := []oracleField{{"left", "box_left", oracleDouble, true}, {"top", "box_top", oracleDouble, true}, {"width", "box_width", oracleDouble, true}, {"height", "box_height", oracleDouble, true}}
+	box := []oracleField{{"left", "box_left", oracleFraction, true}, {"top", "box_top", oracleFraction, true}, {"width", "box_width", oracleFraction, true}, {"height", "box_height", oracleFraction, true}}
 	return errors.Join(
 		o.list(f["predictions"], "prediction", id, append([]oracleField{{"probability", "probability", oracleProbability, true}, {"boundingBox", "", nil, false}}, tag...), box),
 		o.list(f["tags"], "tag", id, append([]oracleField{created}, tag...), nil),
@@ -306,4 +306,12 @@ func oraclePixels(v any) (any, error) {
 		return nil, fmt.Errorf("%v is no size", v)
 	}
 	return int32(i), nil
+}
+
+func oracleFraction(v any) (any, error) {
+	f, err := oracleDouble(v)
+	if err == nil && (f.(float64) < -1000 || f.(float64) > 1000) {
+		err = fmt.Errorf("%v is no fraction of an image", f)
+	}
+	return f, err
 }

@@ -59,10 +59,10 @@ func newRegionRows(exportID schema.ID) *itemRows {
 
 func boxFields(r *rows) []field {
 	return []field{
-		{"left", number(r, "box_left", (*scanner).double), true},
-		{"top", number(r, "box_top", (*scanner).double), true},
-		{"width", number(r, "box_width", (*scanner).double), true},
-		{"height", number(r, "box_height", (*scanner).double), true},
+		{"left", number(r, "box_left", (*scanner).fraction), true},
+		{"top", number(r, "box_top", (*scanner).fraction), true},
+		{"width", number(r, "box_width", (*scanner).fraction), true},
+		{"height", number(r, "box_height", (*scanner).fraction), true},
 	}
 }
 
