@@ -81,6 +81,16 @@ func mean(name, prefix string) string {
 	return strings.NewReplacer("{name}", name, "{}", prefix).Replace("AVG(CASE WHEN {}f1 IS NOT NULL THEN COALESCE({}{name}, 0) END)")
 }
 
+// unknown returns an expression of text of whose value a database knows nothing before it
+// evaluates the text, and which is not that of another name. BigQuery keeps no result of
+// a query with RAND.
+func (d dialect) unknown(text, name string) string {
+	if d.Dialect == BigQuery {
+		return text + " || " + d.quote(name)
+	}
+	return text + " || random()"
+}
+
 func intersectionOverUnion(a, b string) string {
 	shared := func(from, extent string) string {
 		return strings.NewReplacer("a.", a+".", "b.", b+".", "from", "box_"+from, "extent", "box_"+extent).

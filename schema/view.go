@@ -162,13 +162,14 @@ func (v View) query(d dialect) string {
 }
 
 // refusal returns a query without rows that fails if an argument makes no sense. It is
-// a query of its own, and each of its columns fails too: a condition beside the answer's
-// would not be looked at where the answer is known to be empty. DuckDB drops it where
-// the arguments are constants that make sense.
+// a query of its own, because a condition beside the answer's would not be looked at
+// where the answer is known to be empty; and nothing is known of its columns, so that
+// no condition on them is known to be false. DuckDB drops it where the arguments are
+// constants that make sense.
 func (v View) refusal(d dialect) string {
 	var columns, cases []string
 	for _, c := range v.Columns {
-		columns = append(columns, fmt.Sprintf("CAST(refused AS %s) AS %s", d.typeName(c), c.Name))
+		columns = append(columns, fmt.Sprintf("CAST(%s AS %s) AS %s", d.unknown("refused", c.Name), d.typeName(c), c.Name))
 	}
 	fail := func(sense string, message ...string) {
 		cases = append(cases, fmt.Sprintf("WHEN (%s) IS NOT TRUE THEN ERROR(%s)", sense, strings.Join(message, " || ")))
@@ -176,13 +177,16 @@ func (v View) refusal(d dialect) string {
 	given := func(name string) string {
 		return fmt.Sprintf("COALESCE(CAST(%s AS %s), 'NULL')", name, d.typeName(Column{Type: String}))
 	}
+	committed := "EXISTS (SELECT 1 FROM " + d.ref(Exports.Name) + " WHERE project_id = " + projectArgument
 	for _, a := range v.Arguments {
 		switch {
 		case a.Type == Double:
-			fail(a.Name+" BETWEEN 0 AND 1", d.quote(v.Name+": "+a.Name+" must be a number from 0 to 1, not "), given(a.Name))
-		case a.Name != projectArgument:
-			fail(fmt.Sprintf("EXISTS (SELECT 1 FROM %s WHERE project_id = %s AND iteration_id = %s)", d.ref(Exports.Name), projectArgument, a.Name),
-				d.quote(v.Name+": "+a.Name+": the warehouse has no export of iteration "), given(a.Name), d.quote(" of project "), given(projectArgument))
+			fail(a.Name+" BETWEEN 0 AND 1", d.quote(a.Name+" must be a number from 0 to 1, not "), given(a.Name))
+		case a.Name == projectArgument:
+			fail(committed+")", d.quote(a.Name+": the warehouse has no export of project "), given(a.Name))
+		default:
+			fail(committed+" AND iteration_id = "+a.Name+")",
+				d.quote(a.Name+": the warehouse has no export of iteration "), given(a.Name), d.quote(" of project "), given(projectArgument))
 		}
 	}
 	return fmt.Sprintf("SELECT %s\nFROM (SELECT CASE %s ELSE '' END AS refused) AS arguments\nWHERE refused <> ''", strings.Join(columns, ", "), strings.Join(cases, "\n  "))
