@@ -88,7 +88,7 @@ func TestPerformanceLacks(t *testing.T) {
 	tag := func(figures string) string {
 		return `{"precision":0.5,"recall":0.25,"averagePrecision":1,"perTagPerformance":[{"id":"` + projectID.String() + `",` + figures + `}]}`
 	}
-	const all = `"name":"a","precision":0.5,"precisionStdDeviation":0.0,"recall":1E-3,"recallStdDeviation":0,"averagePrecision":-0.5`
+	const all = `"name":"a","precision":0.5,"precisionStdDeviation":0.0,"recall":1E-3,"recallStdDeviation":0,"averagePrecision":1e-9`
 	for name, tc := range map[string]struct {
 		status       int
 		body         string

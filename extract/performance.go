@@ -22,10 +22,14 @@ type Performance struct {
 	AveragePrecision *float64
 	Tags             []TagPerformance
 
-	// Missing says what the service did not give, and why; it is empty if all is there.
-	// The same lack has the same text the next time.
+	// Missing says what the service did not give, and why; it is empty if all of these
+	// figures are there.
 	Missing string
+	Lacking int // how many numbers are nil, without the tags that are not in Tags
 }
+
+// TagFigures is how many figures a tag has.
+const TagFigures = 5
 
 // Empty reports whether there is no figure at all.
 func (p Performance) Empty() bool {
@@ -119,8 +123,10 @@ func (a *performanceAnswer) check() error {
 
 // performance takes what is there, and says what is not.
 func (a *performanceAnswer) performance(key string) Performance {
+	var p Performance
 	var missing []string
 	lacks := func(field, why string) {
+		p.Lacking++
 		const most = 20 // different ones; an answer may hold any number of tags
 		if text := "no " + field + why; len(missing) < most && !slices.Contains(missing, text) {
 			missing = append(missing, text)
@@ -132,14 +138,14 @@ func (a *performanceAnswer) performance(key string) Performance {
 			lacks(field, "")
 		case f.other != "":
 			lacks(field, fmt.Sprintf(" but %.40s", clean(f.other, key)))
+		case !(f.value >= 0 && f.value <= 1):
+			lacks(field, fmt.Sprintf(" but %v", f.value))
 		default:
 			return &f.value
 		}
 		return nil
 	}
-	p := Performance{
-		Precision: number("precision", a.Precision), Recall: number("recall", a.Recall), AveragePrecision: number("averagePrecision", a.AveragePrecision),
-	}
+	p.Precision, p.Recall, p.AveragePrecision = number("precision", a.Precision), number("recall", a.Recall), number("averagePrecision", a.AveragePrecision)
 	if a.Tags == nil {
 		lacks("perTagPerformance", "")
 	}

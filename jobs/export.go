@@ -164,15 +164,16 @@ func export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 	if err != nil {
 		return plan, Result{}, err
 	}
+	missing := plan.figuresMissing(performance, int(figures.NumRows()))
 	tables, err := read.finish(figures)
 	if err != nil {
 		return plan, Result{}, err
 	}
 
-	if performance.Missing != "" {
-		r.Log.Warn("the service's own figures are missing and are null; nightly asks for them again", "project", r.Project, "iteration", plan.Iteration.ID, "cause", performance.Missing)
+	if missing != "" {
+		r.Log.Warn("the service's own figures are missing and are null; nightly asks for them again", "project", r.Project, "iteration", plan.Iteration.ID, "cause", missing)
 	}
-	record := plan.record(exportID, client, performance, r, started)
+	record := plan.record(exportID, client, performance, missing, r, started)
 	record.ModelKind = plan.modelKind(domainKind, read.boxes, r.Log)
 
 	r.Progress.Publishing()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
@@ -46,10 +47,12 @@ func TestFiguresMissing(t *testing.T) {
 	}{
 		"404":                {404, `{"code":"NotFoundIterationPerformance","message":"x"}`, "the service answered 404 NotFoundIterationPerformance: x", false, false},
 		"400":                {400, ``, "the service answered 400 Bad Request", false, false},
-		"no list":            {200, `{"precision":0.5,"recall":0.5}`, "the service gave no averagePrecision, no perTagPerformance", true, false},
+		"no list":            {200, `{"precision":0.5,"recall":0.5}`, "42 figures: the service gave no averagePrecision, no perTagPerformance", true, false},
 		"nothing":            {200, `{}`, "the service gave no precision", false, false},
 		"NaN in one tag":     {200, `{"precision":0.5,"recall":0.5,"averagePrecision":0.5,"perTagPerformance":[{"id":"TAG","name":"x","precision":"NaN","precisionStdDeviation":0,"recall":0.25,"recallStdDeviation":0,"averagePrecision":0.5}]}`, `no perTagPerformance[].precision but "NaN"`, true, true},
 		"a null in one tag":  {200, `{"precision":0.5,"recall":0.5,"averagePrecision":0.5,"perTagPerformance":[{"id":"TAG","name":"x","precision":null,"precisionStdDeviation":0,"recall":0.25,"recallStdDeviation":0,"averagePrecision":0.5}]}`, `no perTagPerformance[].precision`, true, true},
+		"no tag":             {200, `{"precision":0.5,"recall":0.5,"averagePrecision":0.5,"perTagPerformance":[]}`, `40 figures: the service gave no figures of 8 of the 8 tags`, true, false},
+		"out of range":       {200, `{"precision":1.7,"recall":0.5,"averagePrecision":-3,"perTagPerformance":[]}`, `no precision but 1.7, no averagePrecision but -3, no figures of 8 of the 8 tags`, false, false},
 		"NaN in the overall": {200, `{"precision":"NaN","recall":0.5,"averagePrecision":0.5,"perTagPerformance":[]}`, `no precision but "NaN"`, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -198,4 +201,31 @@ func TestUnreadTimeOfAnImage(t *testing.T) {
 		t.Errorf("log %s", &log)
 	}
 	b.verify(t)
+}
+
+// An iteration is exported again for more figures, not for others.
+func TestFewerFiguresMissing(t *testing.T) {
+	lacking := func(n int) extract.Performance {
+		one := 0.5
+		return extract.Performance{Precision: &one, Tags: make([]extract.TagPerformance, 3), Lacking: n, Missing: "the service gave no recall"}
+	}
+	none := extract.Performance{Missing: "the service answered 404"}
+	for _, tc := range []struct {
+		before, now extract.Performance
+		want        bool
+	}{
+		{none, none, false},
+		{none, lacking(3), true},
+		{lacking(3), none, false},
+		{lacking(3), lacking(3), false},
+		{lacking(3), lacking(4), false},
+		{lacking(3), lacking(1), true},
+		{lacking(3), extract.Performance{Precision: lacking(0).Precision, Tags: make([]extract.TagPerformance, 3)}, true},
+		{lacking(1), extract.Performance{Precision: lacking(0).Precision, Tags: make([]extract.TagPerformance, 2)}, false}, // a tag less
+	} {
+		before, now := missingFigures(tc.before, 3), missingFigures(tc.now, 3)
+		if got := fewerMissing(now, before); got != tc.want {
+			t.Errorf("%q after %q: fewer is %v", now, before, got)
+		}
+	}
 }

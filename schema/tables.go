@@ -117,7 +117,7 @@ var (
 		{Name: "started_at", Type: Timestamp, Doc: "when the export began"},
 		{Name: "finished_at", Type: Timestamp, Doc: "when its tables were published"},
 		{Name: "model_kind", Type: String, Nullable: true, Doc: "classification or detection: the type of the iteration's domain, and detection if there are boxes; null before schema version 2"},
-		{Name: "figures_missing", Type: String, Nullable: true, Doc: "which of the service's own figures it did not give, and why; nightly asks for them again; null if it gave all, and before schema version 2"},
+		{Name: "figures_missing", Type: String, Nullable: true, Doc: "how many of the service's own figures it did not give, and which; nightly asks for them again; null if it gave all, and before schema version 2"},
 	}}
 )
 

@@ -115,12 +115,17 @@ func (s *Service) writePage(w http.ResponseWriter, p, k int, at place, images []
 	case f.Kind == Truncated:
 		body = body[:len(body)/2]
 	case f.Kind == MissingID:
-		i := bytes.Index(body, []byte(`"id":"`))
-		body = slices.Delete(body, i, i+len(`"id":"",`)+36)
-	case f.Kind == BadNumber:
-		body = slices.Insert(body, bytes.LastIndex(body, []byte(`"width":`))+len(`"width":`), []byte(`99999999`)...)
+		if i := bytes.Index(body, []byte(`"id":"`)); i >= 0 {
+			body = slices.Delete(body, i, i+len(`"id":"",`)+36)
+		}
+	case f.Kind == BadNumber: // of the last image, if the page has one
+		if i := bytes.LastIndex(body, []byte(`"width":`)); i >= 0 {
+			body = slices.Insert(body, i+len(`"width":`), []byte(`99999999`)...)
+		}
 	case f.Kind == UnknownField:
-		body = slices.Insert(body, bytes.LastIndex(body, []byte(`"width":`)), []byte(`"brandNew":{"a":[1,null]},`)...)
+		if i := bytes.LastIndex(body, []byte(`"width":`)); i >= 0 {
+			body = slices.Insert(body, i, []byte(`"brandNew":{"a":[1,null]},`)...)
+		}
 	}
 	for _, kind := range []FaultKind{Added, Removed, Replaced, Relabelled, Renamed} {
 		if s.takeFault(at, kind) != nil {
