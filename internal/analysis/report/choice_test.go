@@ -60,6 +60,29 @@ func TestChoice(t *testing.T) {
 	}
 }
 
+// What is not comparable is not compared: a classifier with a detector, or the service's
+// figures at other thresholds.
+func TestNotComparable(t *testing.T) {
+	root := exported.Warehouse(t, simulated.Config{Kind: simulated.Detection, Images: 10, Iterations: 3})
+	exported.Rewrite(t, root, "exports", "CASE iteration_name WHEN 'Iteration 1' THEN 0.6 ELSE overlap_threshold END AS overlap_threshold",
+		"CASE iteration_name WHEN 'Iteration 2' THEN 'classification' ELSE model_kind END AS model_kind")
+	page, err := Load(t.Context(), exported.OpenViews(t, root), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := page.Iterations
+	if page.Compared != -1 || is[0].AveragePrecision != nil || is[0].Precision != nil || is[1].Precision == nil || is[2].AveragePrecision == nil ||
+		!strings.Contains(strings.Join(page.Notes, " "), "left out") {
+		t.Errorf("compared with %d, figures %+v, notes %q", page.Compared, is, page.Notes)
+	}
+	if _, err := Load(t.Context(), exported.OpenViews(t, root), Options{Compare: is[1].ID}); !errors.Is(err, ErrChoice) {
+		t.Errorf("a detector compared with a classifier: %v", err)
+	}
+	if page, err := Load(t.Context(), exported.OpenViews(t, root), Options{Compare: is[0].ID}); err != nil || page.Compared != 0 {
+		t.Errorf("compared with %v (%v)", page, err)
+	}
+}
+
 // The same warehouse makes the same page.
 func TestSamePage(t *testing.T) {
 	root := exported.Warehouse(t, simulated.Config{Kind: simulated.Detection, Images: 120, Iterations: 2})

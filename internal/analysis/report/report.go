@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // Options choose what a page shows.
@@ -111,7 +112,14 @@ func (l *loader) choose(o Options) (err error) {
 		l.page.Compared = l.page.Shown - 1
 	}
 	it := l.shown()
+	if other, ok := l.compared(); ok && other.IsDetector() != it.IsDetector() {
+		if o.Compare != "" && !o.Lenient {
+			return fmt.Errorf("iteration %s: %w: an iteration of the same kind to compare with: one of the two is a detector, the other a classifier", it.ID, ErrChoice)
+		}
+		l.page.Compared = -1
+	}
 	l.page.Kind = it.Kind
+	l.dropForeignFigures()
 	l.page.Overlap = it.OverlapThreshold
 	if o.Overlap != nil {
 		l.page.Overlap = *o.Overlap
@@ -122,6 +130,27 @@ func (l *loader) choose(o Options) (err error) {
 	}
 	l.page.Thresholds, l.page.Start = grid(start)
 	return nil
+}
+
+// dropForeignFigures leaves out the service's figures of iterations for which they were
+// asked for at other thresholds than those of the iteration shown: side by side they
+// would show the thresholds' difference.
+func (l *loader) dropForeignFigures() {
+	it, left := l.shown(), 0
+	for n := range l.page.Iterations {
+		other := &l.page.Iterations[n]
+		overlaps := other.OverlapThreshold == it.OverlapThreshold || !other.IsDetector() // which has none
+		if had := other.Precision != nil || other.Recall != nil || other.AveragePrecision != nil; had && !(overlaps && other.ProbabilityThreshold == it.ProbabilityThreshold) {
+			other.Precision, other.Recall = nil, nil
+			if !overlaps {
+				other.AveragePrecision = nil
+			}
+			left++
+		}
+	}
+	if left > 0 {
+		l.page.Notes = append(l.page.Notes, "Figures of the service are left out where it was asked for them at other thresholds than those of this iteration: in "+strconv.Itoa(left)+" of the others.")
+	}
 }
 
 // grid returns the slider's thresholds: every twentieth, and the one that it starts at.
