@@ -56,7 +56,7 @@ func (d dialect) functions() template.FuncMap {
 		"figure": figure,
 		"mean":   mean,
 		// iou is the intersection over union of the boxes of two table aliases; null if they
-		// do not meet, or are too small to have a union.
+		// do not meet (share no billionth of their union), or are too small to have a union.
 		"iou": intersectionOverUnion,
 	}
 }
@@ -99,7 +99,7 @@ func intersectionOverUnion(a, b string) string {
 	width, height := shared("left", "width"), shared("top", "height")
 	both, areas := width+" * "+height, fmt.Sprintf("%[1]s.box_width * %[1]s.box_height + %[2]s.box_width * %[2]s.box_height", a, b)
 	// NULLIF keeps a database that divides before it looks at the condition from dividing by zero.
-	return fmt.Sprintf("CASE WHEN %[1]s > 0 AND %[2]s > 0 AND %[4]s > %[3]s THEN %[3]s / NULLIF(%[4]s - %[3]s, 0) END", width, height, both, areas)
+	return fmt.Sprintf("CASE WHEN %[1]s > 0 AND %[2]s > 0 AND %[4]s > %[3]s AND %[3]s > 1e-9 * (%[4]s - %[3]s) THEN %[3]s / NULLIF(%[4]s - %[3]s, 0) END", width, height, both, areas)
 }
 
 // ref returns the name of a table, view or function. In BigQuery it includes the

@@ -40,7 +40,7 @@ compared AS{{inline}} (
     project_id, iteration_id, image_id, prediction_index, probability, tag_id, tag_name, label_index, region_id,
     width * height / NULLIF(areas - width * height, 0) AS iou
   FROM pairs
-  WHERE width > 0 AND height > 0 AND areas > width * height -- as in outcomes
+  WHERE width > 0 AND height > 0 AND areas > width * height AND width * height > 1e-9 * (areas - width * height) -- as in outcomes
     AND width * height / NULLIF(areas - width * height, 0) >= overlap_threshold - 1e-9
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY project_id, iteration_id, image_id, prediction_index

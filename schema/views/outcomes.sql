@@ -11,7 +11,7 @@
 -- column prediction_index int32: the prediction's place in the service's list; null for a missed label
 -- column label_index int32: the place of the label that was found, compared with, or missed, among the image's regions or tags; null if there is none
 -- column region_id string: the region that was found, compared with (the one of the tag that the box overlaps most), or missed
--- column iou double: intersection over union of the box and that region; null if they do not meet, and for a missed label
+-- column iou double: intersection over union of the box and that region; null if they do not meet (share no billionth of their union), and for a missed label
 -- column box_left double: the predicted box's left edge, or the missed region's
 -- column box_top double: the predicted box's top edge, or the missed region's
 -- column box_width double: the predicted box's width, or the missed region's
@@ -35,8 +35,8 @@ compared AS{{inline}} (
     width * height / NULLIF(areas - width * height, 0) AS iou
   FROM pairs
   -- Without its box, a detector's prediction has no areas; it has a width, as DuckDB's LEAST and GREATEST leave nulls out.
-  -- Tiny boxes may have a union of 0. NULLIF keeps a database that divides before it filters from dividing by zero.
-  WHERE region_id IS NULL OR (width > 0 AND height > 0 AND areas > width * height)
+  -- Boxes in decimal fractions that only touch may share a hair. Tiny boxes may have a union of 0. NULLIF keeps a database that divides before it filters from dividing by zero.
+  WHERE region_id IS NULL OR (width > 0 AND height > 0 AND areas > width * height AND width * height > 1e-9 * (areas - width * height))
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY project_id, iteration_id, image_id, prediction_index
     ORDER BY width * height / NULLIF(areas - width * height, 0) DESC, label_index) = 1

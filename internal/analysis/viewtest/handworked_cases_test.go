@@ -95,6 +95,20 @@ j B 0.4,0.1,0.3,0.3`,
 		},
 	},
 	{
+		// In doubles 0.1 + 0.2 is above 0.3, so the boxes share 1.4e-16 of their union.
+		name: "decimal fractions that touch",
+		example: example{
+			predictions: `
+i A 0.75 0.3,0.1,0.2,0.2`,
+			labels: `
+i A 0.1,0.1,0.2,0.2`,
+		},
+		questions: []question{
+			at(outcomes, "0.5, 0", "i A false_positive 0 - -", "i A false_negative - 0 -"),
+			at(mistakes, "0.5, 0", "i unlabelled - A 0 - -", "i missed A - - 0 -"),
+		},
+	},
+	{
 		name: "of two boxes as sure the first in the list is right",
 		example: example{
 			predictions: `

@@ -114,7 +114,8 @@ func (w *warehouse) nameOf(row tagRow) (name *string) {
 }
 
 // intersectionOverUnion is that of two boxes. They meet if what they share has
-// a width and a height, and they are not too small to have a union.
+// a width and a height and is more than a billionth of their union, and they are not
+// too small to have one.
 func intersectionOverUnion(a, b box) (iou float64, meet bool) {
 	if a.BoxLeft == nil || b.BoxLeft == nil {
 		return 0, false
@@ -126,7 +127,7 @@ func intersectionOverUnion(a, b box) (iou float64, meet bool) {
 	}
 	both := width * height
 	union := *a.BoxWidth**a.BoxHeight + *b.BoxWidth**b.BoxHeight - both
-	if !(union > 0) {
+	if !(union > 0) || both/union <= 1e-9 {
 		return 0, false
 	}
 	return both / union, true
