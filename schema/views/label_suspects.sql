@@ -133,14 +133,22 @@ claims AS{{inline}} (
   LEFT JOIN doubts AS d
     ON d.project_id = c.project_id AND d.iteration_id = c.iteration_id AND d.image_id = c.image_id AND d.prediction_index = c.prediction_index
 ),
--- Of several claims about one label, or one place where nothing is labelled, the first alone counts.
-doubles AS{{inline}} (
-  SELECT DISTINCT c.project_id, c.iteration_id, c.image_id, c.prediction_index
+-- Claims about one label, or one place where nothing is labelled, and those that are more suspect.
+pairs AS{{inline}} (
+  SELECT DISTINCT c.project_id, c.iteration_id, c.image_id, c.prediction_index, b.prediction_index AS better_index
   FROM claims AS c
   JOIN claims AS b ON b.project_id = c.project_id AND b.iteration_id = c.iteration_id AND b.image_id = c.image_id
   WHERE (b.score > c.score OR (b.score = c.score AND b.prediction_index < c.prediction_index))
     AND (b.label_index = c.label_index OR (b.kind = 'overlooked' AND c.kind = 'overlooked'
       AND CASE c.method WHEN 'detector' THEN {{iou "b" "c"}} >= overlap_threshold - 1e-9 ELSE b.tag_id = c.tag_id END))
+),
+-- A claim is left out for one that has no better one itself, which is listed: of a row of boxes that overlap one after the other, the ends stay.
+doubles AS{{inline}} (
+  SELECT DISTINCT c.project_id, c.iteration_id, c.image_id, c.prediction_index
+  FROM pairs AS c
+  LEFT JOIN pairs AS b
+    ON b.project_id = c.project_id AND b.iteration_id = c.iteration_id AND b.image_id = c.image_id AND b.prediction_index = c.better_index
+  WHERE b.image_id IS NULL
 ),
 suspects AS{{inline}} (
   SELECT

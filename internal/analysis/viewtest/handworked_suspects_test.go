@@ -105,4 +105,23 @@ g B 0044`,
 			at(suspects, "0.5", "1 f overlooked 0.8387 A - 0 -", "2 e overlooked 0.7222 A - 0 -", "3 d badly_placed 0.5652 A A 0 0", "4 g swapped 0.5098 A B 0 0"),
 		},
 	},
+	{
+		// Four boxes in a row where nothing is labelled, each overlapping the next by 3 / 5, the next but one by 1 / 3. The
+		// first is left out for none, the second for the first; what the second would leave out stays. The mean of the labelled
+		// A is 0.5, and 1 - (1 - p) / (1.5 - p) is the score.
+		name: "suspects in a row",
+		example: example{
+			predictions: `
+a A 0.5  0044
+i A 0.9  0044
+i A 0.8  1044
+i A 0.7  2044
+i A 0.6  3044`,
+			labels: `
+a A 0044`,
+		},
+		questions: []question{
+			at(suspects, "0.5", "1 i overlooked 0.8333 A - 0 -", "2 i overlooked 0.625 A - 2 -", "3 i overlooked 0.5556 A - 3 -"),
+		},
+	},
 }

@@ -2,6 +2,7 @@ package viewtest
 
 import (
 	"math"
+	"slices"
 	"sort"
 )
 
@@ -219,11 +220,11 @@ func (e *evaluation) labelSuspects(a arguments) (all [][]any) {
 	claims := e.claims(outcomes, usuals, a.overlapThreshold)
 	var suspects []suspect
 	for _, c := range claims {
-		keep := c.score > 0
-		for _, b := range claims {
-			keep = keep && !e.overshadows(b, c, a.overlapThreshold)
+		overshadowed := func(c suspect) bool {
+			return slices.ContainsFunc(claims, func(b suspect) bool { return e.overshadows(b, c, a.overlapThreshold) })
 		}
-		if keep {
+		// It is left out for one that is listed itself.
+		if c.score > 0 && !slices.ContainsFunc(claims, func(b suspect) bool { return e.overshadows(b, c, a.overlapThreshold) && !overshadowed(b) }) {
 			suspects = append(suspects, c)
 		}
 	}
