@@ -177,15 +177,12 @@ func (v View) refusal(d dialect) string {
 	given := func(name string) string {
 		return fmt.Sprintf("COALESCE(CAST(%s AS %s), 'NULL')", name, d.typeName(Column{Type: String}))
 	}
-	committed := "EXISTS (SELECT 1 FROM " + d.ref(Exports.Name) + " WHERE project_id = " + projectArgument
 	for _, a := range v.Arguments {
 		switch {
 		case a.Type == Double:
 			fail(a.Name+" BETWEEN 0 AND 1", d.quote(a.Name+" must be a number from 0 to 1, not "), given(a.Name))
-		case a.Name == projectArgument:
-			fail(committed+")", d.quote(a.Name+": the warehouse has no export of project "), given(a.Name))
-		default:
-			fail(committed+" AND iteration_id = "+a.Name+")",
+		case a.Name != projectArgument: // to look for the project alone would read the records of all its iterations
+			fail("EXISTS (SELECT 1 FROM "+d.ref(Exports.Name)+" WHERE project_id = "+projectArgument+" AND iteration_id = "+a.Name+")",
 				d.quote(a.Name+": the warehouse has no export of iteration "), given(a.Name), d.quote(" of project "), given(projectArgument))
 		}
 	}

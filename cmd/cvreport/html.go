@@ -38,7 +38,7 @@ which images it fixed and broke, and which labels look wrong. It prints the file
 	f := cmd.Flags()
 	addIteration(f, &c.options.Project, &c.options.Iteration)
 	f.StringVar(&c.options.Compare, "compare", "", "`id` of the iteration to compare with (default: the one trained before)")
-	f.Func("threshold", "where the threshold slider starts: a `number` above 0, at most 1 (default: the threshold of the service's figures)", fraction(&c.options.Threshold))
+	f.Func("threshold", "where the threshold slider starts and the verdict is given: a `number` above 0, at most 1 (default: the threshold of the service's figures)", fraction(&c.options.Threshold))
 	f.Func("overlap-threshold", "how much a box must overlap a region to find it: a `number` above 0, at most 1 (default: the overlap of the service's figures)", fraction(&c.options.Overlap))
 	f.StringVarP(&c.output, "output", "o", "report.html", "file to write, which appears when it is complete; - is standard output")
 	return cmd

@@ -60,7 +60,7 @@ func TestFunctionsRefuseArguments(t *testing.T) {
 					}
 					given = append(given, sense)
 				}
-				if a.Name == "project" {
+				if a.Name == "project" { // whose iterations it then lacks
 					told = strings.ReplaceAll(strings.TrimSuffix(told, " of project"), "iteration", "project")
 				}
 				of := queries
