@@ -119,22 +119,18 @@ func TestExecuteRefusals(t *testing.T) {
 		x := newExecutor(evaluator, script, tables)
 		functions := 0
 		for _, v := range schema.Views() {
-			refused := func(call, message string) {
+			refused := func(call string) {
 				t.Helper()
 				_, err := x.query("SELECT * FROM `vision`.`" + v.Name + "`" + strings.TrimPrefix(call, v.Name))
 				var is *evaluationError
-				if !errors.As(err, &is) || !strings.HasPrefix(is.message, message) {
-					t.Errorf("%s: %v, want an error that begins with %q", call, err, message)
+				if !errors.As(err, &is) || !strings.Contains(is.message, " must be a number from 0 to 1, not ") && !strings.Contains(is.message, ": the warehouse has no export of iteration ") {
+					t.Errorf("%s: %v, want an error that says what is wrong", call, err)
 				}
 			}
-			message := v.Name + ": "
-			if &script[0] == &whole[0] {
-				message = "" // of what refuses first
-			}
 			for _, call := range nonsense(v) {
-				refused(call, message)
+				refused(call)
 				if strings.Contains(call, "1.1") {
-					refused(strings.Replace(call, "1.1", "CAST('NaN' AS FLOAT64)", 1), message)
+					refused(strings.Replace(call, "1.1", "CAST('NaN' AS FLOAT64)", 1))
 				}
 			}
 			if len(v.Arguments) == 0 {
