@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cvexport/cvexport/schema"
@@ -15,8 +16,11 @@ func TestModelKindOfRecordedDomains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var mu sync.Mutex
 	var asked []string
 	client := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		asked = append(asked, strings.TrimPrefix(r.URL.Path, "/customvision/v3.2/training/"))
 		if !strings.HasSuffix(r.URL.Path, "/domains") {
 			w.WriteHeader(http.StatusNotFound)
@@ -45,6 +49,8 @@ func TestModelKindOfRecordedDomains(t *testing.T) {
 			}
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(asked) != 2 || asked[0] != "domains" || asked[1] != "domains/"+unlisted {
 		t.Errorf("asked for %v, want the list and the one that is not in it, each once", asked)
 	}

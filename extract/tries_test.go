@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cvexport/cvexport/schema"
@@ -20,13 +21,13 @@ func (nothing) Release()              {}
 // most, and the error says how often.
 func TestPageTries(t *testing.T) {
 	for retries, want := range map[int]int{-1: 1, 1: 2, 2: 3, 6: 3} {
-		pages := 0
+		var pages atomic.Int32
 		client := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/count") {
 				io.WriteString(w, "1")
 				return
 			}
-			pages++
+			pages.Add(1)
 			io.WriteString(w, "[]")
 		}, func(o *Options) { o.Retries = retries })
 		broken := func(p Page) (nothing, error) {
@@ -40,8 +41,8 @@ func TestPageTries(t *testing.T) {
 		if want == 1 {
 			said = "page 0 (images from 0): broken"
 		}
-		if err == nil || !strings.HasSuffix(err.Error(), said) || pages != want {
-			t.Errorf("%d retries: %d requests, error %v; want %d, %s", retries, pages, err, want, said)
+		if err == nil || !strings.HasSuffix(err.Error(), said) || int(pages.Load()) != want {
+			t.Errorf("%d retries: %d requests, error %v; want %d, %s", retries, pages.Load(), err, want, said)
 		}
 	}
 }

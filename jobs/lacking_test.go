@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cvexport/cvexport/extract"
@@ -18,12 +19,12 @@ import (
 // requests for figures so far, and the others.
 func (b *bench) front(t *testing.T, answer func(http.ResponseWriter, *http.Request) bool) func() (figures, others int) {
 	t.Helper()
-	var figures, others int
+	var figures, others atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/performance") {
-			figures++
+			figures.Add(1)
 		} else {
-			others++
+			others.Add(1)
 		}
 		if !answer(w, r) {
 			b.service.ServeHTTP(w, r)
@@ -31,7 +32,7 @@ func (b *bench) front(t *testing.T, answer func(http.ResponseWriter, *http.Reque
 	}))
 	t.Cleanup(server.Close)
 	b.client = hostileClient(t, server.URL, 0)
-	return func() (int, int) { return figures, others }
+	return func() (int, int) { return int(figures.Load()), int(others.Load()) }
 }
 
 // The images of an iteration are exported even if the service has no figures of its own.
@@ -58,9 +59,10 @@ func TestFiguresMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, simulated.Config{Seed: 7, Images: 5, Iterations: 2})
 			tag := b.service.Projects()[0].Tags[0].ID.String()
-			lacks := true
+			var lacks atomic.Bool
+			lacks.Store(true)
 			count := b.front(t, func(w http.ResponseWriter, r *http.Request) bool {
-				if !lacks || !strings.HasSuffix(r.URL.Path, b.service.Projects()[0].Iterations[0].ID.String()+"/performance") {
+				if !lacks.Load() || !strings.HasSuffix(r.URL.Path, b.service.Projects()[0].Iterations[0].ID.String()+"/performance") {
 					return false
 				}
 				w.WriteHeader(tc.status)
@@ -87,10 +89,10 @@ func TestFiguresMissing(t *testing.T) {
 				got := duckRows(t, fmt.Sprintf(`SELECT (SELECT count(*) FROM read_parquet('%[1]s/images/*/iteration_id=%[2]s/*.parquet')), count(*), count(precision), count(recall), count(image_count)
 					FROM read_parquet('%[1]s/tag_performance/*/iteration_id=%[2]s/*.parquet')`, b.root, e.Iteration))
 				want := "[5 8 8 8 8]"
-				if lacks {
+				if lacks.Load() {
 					want = "[5 8 0 0 8]"
 				}
-				if lacks && tc.tags {
+				if lacks.Load() && tc.tags {
 					want = "[5 8 0 1 8]"
 				}
 				if len(got) != 1 || got[0] != want {
@@ -110,7 +112,7 @@ func TestFiguresMissing(t *testing.T) {
 				t.Error("an idle night changed the warehouse")
 			}
 
-			lacks = false
+			lacks.Store(false)
 			third := b.nightly(t, Choice{}, o)
 			wantOutcomes(t, third, map[Outcome]int{Exported: 1, Present: 1})
 			if r := third.Projects[0].Iterations[0].Result; r == nil || r.Export.FiguresMissing != "" || r.Replaced == nil || r.Export.Precision == nil {
