@@ -126,7 +126,6 @@ func (a *performanceAnswer) performance(key string) Performance {
 	var p Performance
 	var missing []string
 	lacks := func(field, why string) {
-		p.Lacking++
 		const most = 20 // different ones; an answer may hold any number of tags
 		if text := "no " + field + why; len(missing) < most && !slices.Contains(missing, text) {
 			missing = append(missing, text)
@@ -143,6 +142,7 @@ func (a *performanceAnswer) performance(key string) Performance {
 		default:
 			return &f.value
 		}
+		p.Lacking++
 		return nil
 	}
 	p.Precision, p.Recall, p.AveragePrecision = number("precision", a.Precision), number("recall", a.Recall), number("averagePrecision", a.AveragePrecision)

@@ -73,7 +73,7 @@ func TestRetryAfter(t *testing.T) {
 					return
 				}
 				requests, good = 0, true
-				time.Sleep(time.Hour) // until nobody waits
+				time.Sleep(time.Hour) // of the bubble's time, which takes none: until nobody waits
 				started := time.Now()
 				if _, err := client.Iterations(t.Context(), projectID); err != nil {
 					t.Fatal(err)

@@ -48,7 +48,7 @@ func TestFiguresMissing(t *testing.T) {
 	}{
 		"404":                {404, `{"code":"NotFoundIterationPerformance","message":"x"}`, "the service answered 404 NotFoundIterationPerformance: x", false, false},
 		"400":                {400, ``, "the service answered 400 Bad Request", false, false},
-		"no list":            {200, `{"precision":0.5,"recall":0.5}`, "42 figures: the service gave no averagePrecision, no perTagPerformance", true, false},
+		"no list":            {200, `{"precision":0.5,"recall":0.5}`, "41 figures: the service gave no averagePrecision, no perTagPerformance", true, false},
 		"nothing":            {200, `{}`, "the service gave no precision", false, false},
 		"NaN in one tag":     {200, `{"precision":0.5,"recall":0.5,"averagePrecision":0.5,"perTagPerformance":[{"id":"TAG","name":"x","precision":"NaN","precisionStdDeviation":0,"recall":0.25,"recallStdDeviation":0,"averagePrecision":0.5}]}`, `no perTagPerformance[].precision but "NaN"`, true, true},
 		"a null in one tag":  {200, `{"precision":0.5,"recall":0.5,"averagePrecision":0.5,"perTagPerformance":[{"id":"TAG","name":"x","precision":null,"precisionStdDeviation":0,"recall":0.25,"recallStdDeviation":0,"averagePrecision":0.5}]}`, `no perTagPerformance[].precision`, true, true},

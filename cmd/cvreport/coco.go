@@ -15,6 +15,7 @@ import (
 	"github.com/cvexport/cvexport/internal/analysis/evaluate"
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
+	"github.com/cvexport/cvexport/internal/analysis/rows"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -78,11 +79,11 @@ func (c *cocoCommand) run(cmd *cobra.Command) (err error) {
 		return source.Explain(err)
 	}
 	// As SQL, the numbers are written like those of any query, in any format.
-	rows, err := query.Parse(c.sql(iteration, detector, format))
+	answer, err := query.Parse(c.sql(iteration, detector, format))
 	if err != nil {
 		return err
 	}
-	return rows.Run(ctx, db, format, out)
+	return answer.Run(ctx, db, format, out)
 }
 
 // evaluate judges the chosen iteration and returns its id too.
@@ -105,14 +106,14 @@ func (c *cocoCommand) evaluate(ctx context.Context, db *sql.DB) (iteration strin
 
 // sql selects the rows to write.
 func (c *cocoCommand) sql(iteration string, d *evaluate.Detector, format query.Format) string {
-	var rows []string
+	var values []string
 	add := func(scope, tag string, f coco.Figures) {
 		for n, definition := range coco.Definitions {
 			value := "NULL"
 			if v := f.Values[n]; !math.IsNaN(v) {
 				value = strconv.FormatFloat(v, 'e', -1, 64)
 			}
-			rows = append(rows, fmt.Sprintf("('%s', %s, '%s', '%s', '%s', %d, %d, %s)",
+			values = append(values, fmt.Sprintf("('%s', %s, '%s', '%s', '%s', %d, %d, %s)",
 				scope, tag, definition.Name, definition.Overlap, definition.Area, definition.Detections, f.Labels[n], value))
 		}
 	}
@@ -121,7 +122,7 @@ func (c *cocoCommand) sql(iteration string, d *evaluate.Detector, format query.F
 	if c.tags {
 		columns = "scope, tag_id, tag_name, " + columns
 		for _, t := range d.Tags {
-			add("tag", quote(t.ID)+", "+quote(t.Name), t.Figures)
+			add("tag", rows.Quote(t.ID)+", "+rows.Quote(t.Name), t.Figures)
 		}
 	}
 	value := "value::DOUBLE"
@@ -130,8 +131,5 @@ func (c *cocoCommand) sql(iteration string, d *evaluate.Detector, format query.F
 	}
 	return fmt.Sprintf(`SELECT %s AS iteration_id, %d::BIGINT AS images, %s, %s AS value
 FROM (VALUES %s) AS r(scope, tag_id, tag_name, figure, overlap, area, detections, labels, value)`,
-		quote(iteration), d.Images, columns, value, strings.Join(rows, ",\n"))
+		rows.Quote(iteration), d.Images, columns, value, strings.Join(values, ",\n"))
 }
-
-// quote makes an SQL string.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -4,18 +4,11 @@ package evaluate
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/cvexport/cvexport/internal/analysis/coco"
+	"github.com/cvexport/cvexport/internal/analysis/rows"
 )
-
-// Querier is a database that has the views of package schema, or a connection to one.
-type Querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
 
 // Detector is what COCO's twelve numbers say of an iteration.
 type Detector struct {
@@ -42,8 +35,8 @@ func (e *BoxesError) Error() string { return e.Reason }
 // size, or a box has no coordinates, the error is a [BoxesError].
 //
 // One tag is in memory at a time: the rows of its labels and predictions.
-func COCO(ctx context.Context, q Querier, project, iteration string) (*Detector, error) {
-	r := reader{ctx, q, "project_id = " + quote(project) + " AND iteration_id = " + quote(iteration)}
+func COCO(ctx context.Context, q rows.Querier, project, iteration string) (*Detector, error) {
+	r := reader{ctx, q, "project_id = " + rows.Quote(project) + " AND iteration_id = " + rows.Quote(iteration)}
 	d := &Detector{}
 	if err := r.check(d); err != nil {
 		return nil, err
@@ -67,7 +60,7 @@ func COCO(ctx context.Context, q Querier, project, iteration string) (*Detector,
 // reader reads an iteration.
 type reader struct {
 	ctx   context.Context
-	q     Querier
+	q     rows.Querier
 	where string
 }
 
@@ -141,7 +134,7 @@ func (r reader) judge(tag string) (coco.Figures, error) {
 	var box [4]float64
 	err := r.rows(`
 SELECT image_id, width, height, probability, box_left, box_top, box_width, box_height
-FROM `+boxes(r.where+" AND tag_id = "+quote(tag))+` JOIN `+r.images()+` USING (image_id)
+FROM `+boxes(r.where+" AND tag_id = "+rows.Quote(tag))+` JOIN `+r.images()+` USING (image_id)
 ORDER BY image_index, image_id, place`, []any{&image, &width, &height, &probability, &box[0], &box[1], &box[2], &box[3]}, func() {
 		if image != last {
 			judged.Add(labels, detections)
@@ -162,21 +155,6 @@ ORDER BY image_index, image_id, place`, []any{&image, &width, &height, &probabil
 }
 
 // rows scans each row of a query into the pointers and then calls use.
-func (r reader) rows(query string, pointers []any, use func()) (err error) {
-	rows, err := r.q.QueryContext(r.ctx, query)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := rows.Scan(pointers...); err != nil {
-			return err
-		}
-		use()
-	}
-	return rows.Err()
+func (r reader) rows(query string, pointers []any, use func()) error {
+	return rows.Each(r.ctx, r.q, query, pointers, use)
 }
-
-// quote makes an SQL string. With parameters, DuckDB would open the files of all
-// iterations.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

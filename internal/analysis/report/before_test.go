@@ -33,7 +33,7 @@ func TestWrongBefore(t *testing.T) {
 	}
 	got := texts(t, boxes)
 	slices.Sort(got)
-	want := rows(t, db, fmt.Sprintf(`SELECT image_id, tag_id, probability FROM outcomes(CAST(%v AS DOUBLE), CAST(%v AS DOUBLE))
+	want := rowsOf(t, db, fmt.Sprintf(`SELECT image_id, tag_id, probability FROM outcomes(CAST(%v AS DOUBLE), CAST(%v AS DOUBLE))
 SEMI JOIN (VALUES %s) AS f(image_id, tag_id) USING (image_id, tag_id) WHERE outcome = 'false_positive' AND iteration_id = '%s'`,
 		page.Thresholds[0], page.Overlap, strings.Join(fixed, ", "), page.Iterations[page.Compared].ID))
 	slices.Sort(want)

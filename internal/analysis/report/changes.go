@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cvexport/cvexport/internal/analysis/rows"
 	"github.com/cvexport/cvexport/internal/analysis/verdict"
 )
 
@@ -73,15 +74,7 @@ FROM ` + l.changesOf("comparison", "{threshold}") + " ORDER BY scope, tag_id"
 		l.page.Shared[t].Images = r.images
 		for side, m := range []*metrics{&l.page.Shared[t].Before, &l.page.Shared[t].Now} {
 			c, f := r.counts[side], r.figures[side]
-			values := counted{c[0], c[1], c[2], f[0], f[1], f[2]}
-			switch r.scope {
-			case "micro":
-				m.Micro = values
-			case "macro":
-				m.Macro = values
-			default:
-				m.Tags[r.tag] = values
-			}
+			m.set(r.scope, r.tag, counted{c[0], c[1], c[2], f[0], f[1], f[2]})
 		}
 		switch n := r.changes; r.scope {
 		case "micro":
@@ -191,7 +184,7 @@ func (l *loader) readWrongBefore() error {
 	}
 	var pairs []string
 	for m := range l.fixed {
-		pairs = append(pairs, fmt.Sprintf("(%d, %s)", m.image, quote(l.page.Tags[m.tag].ID)))
+		pairs = append(pairs, fmt.Sprintf("(%d, %s)", m.image, rows.Quote(l.page.Tags[m.tag].ID)))
 	}
 	var number int64
 	var tag int
@@ -199,7 +192,7 @@ func (l *loader) readWrongBefore() error {
 	var box [4]*float64
 	return l.read(`SELECT o.image_id, o.tag_id, o.probability, o.box_left, o.box_top, o.box_width, o.box_height
 FROM report_wrong AS o SEMI JOIN (VALUES `+strings.Join(pairs, ", ")+`) AS f(image_id, tag_id) ON f.image_id = o.image_id AND f.tag_id = o.tag_id
-WHERE o.iteration_id = `+quote(before.ID)+` ORDER BY o.image_id, o.probability DESC, o.prediction_index`, []any{&number, l.tag(&tag), &probability, &box[0], &box[1], &box[2], &box[3]}, func() {
+WHERE o.iteration_id = `+rows.Quote(before.ID)+` ORDER BY o.image_id, o.probability DESC, o.prediction_index`, []any{&number, l.tag(&tag), &probability, &box[0], &box[1], &box[2], &box[3]}, func() {
 		image := &l.page.Images[l.image[number]]
 		image.Before = append(image.Before, append([]any{tag, probability}, boxValues(box)...))
 	})

@@ -134,7 +134,7 @@ func compare(t *testing.T, db *sql.DB, page *Page, n int, threshold float64) {
 	image := func(at any) any { return page.Images[at.(int)].ID }
 	same := func(what, query string, got [][]any) {
 		t.Helper()
-		if diff := gocmp.Diff(rows(t, db, query), texts(t, got)); diff != "" {
+		if diff := gocmp.Diff(rowsOf(t, db, query), texts(t, got)); diff != "" {
 			t.Errorf("%s at threshold %v (-functions +page):\n%s", what, threshold, diff)
 		}
 	}
@@ -282,13 +282,13 @@ func compareCurves(t *testing.T, db *sql.DB, page *Page) {
 		{"best thresholds", "SELECT tag_id, probability_threshold, precision, recall, f1 FROM best_threshold(0.3) WHERE iteration_id = '" + shown + "' ORDER BY 1", best},
 		{"points of curves", "SELECT count(*) FROM precision_recall_curve(0.3) WHERE iteration_id = '" + shown + "'", [][]any{{page.CurvePoints}}},
 	} {
-		if diff := gocmp.Diff(rows(t, db, c.query), texts(t, c.got)); diff != "" {
+		if diff := gocmp.Diff(rowsOf(t, db, c.query), texts(t, c.got)); diff != "" {
 			t.Errorf("%s (-functions +page):\n%s", c.what, diff)
 		}
 	}
 }
 
-func rows(t *testing.T, db *sql.DB, query string) []string {
+func rowsOf(t *testing.T, db *sql.DB, query string) []string {
 	t.Helper()
 	answer, err := db.QueryContext(t.Context(), query)
 	if err != nil {

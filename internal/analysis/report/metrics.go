@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/cvexport/cvexport/internal/analysis/rows"
 )
 
 // readMetrics reads tag_metrics at every threshold: by tag for the iteration that is
@@ -31,7 +33,7 @@ func (l *loader) readMetrics() error {
 		tp, fp, fn       int64
 		f                figures
 	}
-	return each(l, query+" WHERE scope = 'micro' OR iteration_id = "+quote(l.shown().ID), func(r *row) []any {
+	return each(l, query+" WHERE scope = 'micro' OR iteration_id = "+rows.Quote(l.shown().ID), func(r *row) []any {
 		return []any{&r.iteration, &r.scope, l.tag(&r.tag), &r.tp, &r.fp, &r.fn, &r.f[0], &r.f[1], &r.f[2]}
 	}, func(t int, r row) {
 		at := position[r.iteration]
@@ -42,22 +44,26 @@ func (l *loader) readMetrics() error {
 			return
 		}
 		m := &l.page.Metrics[t]
-		values := counted{r.tp, r.fp, r.fn, r.f[0], r.f[1], r.f[2]}
-		switch r.scope {
-		case "micro":
-			m.Micro = values
-		case "macro":
-			m.Macro = values
-		default:
-			m.Tags[r.tag] = values
-		}
+		m.set(r.scope, r.tag, counted{r.tp, r.fp, r.fn, r.f[0], r.f[1], r.f[2]})
 	})
+}
+
+// set puts the values of a scope, which is a tag's unless it is micro or macro, in place.
+func (m *metrics) set(scope string, tag int, values counted) {
+	switch scope {
+	case "micro":
+		m.Micro = values
+	case "macro":
+		m.Macro = values
+	default:
+		m.Tags[tag] = values
+	}
 }
 
 // readTags reads the tags of the two iterations, in the order of their names.
 func (l *loader) readTags() error {
 	l.tags = map[string]int{}
-	shown := quote(l.shown().ID)
+	shown := rows.Quote(l.shown().ID)
 	// tag_metrics has the same tags at every threshold: those of the iteration, and those
 	// that were labelled or predicted.
 	var t Tag
@@ -105,7 +111,7 @@ func (s tagScanner) Scan(id any) error {
 // readCurves reads the precision-recall curves, the best thresholds and the average
 // precisions.
 func (l *loader) readCurves() error {
-	overlap, shown := double(l.page.Overlap), quote(l.shown().ID)
+	overlap, shown := double(l.page.Overlap), rows.Quote(l.shown().ID)
 	var iteration string
 	var tag int
 	var area *float64

@@ -3,6 +3,8 @@ package report
 import (
 	"strconv"
 	"strings"
+
+	"github.com/cvexport/cvexport/internal/analysis/rows"
 )
 
 // listLength is how many images a list shows at most at one threshold.
@@ -52,12 +54,12 @@ func (l *loader) readMistakes() error {
 // keepSuspects finds the label suspects of the iteration that is shown. They need every
 // prediction, and the copy lacks some.
 func (l *loader) keepSuspects() error {
-	shown := quote(l.shown().ID)
+	shown := rows.Quote(l.shown().ID)
 	columns := strings.Replace(enumerated("iteration_id, image_id, prediction_index, tag_id, tag_name, probability"), "image_id", "number AS image_id", 1)
 	return l.run(
 		"ALTER VIEW current_predictions RENAME TO report_part",
 		"ALTER VIEW current_labels RENAME TO report_labels",
-		"CREATE VIEW current_predictions AS SELECT "+l.projectColumn()+columns+l.boxes("box_")+" FROM report_predictions LEFT JOIN report_image_ids ON id = image_id WHERE project_id = "+quote(l.page.Project.ID)+" AND iteration_id = "+shown,
+		"CREATE VIEW current_predictions AS SELECT "+l.projectColumn()+columns+l.boxes("box_")+" FROM report_predictions LEFT JOIN report_image_ids ON id = image_id WHERE project_id = "+rows.Quote(l.page.Project.ID)+" AND iteration_id = "+shown,
 		"CREATE VIEW current_labels AS FROM report_labels WHERE iteration_id = "+shown,
 		"CREATE TABLE report_suspects AS FROM label_suspects() WHERE iteration_id = "+shown,
 		"DROP VIEW current_predictions",

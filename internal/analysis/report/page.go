@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cvexport/cvexport/internal/analysis/rows"
 	"github.com/cvexport/cvexport/internal/analysis/verdict"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -172,7 +173,7 @@ func (l *loader) readImages() error {
 	var uris imageURIs
 	err := l.read(`SELECT image_id, id, width, height, COALESCE(image_uri, ''), COALESCE(thumbnail_uri, '')
 FROM report_shown JOIN report_image_ids ON number = image_id LEFT JOIN report_current_images USING (image_id)
-WHERE iteration_id IS NULL OR iteration_id = `+quote(l.shown().ID), []any{&number, &image.ID, &image.Width, &image.Height, &uris.image, &uris.thumbnail}, func() {
+WHERE iteration_id IS NULL OR iteration_id = `+rows.Quote(l.shown().ID), []any{&number, &image.ID, &image.Width, &image.Height, &uris.image, &uris.thumbnail}, func() {
 		n := l.image[number]
 		l.uris[n] = uris
 		i := &l.page.Images[n]
@@ -186,7 +187,7 @@ WHERE iteration_id IS NULL OR iteration_id = `+quote(l.shown().ID), []any{&numbe
 	var box [4]*float64
 	err = l.read(`SELECT image_id, tag_id, probability, is_right, prediction_index`+l.boxes("box_")+`
 FROM (SELECT *, 1 AS is_right FROM report_right UNION ALL BY NAME SELECT *, 0 AS is_right FROM report_wrong) SEMI JOIN report_shown USING (image_id)
-WHERE iteration_id = `+quote(l.shown().ID)+` ORDER BY image_id, probability DESC, prediction_index`, []any{&number, l.tag(&tag), &probability, &right, &index, &box[0], &box[1], &box[2], &box[3]}, func() {
+WHERE iteration_id = `+rows.Quote(l.shown().ID)+` ORDER BY image_id, probability DESC, prediction_index`, []any{&number, l.tag(&tag), &probability, &right, &index, &box[0], &box[1], &box[2], &box[3]}, func() {
 		i := &l.page.Images[l.image[number]]
 		i.Predictions = append(i.Predictions, append([]any{tag, probability, right, index}, boxValues(box)...))
 	})
@@ -196,7 +197,7 @@ WHERE iteration_id = `+quote(l.shown().ID)+` ORDER BY image_id, probability DESC
 	return l.read(`SELECT c.image_id, c.tag_id, o.probability, c.label_index, c.box_left, c.box_top, c.box_width, c.box_height
 FROM current_labels AS c SEMI JOIN report_shown AS s ON s.image_id = c.image_id
 LEFT JOIN report_right AS o ON o.iteration_id = c.iteration_id AND o.image_id = c.image_id AND o.label_index = c.label_index
-WHERE c.iteration_id = `+quote(l.shown().ID)+` ORDER BY c.image_id, c.label_index`, []any{&number, l.tag(&tag), &probability, &index, &box[0], &box[1], &box[2], &box[3]}, func() {
+WHERE c.iteration_id = `+rows.Quote(l.shown().ID)+` ORDER BY c.image_id, c.label_index`, []any{&number, l.tag(&tag), &probability, &index, &box[0], &box[1], &box[2], &box[3]}, func() {
 		i := &l.page.Images[l.image[number]]
 		i.Labels = append(i.Labels, append([]any{tag, probability, index}, boxValues(box)...))
 	})

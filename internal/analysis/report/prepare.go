@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cvexport/cvexport/internal/analysis/rows"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -55,7 +56,7 @@ func (l *loader) ifBoxes(columns string) string {
 // enum returns an id as a value of its enumeration. Compared with a string, DuckDB would
 // convert the column's values to strings.
 func (l *loader) enum(column, id string) string {
-	return "CAST(" + quote(id) + " AS report_" + column + ")"
+	return "CAST(" + rows.Quote(id) + " AS report_" + column + ")"
 }
 
 // projectColumn returns the project's id as a constant, which needs no stored column.
@@ -69,9 +70,9 @@ func (l *loader) both() string { return strings.Join(l.bothIDs(), ", ") }
 // bothIDs returns the two ids for queries of one each: for an IN, DuckDB would open the
 // files of other iterations too.
 func (l *loader) bothIDs() []string {
-	ids := []string{quote(l.shown().ID)}
+	ids := []string{rows.Quote(l.shown().ID)}
 	if before, ok := l.compared(); ok {
-		ids = append(ids, quote(before.ID))
+		ids = append(ids, rows.Quote(before.ID))
 	}
 	return ids
 }
@@ -82,7 +83,7 @@ func (l *loader) bothIDs() []string {
 // ids from every label and prediction takes as long as copying these, so it is done
 // (thorough) only if one has an id that is not listed elsewhere.
 func (l *loader) enumerate(thorough bool) error {
-	project := " WHERE project_id = " + quote(l.page.Project.ID)
+	project := " WHERE project_id = " + rows.Quote(l.page.Project.ID)
 	distinct := func(column string, views ...string) string {
 		if thorough {
 			views = append(views, "current_labels", "current_predictions")
@@ -165,7 +166,7 @@ func enumerated(columns string) string {
 // rows returns the query for the rows of a view that the page needs.
 func (l *loader) rows(view string) string {
 	box := l.ifBoxes(", box_left, box_top, box_width, box_height")
-	project := "project_id = " + quote(l.page.Project.ID)
+	project := "project_id = " + rows.Quote(l.page.Project.ID)
 	from := func(columns string) string {
 		return "SELECT " + strings.Replace(enumerated(columns), "image_id", "number AS image_id", 1) + " FROM " + view + " LEFT JOIN report_image_ids ON id = image_id WHERE " + project
 	}
@@ -247,7 +248,7 @@ WHERE o.outcome <> 'false_positive' OR o.probability >= `+low,
 func (l *loader) keepCurves() error {
 	var every []string
 	for _, id := range l.bothIDs() {
-		every = append(every, "SELECT "+enumerated("project_id, iteration_id, tag_id, probability")+" FROM report_predictions WHERE project_id = "+quote(l.page.Project.ID)+" AND iteration_id = "+id)
+		every = append(every, "SELECT "+enumerated("project_id, iteration_id, tag_id, probability")+" FROM report_predictions WHERE project_id = "+rows.Quote(l.page.Project.ID)+" AND iteration_id = "+id)
 	}
 	return l.run(
 		"ALTER VIEW current_predictions RENAME TO report_part",

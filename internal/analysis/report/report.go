@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/cvexport/cvexport/internal/analysis/rows"
 )
 
 // Options choose what a page shows.
@@ -60,7 +62,7 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 		{"judging the iterations", l.readVerdict},
 		{"reading the changes", l.readChanges},
 		{"reading what was wrong before", l.readWrongBefore},
-		{"choosing the iteration", func() error { return l.keepOnly(quote(l.shown().ID)) }},
+		{"choosing the iteration", func() error { return l.keepOnly(rows.Quote(l.shown().ID)) }},
 		{"reading the mistakes", l.readMistakes},
 		{"reading the images", l.readImages},
 	} {

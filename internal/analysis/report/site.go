@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/cvexport/cvexport/internal/analysis/rows"
 )
 
 // Site serves the pages of a warehouse over HTTP: / lists its projects and their
@@ -151,7 +153,7 @@ func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	exports := ""
-	err = scan(ctx, db, "SELECT COALESCE(string_agg(export_id, ' ' ORDER BY export_id), '') FROM exports WHERE project_id = "+quote(o.Project), []any{&exports}, func() {})
+	err = rows.Each(ctx, db, "SELECT COALESCE(string_agg(export_id, ' ' ORDER BY export_id), '') FROM exports WHERE project_id = "+rows.Quote(o.Project), []any{&exports}, func() {})
 	if err != nil {
 		return nil, fmt.Errorf("looking for changes: %w", err)
 	}

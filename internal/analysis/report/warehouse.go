@@ -8,17 +8,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cvexport/cvexport/internal/analysis/rows"
 )
 
-// querier is a database, or one connection to it.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
 // Projects returns the projects that have a committed export, ordered by name.
-func Projects(ctx context.Context, q querier) (projects []Project, err error) {
+func Projects(ctx context.Context, q rows.Querier) (projects []Project, err error) {
 	var p Project
-	err = scan(ctx, q, `SELECT project_id, COALESCE(ARG_MAX(project_name, finished_at), project_id) AS name FROM exports GROUP BY project_id ORDER BY name, project_id`,
+	err = rows.Each(ctx, q, `SELECT project_id, COALESCE(ARG_MAX(project_name, finished_at), project_id) AS name FROM exports GROUP BY project_id ORDER BY name, project_id`,
 		[]any{&p.ID, &p.Name}, func() { projects = append(projects, p) })
 	if err != nil {
 		return nil, fmt.Errorf("listing the projects: %w", err)
@@ -28,9 +25,9 @@ func Projects(ctx context.Context, q querier) (projects []Project, err error) {
 
 // Iterations returns the iterations of a project that have a committed export, in the
 // order in which they were trained.
-func Iterations(ctx context.Context, q querier, project string) (iterations []Iteration, err error) {
+func Iterations(ctx context.Context, q rows.Querier, project string) (iterations []Iteration, err error) {
 	var i Iteration
-	err = scan(ctx, q, `
+	err = rows.Each(ctx, q, `
 SELECT
   iteration_id, COALESCE(iteration_name, iteration_id),
   CASE WHEN k.model_kind = 'detection' THEN 'detection' ELSE COALESCE(lower(classification_type), 'classification') END,
@@ -38,7 +35,7 @@ SELECT
   COALESCE(len(tag_filter), 0) > 0, images, precision, recall, average_precision, probability_threshold, overlap_threshold
 FROM exports
 JOIN model_kinds AS k USING (project_id, iteration_id)
-WHERE project_id = `+quote(project)+`
+WHERE project_id = `+rows.Quote(project)+`
 ORDER BY COALESCE(trained_at, created, finished_at), iteration_id`,
 		[]any{&i.ID, &i.Name, &i.Kind, &i.Trained, &i.Published, &i.Domain, &i.Filtered, &i.Images,
 			&i.Precision, &i.Recall, &i.AveragePrecision, &i.ProbabilityThreshold, &i.OverlapThreshold},
@@ -67,26 +64,8 @@ func (w warehouse) run(statements ...string) error {
 
 // read scans each row of a query into the pointers and then calls use.
 func (w warehouse) read(query string, pointers []any, use func()) error {
-	return scan(w.ctx, w.conn, query, pointers, use)
+	return rows.Each(w.ctx, w.conn, query, pointers, use)
 }
-
-func scan(ctx context.Context, q querier, query string, pointers []any, use func()) (err error) {
-	rows, err := q.QueryContext(ctx, query)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := rows.Scan(pointers...); err != nil {
-			return err
-		}
-		use()
-	}
-	return rows.Err()
-}
-
-// quote makes an SQL string. DuckDB does not allow parameters as arguments of a function.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 func double(f float64) string {
 	return "CAST(" + strconv.FormatFloat(f, 'g', -1, 64) + " AS DOUBLE)"
@@ -102,7 +81,7 @@ var (
 // the warehouse's only project, or the iteration trained last. It returns all iterations
 // of the project and the position of the chosen one. An error is ErrNotFound or
 // ErrChoice, if it is not about reading the warehouse.
-func Choose(ctx context.Context, q querier, project, iteration string) (_ Project, _ []Iteration, shown int, err error) {
+func Choose(ctx context.Context, q rows.Querier, project, iteration string) (_ Project, _ []Iteration, shown int, err error) {
 	projects, err := Projects(ctx, q)
 	if err != nil {
 		return Project{}, nil, 0, err

@@ -5,7 +5,6 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"testing"
-	"time"
 )
 
 // precision is what the package promises.
@@ -143,8 +142,7 @@ func TestAgainstBinomial(t *testing.T) {
 	}
 }
 
-// The largest input that is thought of takes well under a second, which a test of all
-// sums would not.
+// The largest input that is thought of, whose speed BenchmarkTest measures.
 func TestLarge(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	d := draw(random, 10_000, 300)
@@ -152,16 +150,10 @@ func TestLarge(t *testing.T) {
 	for _, v := range d {
 		sum, squares = sum+float64(v), squares+float64(v*v)
 	}
-	start := time.Now()
 	got := Test(d)
-	took := time.Since(start)
 	// So many differences are almost normally distributed.
 	if want := math.Erfc(math.Abs(sum) / math.Sqrt(2*squares)); math.Abs(got.P-want) > 1e-3 {
 		t.Errorf("p = %v, want about %v", got.P, want)
-	}
-	t.Logf("p = %v in %v", got.P, took)
-	if took > 10*time.Second { // even on a busy machine with the race detector
-		t.Errorf("it took %v", took)
 	}
 }
 

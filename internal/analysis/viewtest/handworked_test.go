@@ -123,13 +123,20 @@ func TestHandWorked(t *testing.T) {
 	}
 }
 
-func TestHandWorkedChanges(t *testing.T) {
+// handWorkedPair has two iterations, before and after, of one project.
+func handWorkedPair(t *testing.T) *sql.DB {
+	t.Helper()
 	db := exported.Open(t, t.TempDir())
 	exported.InMemory(t, db)
 	m := &made{rows: map[string][]string{}}
 	handWorkedBefore.add(m, place{"project", "before", "one"})
 	handWorkedAfter.add(m, place{"project", "after", "two"})
 	m.load(t, db)
+	return db
+}
+
+func TestHandWorkedChanges(t *testing.T) {
+	db := handWorkedPair(t)
 	handWorkedChanges.check(t, db)
 	handWorkedComparison.check(t, db)
 }

@@ -6,19 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/schema"
 )
 
 // Every function refuses every argument that makes no sense, however its rows are
 // asked for, and names the argument, its value and what it takes.
 func TestFunctionsRefuseArguments(t *testing.T) {
-	db := exported.Open(t, t.TempDir())
-	exported.InMemory(t, db)
-	m := &made{rows: map[string][]string{}}
-	handWorkedBefore.add(m, place{"project", "before", "one"})
-	handWorkedAfter.add(m, place{"project", "after", "two"})
-	m.load(t, db)
+	db := handWorkedPair(t)
 	execute(t, db, "SET VARIABLE wrong = 1.5")
 
 	nonsense := map[string]string{ // an argument, and how a message has it
