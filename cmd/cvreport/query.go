@@ -10,12 +10,15 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/cvexport/cvexport/internal/analysis/cache"
 	"github.com/cvexport/cvexport/internal/analysis/query"
 )
 
 type queryCommand struct {
 	sourceFlags
 	format, output string
+	project        string
+	iterations     []string
 }
 
 func newQuery() *cobra.Command {
@@ -62,7 +65,10 @@ Views, and functions with their arguments:
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return explainComment(err) })
 	c.add(cmd)
-	addOutput(cmd.Flags(), &c.format, &c.output)
+	f := cmd.Flags()
+	f.StringVar(&c.project, "project", "", "`id` of the only project that the tables then have")
+	f.StringSliceVar(&c.iterations, "iteration", nil, "`id` of the only iteration that the tables then have; may be given several times")
+	addOutput(f, &c.format, &c.output)
 	return cmd
 }
 
@@ -104,6 +110,7 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	source := c.source(cmd)
+	source.Scope = cache.Scope{Project: c.project, Iterations: c.iterations}
 	db, err := source.Open(ctx, q.Needs)
 	if err != nil {
 		return err

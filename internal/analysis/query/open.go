@@ -10,6 +10,8 @@ import (
 
 	_ "github.com/duckdb/duckdb-go/v2" // registers the driver
 
+	"github.com/cvexport/cvexport/internal/analysis/cache"
+	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -32,7 +34,7 @@ func Open(ctx context.Context, folder string, tables, functions func(name string
 // openFiles opens the warehouse with no other files than the given ones, or with all
 // if files is nil.
 func openFiles(ctx context.Context, folder string, files map[string][]string, tables, functions func(name string) bool) (_ *sql.DB, err error) {
-	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(folder), Files: files}
+	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(folder), Files: files, Without: unwanted(functions)}
 	for _, t := range schema.Tables() {
 		hasFiles := len(files[t.Name]) > 0
 		if files == nil && tables(t.Name) {
@@ -44,29 +46,70 @@ func openFiles(ctx context.Context, folder string, files map[string][]string, ta
 			script.Empty = append(script.Empty, t.Name)
 		}
 	}
+	db, err := start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.ExecContext(ctx, script.String()); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the warehouse %s: %w", folder, err), db.Close())
+	}
+	return db, nil
+}
+
+// unwanted returns the functions that are not wanted.
+func unwanted(functions func(name string) bool) (names []string) {
 	for _, v := range schema.Views() {
 		if len(v.Arguments) > 0 && !functions(v.Name) {
-			script.Without = append(script.Without, v.Name)
+			names = append(names, v.Name)
 		}
 	}
-	db, err := sql.Open("duckdb", "")
+	return names
+}
+
+// openCached opens the warehouse of a cache, as far as the scope goes. The findings are
+// of iterations that it leaves out.
+func openCached(ctx context.Context, c *cache.Cache, scope cache.Scope, wanted func(name string) bool) (_ *sql.DB, findings []load.Finding, err error) {
+	db, err := start(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("starting duckdb: %w", err)
+		return nil, nil, err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, db.Close())
 		}
 	}()
+	attached, err := c.Attach(ctx, db, wanted, scope)
+	if err != nil {
+		return nil, nil, err
+	}
+	script := schema.Script{Dialect: schema.DuckDB, Rows: map[string]string{}, Without: unwanted(wanted), Bare: !wanted("comment")}
+	for _, t := range schema.Tables() {
+		if rows, ok := attached.Rows(t); ok {
+			script.Rows[t.Name] = rows
+		} else {
+			script.Empty = append(script.Empty, t.Name)
+		}
+	}
+	if _, err := db.ExecContext(ctx, script.String()); err != nil {
+		return nil, nil, fmt.Errorf("opening the cache %s: %w", c.File, err)
+	}
+	return db, attached.Findings, nil
+}
+
+// start starts DuckDB with nothing in it.
+func start(ctx context.Context) (*sql.DB, error) {
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		return nil, fmt.Errorf("starting duckdb: %w", err)
+	}
 	db.SetMaxOpenConns(1) // the settings of a session belong to one connection
 	for _, s := range []string{
 		"SET autoinstall_known_extensions = false",
 		"SET autoload_known_extensions = false",
 		"SET TimeZone = 'UTC'",
-		script.String(),
 	} {
 		if _, err := db.ExecContext(ctx, s); err != nil {
-			return nil, fmt.Errorf("opening the warehouse %s: %w", folder, err)
+			return nil, errors.Join(fmt.Errorf("starting duckdb: %w", err), db.Close())
 		}
 	}
 	return db, nil

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cvexport/cvexport/internal/analysis/cache"
 	"github.com/cvexport/cvexport/internal/analysis/mirror"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/local"
@@ -28,6 +29,7 @@ type Source struct {
 	Cache     string        // folder for the copies of remote warehouses; empty: in the user's cache folder
 	Offline   bool          // use the copy as it is
 	MaxAge    time.Duration // how long Open uses a copy without looking for changes
+	Scope     cache.Scope   // what Open is about; the tables have no other rows
 
 	// Warn reports what is wrong with the warehouse or its copy. Progress is called
 	// before the copy of a remote warehouse is updated; it returns functions to report
@@ -49,6 +51,11 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 	if err != nil {
 		return nil, err
 	}
+	db, err := s.openCached(ctx, folder, wanted)
+	if err == nil || ctx.Err() != nil {
+		return db, err
+	}
+	s.Warn(fmt.Sprintf("%v; it is answered from the files, which takes longer", err))
 	tables := All
 	if s.isRemote() { // the copies of others may be missing or old
 		tables = wanted
@@ -66,6 +73,20 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 	}
 	db, err = openFiles(ctx, folder, files, tables, wanted)
 	return db, s.Explain(err)
+}
+
+// openCached opens a database over the cache of the warehouse in a folder.
+func (s *Source) openCached(ctx context.Context, folder string, wanted func(name string) bool) (*sql.DB, error) {
+	base, err := cacheFolder(s.Cache, folder)
+	if err != nil {
+		return nil, err
+	}
+	c := &cache.Cache{File: base + ".duckdb", Folder: folder, Address: s.Warehouse}
+	db, findings, err := openCached(ctx, c, s.Scope, wanted)
+	for _, f := range findings {
+		s.Warn(f)
+	}
+	return db, err
 }
 
 // Prepare returns the folder of the warehouse's tables, after it has copied those of
