@@ -18,16 +18,12 @@ type ServiceError struct {
 	Code      string // the service's code, such as NotFoundIteration; empty if it gave none
 	Message   string // its message, or else the beginning of the body
 	RequestID string // apim-request-id, for a support request; may be empty
-	Wait      string // how long it asked to wait, and what was done; may be empty
 }
 
 func (e *ServiceError) Error() string {
 	text := e.answer()
 	if e.RequestID != "" {
 		text += fmt.Sprintf(" (request %s)", e.RequestID)
-	}
-	if e.Wait != "" {
-		text += "; " + e.Wait
 	}
 	if hint := e.hint(); hint != "" {
 		text += "; " + hint

@@ -17,6 +17,7 @@ import (
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/open"
+	"github.com/cvexport/cvexport/patience"
 )
 
 // version is set by the linker for a release.
@@ -67,6 +68,7 @@ them, even after the service has deleted them.`,
 func (c *common) addWarehouse(cmd *cobra.Command) {
 	f := cmd.Flags()
 	program.AddWarehouse(f, &c.Warehouse)
+	c.Patience.Add(f)
 	f.StringVar(&c.spoolDir, "spool", "", "folder for temporary files, about the size of one iteration's tables (default the system's)")
 	f.StringVar(&c.logFormat, "log-format", "text", "format of the log on standard error: text or json")
 	f.StringVar(&c.output, "output", "text", "format of the result on standard output: text or json")
@@ -100,9 +102,6 @@ func (c *common) addService(cmd *cobra.Command) {
 	f.StringVar(&c.APIVersion, "api-version", "3.2", "version of the Training API: 3.2, 3.3 or 3.4-preview")
 	f.IntVar(&c.Concurrency, "concurrency", 4, "maximum number of pages in flight")
 	f.Float64Var(&c.Rate, "rate", 8, "maximum requests a second; the service allows 10, its free tier 2")
-	f.IntVar(&c.Retries, "retries", 6, "how often to retry a failed request")
-	f.DurationVar(&c.Timeout, "request-timeout", 2*time.Minute, "longest time for one attempt of a request, from connecting to the end of the response")
-	f.DurationVar(&c.LongestWait, "longest-wait", 2*time.Minute, "longest wait that the service may ask for; if it asks for more, the request fails")
 	f.Int64Var(&c.MaxPage, "max-page", 128, "maximum size of a page of 256 images, in MiB")
 }
 
@@ -163,7 +162,7 @@ func (c *common) open(ctx context.Context, opened stores, r *config.Resource, lo
 	if err != nil {
 		return jobs.Resource{Name: r.Name}, &usageError{err: err}
 	}
-	warehouse, err := opened.open(ctx, r.Warehouse)
+	warehouse, err := opened.open(patience.With(ctx, c.Patience.Bounds(log)), r.Warehouse)
 	if err != nil {
 		return jobs.Resource{Name: r.Name}, err
 	}

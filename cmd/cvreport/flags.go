@@ -19,12 +19,14 @@ import (
 type sourceFlags struct {
 	warehouse, cache string
 	offline, quiet   bool
+	patience         program.Patience
 }
 
 func (s *sourceFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	program.AddWarehouse(f, &s.warehouse)
 	s.warehouse = cmp.Or(s.warehouse, program.DefaultWarehouse)
+	s.patience.Add(f)
 	f.StringVar(&s.cache, "cache", os.Getenv("CVEXPORT_CACHE"), "folder for the copies of remote warehouses (CVEXPORT_CACHE; default cvexport in the user's cache folder)")
 	f.BoolVar(&s.offline, "offline", false, "use the copy of a remote warehouse as it is, without the network")
 	f.BoolVar(&s.quiet, "quiet", false, "no progress on standard error")
@@ -34,7 +36,7 @@ func (s *sourceFlags) add(cmd *cobra.Command) {
 func (s *sourceFlags) source(cmd *cobra.Command) *query.Source {
 	stderr := cmd.ErrOrStderr()
 	return &query.Source{
-		Warehouse: s.warehouse, Cache: s.cache, Offline: s.offline,
+		Warehouse: s.warehouse, Cache: s.cache, Offline: s.offline, Bounds: s.patience.Bounds(nil),
 		Warn: func(message any) { fmt.Fprintln(stderr, "cvreport: warning:", message) },
 		Progress: func(warehouse string) (show func(mirror.Progress), done func()) {
 			d := newFetchDisplay(stderr, s.quiet, warehouse)

@@ -10,8 +10,12 @@ import (
 )
 
 // UnreadableError means that an object does not exist, in which case it wraps
-// fs.ErrNotExist, or that reading it broke off.
-type UnreadableError struct{ err error }
+// fs.ErrNotExist, or could not be read. That says nothing about the object: whoever asks
+// again may get it.
+type UnreadableError struct {
+	err    error
+	Opened bool // reading it broke off
+}
 
 func (e *UnreadableError) Error() string { return e.err.Error() }
 func (e *UnreadableError) Unwrap() error { return e.err }
@@ -21,8 +25,8 @@ func (e *UnreadableError) Unwrap() error { return e.err }
 // arrived, if it is not nil, is called with each count of bytes.
 func Fetch(ctx context.Context, s Store, dir, key string, arrived func(int)) (*File, error) {
 	body, err := s.Open(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &UnreadableError{err}
+	if err != nil && ctx.Err() == nil {
+		return nil, &UnreadableError{err: err}
 	}
 	if err != nil {
 		return nil, err
@@ -39,7 +43,7 @@ func Fetch(ctx context.Context, s Store, dir, key string, arrived func(int)) (*F
 	case ctx.Err() != nil:
 		return nil, errors.Join(ctx.Err(), file.Close())
 	case from.err != nil || err == nil && closeErr != nil:
-		return nil, errors.Join(&UnreadableError{errors.Join(from.err, closeErr)}, file.Close())
+		return nil, errors.Join(&UnreadableError{errors.Join(from.err, closeErr), true}, file.Close())
 	case err != nil:
 		return nil, errors.Join(copyFailed(dir, err), file.Close())
 	}

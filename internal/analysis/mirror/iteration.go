@@ -301,10 +301,10 @@ func (m *iteration) download(ctx context.Context, o missingObject) (*store.File,
 				return nil, err
 			}
 			err = errors.New("it arrives broken")
-		} else if broken, ok := errors.AsType[*store.UnreadableError](err); !ok || ctx.Err() != nil {
-			return nil, err
-		} else if errors.Is(broken, fs.ErrNotExist) {
+		} else if broken, ok := errors.AsType[*store.UnreadableError](err); ok && errors.Is(broken, fs.ErrNotExist) {
 			return nil, nil
+		} else if !ok || !broken.Opened || ctx.Err() != nil {
+			return nil, err
 		}
 		if try == maxTries {
 			return nil, fmt.Errorf("reading %s: %w, %d times", m.from.URL(o.Key), err, try)

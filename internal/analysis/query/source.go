@@ -18,16 +18,18 @@ import (
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/load/store/open"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
 // Source is a warehouse of any kind. A remote one is copied to a folder first, because
 // DuckDB would have to download an extension to read it in place.
 type Source struct {
-	Warehouse string        // a folder or URL
-	Cache     string        // folder for the copies of remote warehouses; empty: in the user's cache folder
-	Offline   bool          // use the copy as it is
-	MaxAge    time.Duration // how long Open uses a copy without looking for changes
+	Warehouse string          // a folder or URL
+	Cache     string          // folder for the copies of remote warehouses; empty: in the user's cache folder
+	Offline   bool            // use the copy as it is
+	Bounds    patience.Bounds // of each operation on a remote warehouse
+	MaxAge    time.Duration   // how long Open uses a copy without looking for changes
 
 	// Warn reports what is wrong with the warehouse or its copy. Progress is called
 	// before the copy of a remote warehouse is updated; it returns functions to report
@@ -141,7 +143,7 @@ func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ 
 	if s.Offline {
 		return s.offline(ctx, folder, name, wanted)
 	}
-	from, err := open.Open(ctx, s.Warehouse)
+	from, err := open.Open(patience.With(ctx, s.Bounds), s.Warehouse)
 	switch {
 	case errors.Is(err, store.ErrLogin): // the address is right
 		return "", err

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/program"
@@ -32,10 +31,8 @@ type Flags struct {
 	Warehouse   string
 	Concurrency int
 	Rate        float64
-	Retries     int
-	Timeout     time.Duration // of one try of a request
-	LongestWait time.Duration // that the service may ask for
-	MaxPage     int64         // MiB
+	Patience    program.Patience
+	MaxPage     int64 // MiB
 
 	Projects, Include, Exclude []string // choose projects in place of the file's choice
 }
@@ -169,10 +166,6 @@ func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client
 	switch {
 	case r.Concurrency < 1 || r.Concurrency > maxConcurrency:
 		return nil, fmt.Errorf("--concurrency %d is not between 1 and %d", r.Concurrency, maxConcurrency)
-	case f.Retries < 0 || f.Retries > 100:
-		return nil, fmt.Errorf("--retries %d is not between 0 and 100", f.Retries)
-	case f.Timeout <= 0 || f.LongestWait <= 0:
-		return nil, fmt.Errorf("--request-timeout %s and --longest-wait %s must be above 0", f.Timeout, f.LongestWait)
 	case f.MaxPage < 1 || f.MaxPage > 4096:
 		return nil, fmt.Errorf("--max-page %d is not between 1 and 4096 MiB", f.MaxPage)
 	case !(r.Rate > 0):
@@ -185,12 +178,9 @@ func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client
 	if log != nil {
 		log = log.With("resource", r.Name)
 	}
-	if f.Retries == 0 {
-		f.Retries = -1 // 0 means the default
-	}
 	return extract.NewClient(extract.Options{
-		Endpoint: r.Endpoint, Key: key, APIVersion: f.APIVersion, Rate: r.Rate, Retries: f.Retries,
-		Timeout: f.Timeout, MaxWait: f.LongestWait, MaxPage: f.MaxPage << 20, UserAgent: userAgent, Log: log,
+		Endpoint: r.Endpoint, Key: key, APIVersion: f.APIVersion, Rate: r.Rate,
+		Bounds: f.Patience.Bounds(nil), MaxPage: f.MaxPage << 20, UserAgent: userAgent, Log: log,
 	})
 }
 

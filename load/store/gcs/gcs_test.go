@@ -1,10 +1,6 @@
 package gcs_test
 
 import (
-	"io"
-	"net/http"
-	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cvexport/cvexport/load/store"
@@ -28,32 +24,6 @@ func TestChunksSurvive(t *testing.T) {
 		"lost answer of a chunk":        {Source: large, Interfere: storetest.Afterwards(3, storetest.Busy)},
 		"lost answer of the last chunk": {Source: large, Interfere: storetest.Afterwards(5, storetest.Busy)},
 	})
-}
-
-// If the server is away for good, nothing waits for it forever.
-func TestGivesUp(t *testing.T) {
-	s, gate := fakes.OpenGCS(t, fakes.Bucket)
-	var asked atomic.Int32
-	gate.Server = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		io.Copy(io.Discard, r.Body)
-		storetest.Busy(w)
-	})
-	_, stat := s.Stat(t.Context(), storetest.Key)
-	_, open := s.Open(t.Context(), storetest.Key)
-	_, small := s.Put(t.Context(), storetest.Key, storetest.RandomSource(1000, 1), "")
-	_, large := s.Put(t.Context(), storetest.Key, storetest.RandomSource(1_000_000, 1), "")
-	var list error
-	for _, list = range s.List(t.Context(), "") {
-	}
-	for name, err := range map[string]error{"stat": stat, "open": open, "small": small, "large": large, "list": list} {
-		if err == nil || !strings.Contains(err.Error(), "503") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if n := asked.Load(); n > 8*8 {
-		t.Errorf("it asked %d times", n)
-	}
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {

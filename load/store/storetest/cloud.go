@@ -8,9 +8,16 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/patience"
 )
+
+// Quick is a context for opening a store that tries again at once, and not often.
+func Quick(t *testing.T) context.Context {
+	return patience.With(t.Context(), patience.Bounds{Retries: 4, Delay: time.Millisecond})
+}
 
 // Opener opens a new warehouse behind a gate.
 type Opener func(t *testing.T) (store.Store, *Gate)

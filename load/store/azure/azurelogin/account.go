@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/secret"
 )
 
@@ -88,7 +89,7 @@ func Open(ctx context.Context, host, service, example string, options policy.Cli
 	}
 	if a.Key+a.Token == "" {
 		identity, err := logIn(ctx, options)
-		if err != nil && !MayPass(err) {
+		if err != nil && !patience.MayPass(err) {
 			return nil, err
 		}
 		a.Identity, a.Outage = identity, err

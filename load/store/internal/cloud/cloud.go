@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/patience"
 )
 
 const (
@@ -118,20 +119,16 @@ func (p Place) Failed(doing, key string, err error, hint string) error {
 // has no body or the SDK drops it, so the bucket is listed, once. Otherwise an export
 // would read all its pages before it learned that they have no place to go. Any other
 // failure of the listing, such as a refusal, leaves the object missing.
-func (p Place) Missing(ctx context.Context, s store.Store, key string, err error) error {
+func (p Place) Missing(ctx context.Context, s Tries, key string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) || p.found.Load() {
 		return err
 	}
-	for _, listErr := range s.List(ctx, key) {
-		if errors.Is(listErr, store.ErrNoBucket) {
-			return listErr
-		}
-		if listErr != nil {
-			return err
-		}
-		break
+	switch _, _, listErr := s.Page(ctx, key, ""); {
+	case errors.Is(listErr, store.ErrNoBucket), patience.MayPass(listErr):
+		return listErr
+	case listErr == nil:
+		p.found.Store(true)
 	}
-	p.found.Store(true)
 	return err
 }
 
@@ -146,7 +143,7 @@ func CheckSize(src store.Source, limit int64) error {
 
 // CheckOthers returns an error that wraps [store.ErrConflict] if one of the objects does
 // not have its version.
-func CheckOthers(ctx context.Context, s store.Store, others []store.Object) error {
+func CheckOthers(ctx context.Context, s Tries, others []store.Object) error {
 	for _, want := range others {
 		obj, err := s.Stat(ctx, want.Key)
 		if err := store.IgnoreMissing(err); err != nil {
@@ -162,15 +159,18 @@ func CheckOthers(ctx context.Context, s store.Store, others []store.Object) erro
 // Settle finds out what became of an upload that ended with err. It may have arrived
 // all the same: its answer was lost, and a retry found what the upload itself had
 // written. Only if it did not arrive is a failed precondition a conflict. If looking
-// at the object fails, the upload's error says more.
-func Settle(ctx context.Context, s store.Store, key string, src store.Source, old string, err error, precondition bool) (store.Object, error) {
+// at the object fails, the upload's error says more, unless it is a failed precondition.
+func Settle(ctx context.Context, s Tries, key string, src store.Source, old string, err error, precondition bool) (store.Object, error) {
 	if ctx.Err() != nil {
 		return store.Object{}, err
 	}
-	if obj, statErr := s.Stat(ctx, key); statErr == nil && obj.Version != old && obj.Matches(src) {
+	obj, statErr := s.Stat(ctx, key)
+	switch {
+	case statErr == nil && obj.Version != old && obj.Matches(src):
 		return obj, nil
-	}
-	if precondition {
+	case precondition && patience.MayPass(statErr):
+		return store.Object{}, statErr // the next try finds out
+	case precondition:
 		err = store.ErrConflict
 	}
 	return store.Object{}, err
