@@ -17,6 +17,11 @@ import (
 // minutes; those are exported, and it gets the whole patience afterwards. If it answers
 // by then, it is exported too.
 func TestNightTakesTurns(t *testing.T) {
+	// What the compressor makes once must not belong to a bubble.
+	before := newBench(t, simulated.Config{Images: 10})
+	if _, err := before.export(t, before.request()); err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct {
 		silent func(r *http.Request, project, iteration string) bool
 		back   time.Duration // when the service answers again

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,7 +87,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // fault marks an error of the way to a server, unless it cannot pass.
 func (t *transport) fault(r *http.Request, err error) error {
-	if _, known := t.met.Load(r.URL.Host); known && isNotFound(err) && r.Context().Err() == nil {
+	if _, known := t.met.Load(r.URL.Host); known && isNotFound(err) {
 		return &Fault{Err: err} // the name existed a moment ago
 	}
 	return Classify(err)
@@ -94,7 +95,7 @@ func (t *transport) fault(r *http.Request, err error) error {
 
 // Classify marks an error of a connection as a [Fault] unless it cannot pass: it was
 // interrupted, a certificate was refused, the server does not speak TLS, its name does not
-// exist, or the proxy wants a password.
+// exist, its header is too large, or the proxy wants a password.
 func Classify(err error) error {
 	var (
 		certificate *tls.CertificateVerificationError
@@ -108,7 +109,7 @@ func Classify(err error) error {
 	case err == nil, MayPass(err), errors.As(err, &final),
 		errors.Is(err, context.Canceled), isNotFound(err),
 		errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &host), errors.As(err, &record), errors.As(err, &address),
-		err.Error() == http.StatusText(http.StatusProxyAuthRequired):
+		err.Error() == http.StatusText(http.StatusProxyAuthRequired), strings.Contains(err.Error(), "server response headers exceeded"):
 		return err
 	}
 	return &Fault{Err: err}

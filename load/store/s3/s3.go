@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
@@ -77,7 +78,7 @@ func New(ctx context.Context, at store.Address) (store.Store, error) {
 	}
 	machine.HTTPClient = &client{wait.Strict(transport)}
 	machine.Credentials = login(machine.Credentials, cmp.Or(bounds.Stall, patience.DefaultStall))
-	client := s3.NewFromConfig(machine, setDefaults)
+	client := s3.NewFromConfig(machine, setDefaults, func(o *s3.Options) { o.APIOptions = append(o.APIOptions, noteServer(place)) })
 	if client.Options().Region == "" {
 		return nil, fmt.Errorf("warehouse s3://%s: no region; set AWS_REGION to the bucket's", name)
 	}
@@ -89,6 +90,19 @@ func New(ctx context.Context, at store.Address) (store.Store, error) {
 		return nil, fmt.Errorf("warehouse s3://%s: %w: %w (log in with: aws sso login, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)", name, store.ErrLogin, err)
 	}
 	return cloud.Patient(place, &bucket{Place: place, client: client, bucket: name}, wait), nil
+}
+
+// noteServer notes what the server calls itself.
+func noteServer(place cloud.Place) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("NoteServer", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			if answer, ok := out.RawResponse.(*smithyhttp.Response); ok && answer != nil && answer.Response != nil {
+				place.Served(answer.Header.Get("Server"))
+			}
+			return out, metadata, err
+		}), middleware.After)
+	}
 }
 
 // client makes a client of the SDK from a transport, and sending makes a transport from a
@@ -144,6 +158,10 @@ func (s *bucket) Stat(ctx context.Context, key string) (store.Object, error) {
 		return store.Object{}, err
 	}
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &name})
+	if status, _ := answerOf(err); status == http.StatusForbidden {
+		_, _, listErr := s.Page(ctx, key, "") // an answer to HEAD has no body that says why
+		err = cmp.Or(listErr, err)
+	}
 	if err != nil {
 		return store.Object{}, s.Missing(ctx, s, key, s.failed("looking at", key, err))
 	}
@@ -220,7 +238,7 @@ func (s *bucket) Put(ctx context.Context, key string, src store.Source, old stri
 		Key:            &name,
 		Body:           io.NewSectionReader(src, 0, src.Size()),
 		ContentLength:  aws.Int64(src.Size()),
-		ContentType:    aws.String(cloud.ParquetType),
+		ContentType:    aws.String(cloud.ContentType(key)),
 		ContentMD5:     aws.String(base64.StdEncoding.EncodeToString(hash.Sum(nil))),
 		ChecksumCRC32C: aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, src.CRC32C()))),
 		Metadata:       map[string]string{cloud.CRCName: cloud.FormatCRC(src)},
@@ -243,6 +261,15 @@ func (s *bucket) Put(ctx context.Context, key string, src store.Source, old stri
 	return obj, nil
 }
 
+// Service is what a probe needs to know.
+func (s *bucket) Service() cloud.Service {
+	return cloud.Service{
+		Endpoint: aws.ToString(s.client.Options().BaseEndpoint),
+		Stale:    "00000000000000000000000000000000",
+		Instead:  "use Amazon S3, a server that heeds If-None-Match and If-Match of PutObject (MinIO, Cloudflare R2 and Versity S3 Gateway do), or a warehouse on gs://, azblob:// or in a folder",
+	}
+}
+
 // answerOf returns what the service answered, if err is its answer.
 func answerOf(err error) (status int, code string) {
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
@@ -252,6 +279,22 @@ func answerOf(err error) (status int, code string) {
 		code = api.ErrorCode()
 	}
 	return status, code
+}
+
+const logIn = "log in again: the credentials have expired"
+
+// refusals say what to do about a refusal, by the service's code:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.
+var refusals = map[string]string{
+	"AccessDenied":          "grant the credentials in use s3:GetObject, s3:PutObject and s3:ListBucket on the bucket; or a policy of the bucket or network refuses this machine's address",
+	"AllAccessDisabled":     "the bucket is disabled: ask its owner",
+	"AccountProblem":        "the account has a problem: ask its owner",
+	"ExpiredToken":          logIn,
+	"InvalidAccessKeyId":    "there is no such access key: check AWS_ACCESS_KEY_ID or the profile, or log in again",
+	"InvalidToken":          "the session token is wrong: check AWS_SESSION_TOKEN, or log in again",
+	"RequestTimeTooSkewed":  "set this machine's clock",
+	"SignatureDoesNotMatch": "the secret key does not belong to the access key: check AWS_SECRET_ACCESS_KEY",
+	"TokenRefreshRequired":  logIn,
 }
 
 func (s *bucket) failed(doing, key string, err error) error {
@@ -265,8 +308,12 @@ func (s *bucket) failed(doing, key string, err error) error {
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	case status == http.StatusMovedPermanently, code == "AuthorizationHeaderMalformed":
 		hint = "set AWS_REGION to the bucket's region"
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, code == "ExpiredToken":
-		hint = "log in again, or grant the credentials in use s3:GetObject, s3:PutObject and s3:ListBucket on the bucket"
+	case status == http.StatusNotImplemented:
+		hint = "the server does not know something that is asked of it; it needs If-None-Match and If-Match of PutObject"
+	case refusals[code] != "":
+		hint = refusals[code]
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		hint = cloud.Between
 	}
 	return s.Place.Failed(doing, key, err, hint)
 }

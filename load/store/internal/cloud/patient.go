@@ -26,6 +26,7 @@ type Tries interface {
 	// first part, and after the last.
 	Page(ctx context.Context, prefix, from string) (objects []store.Object, next string, err error)
 
+	Service() Service // for the probe
 	Close() error
 }
 
@@ -94,6 +95,10 @@ func (s *patient) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 		}
 		return &reader{ctx: ctx, store: s, body: body, Object: obj}, nil
 	})
+}
+
+func (s *patient) Probe(ctx context.Context) error {
+	return s.Place.Probe(ctx, s, s.tries.Service())
 }
 
 func (s *patient) Close() error { return s.tries.Close() }
