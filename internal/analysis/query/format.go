@@ -11,6 +11,8 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2"
 	"github.com/mattn/go-runewidth"
+
+	"github.com/cvexport/cvexport/internal/printable"
 )
 
 // writeTable writes aligned columns for people, numbers to the right. The first rows
@@ -115,18 +117,12 @@ func (t *table) write(cells [][]string) error {
 	return err
 }
 
-// cellsOf splits texts into lines and replaces control characters, which could move
-// the cursor.
+// cellsOf splits texts into lines and makes them printable.
 func cellsOf(texts []string) [][]string {
 	cells := make([][]string, len(texts))
 	for c, text := range texts {
 		for line := range strings.SplitSeq(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n") {
-			cells[c] = append(cells[c], strings.Map(func(r rune) rune {
-				if r < ' ' || r == 0x7f {
-					return ' '
-				}
-				return r
-			}, line))
+			cells[c] = append(cells[c], printable.Line(line))
 		}
 	}
 	return cells

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"log/slog"
 	"net/http"
 	"os"
 	"strconv"
@@ -25,6 +26,9 @@ import (
 
 // emulator is the variable that puts another server in the place of Google's.
 const emulator = "STORAGE_EMULATOR_HOST"
+
+// loggingVariable makes the SDK log to standard error, unless it is given another log.
+const loggingVariable = "GOOGLE_SDK_GO_LOGGING_LEVEL"
 
 // Kind opens gs://bucket/folder.
 var Kind = store.Kind{
@@ -76,6 +80,9 @@ func New(ctx context.Context, at store.Address, o Options) (*Store, error) {
 	place, bucket, err := cloud.ParsePlace(at)
 	if err != nil {
 		return nil, err
+	}
+	if os.Getenv(loggingVariable) != "" {
+		o.Client = append([]option.ClientOption{option.WithLogger(slog.Default())}, o.Client...)
 	}
 	client, err := storage.NewClient(ctx, o.Client...)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"log/slog"
 	"net/http"
 	"os"
 
@@ -21,11 +22,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/internal/cloud"
+	"github.com/cvexport/cvexport/secret"
 	"github.com/cvexport/cvexport/telemetry"
 )
 
@@ -62,9 +65,16 @@ func New(ctx context.Context, at store.Address, options ...func(*s3.Options)) (*
 	if err != nil {
 		return nil, err
 	}
-	machine, err := config.LoadDefaultConfig(ctx)
+	// Left to itself, the SDK writes its remarks to standard error.
+	remarks := logging.LoggerFunc(func(kind logging.Classification, format string, args ...any) {
+		slog.DebugContext(ctx, "AWS's SDK remarks", "kind", string(kind), "text", fmt.Sprintf(format, args...))
+	})
+	machine, err := config.LoadDefaultConfig(ctx, config.WithLogger(remarks))
 	if err != nil {
 		return nil, fmt.Errorf("warehouse s3://%s: %w", bucket, err)
+	}
+	if machine.Credentials != nil && !aws.IsCredentialsProvider(machine.Credentials, aws.AnonymousCredentials{}) {
+		machine.Credentials = seen{machine.Credentials}
 	}
 	if telemetry.Enabled() { // the SDK's own client has what the machine says about certificates
 		machine.HTTPClient = tracedClient{otelhttp.NewTransport(sending{machine.HTTPClient})}
@@ -77,6 +87,20 @@ func New(ctx context.Context, at store.Address, options ...func(*s3.Options)) (*
 		return nil, fmt.Errorf("warehouse s3://%s: %w: %w (log in with: aws sso login, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)", bucket, store.ErrLogin, err)
 	}
 	return &Store{Place: place, client: client, bucket: bucket}, nil
+}
+
+// seen makes the secrets of credentials known when they are obtained.
+type seen struct{ aws.CredentialsProvider }
+
+func (s seen) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := s.CredentialsProvider.Retrieve(ctx)
+	if c.CanExpire {
+		secret.AddToken(c.SecretAccessKey)
+		secret.AddToken(c.SessionToken)
+	} else {
+		secret.Add(c.SecretAccessKey, c.SessionToken)
+	}
+	return c, err
 }
 
 // tracedClient makes a client of the SDK from a transport, and sending makes a

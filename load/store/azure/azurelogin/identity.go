@@ -14,6 +14,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/cvexport/cvexport/secret"
 )
 
 // ErrLogin means that the machine has no identity, or one that is refused. A machine
@@ -46,6 +48,7 @@ func (i identity) GetToken(ctx context.Context, options policy.TokenRequestOptio
 		_, failed := errors.AsType[*azidentity.AuthenticationFailedError](err)
 		err = &loginError{err: err, passes: failed && unanswered.Load()}
 	}
+	secret.AddToken(token.Token)
 	return token, err
 }
 
