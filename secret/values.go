@@ -25,7 +25,7 @@ const (
 	shortest = 8
 
 	// lastTokens is how many tokens that expire are remembered.
-	lastTokens = 16
+	lastTokens = 8
 )
 
 type gram = [window]byte
@@ -226,15 +226,12 @@ func forms(secret string) []string {
 	}
 	add(html.EscapeString(secret))
 	add(strings.NewReplacer("&", "&amp;", "+", "&#43;", "=", "&#61;", "'", "&#39;", `"`, "&#34;", "<", "&lt;").Replace(secret))
-	const longest = 256 // longer ones are tokens, whose base64 is not worth its memory
-	if len(secret) <= longest {
-		add(hex.EncodeToString([]byte(secret)))
-		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-			for before := range 3 { // as a part of a longer text it begins at any of three places
-				text := encoding.EncodeToString(append(make([]byte, before), secret...))
-				from, to := (before*8+5)/6, (before+len(secret))*8/6
-				add(text[from:to])
-			}
+	add(hex.EncodeToString([]byte(secret)))
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+		for before := range 3 { // as a part of a longer text it begins at any of three places
+			text := encoding.EncodeToString(append(make([]byte, before), secret...))
+			from, to := (before*8+5)/6, (before+len(secret))*8/6
+			add(text[from:to])
 		}
 	}
 	return all
