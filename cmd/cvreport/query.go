@@ -61,7 +61,7 @@ Views, and functions with their arguments:
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args[0]) },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return explainComment(err) })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return explainComment(program.FlagError(cmd, err)) })
 	c.add(cmd)
 	addOutput(cmd.Flags(), &c.format, &c.output)
 	return cmd
