@@ -90,7 +90,7 @@ type verifier struct {
 // iteration is an iteration, and which tables have an object of it.
 type iteration struct {
 	project, iteration schema.ID
-	tables             map[string]bool
+	tables             map[string]int64 // with its size
 }
 
 // list finds the iterations with an exports record, ordered by key. It reports the
@@ -105,6 +105,9 @@ func (v *verifier) list(ctx context.Context) ([]iteration, error) {
 			}
 			project, iter, ok := t.ParsePath(obj.Key)
 			if !ok {
+				if strings.HasSuffix(obj.Key, "/") {
+					v.report.Findings = append(v.report.Findings, Finding{Table: t.Name, Key: obj.Key, Problem: "the folder cannot be read, so that nothing in it was verified"})
+				}
 				if strings.HasSuffix(obj.Key, ".parquet") {
 					v.report.Findings = append(v.report.Findings, Finding{Table: t.Name, Key: obj.Key,
 						Problem: "not an object of an export, but queries over the table read it: move it out of the warehouse"})
@@ -114,10 +117,10 @@ func (v *verifier) list(ctx context.Context) ([]iteration, error) {
 			record := v.set.Commit.Path(project, iter)
 			if t.Name == v.set.Commit.Name {
 				index[record] = len(committed)
-				committed = append(committed, iteration{project, iter, map[string]bool{}})
+				committed = append(committed, iteration{project, iter, map[string]int64{}})
 			}
 			if at, ok := index[record]; ok {
-				committed[at].tables[t.Name] = true
+				committed[at].tables[t.Name] = obj.Size
 			} else {
 				v.report.Uncommitted = append(v.report.Uncommitted, obj.Key)
 			}
@@ -153,6 +156,9 @@ func (c *exportCheck) run(ctx context.Context) error {
 	case errors.Is(err, fs.ErrNotExist):
 		c.found(t.Name, key, "it was listed, but is not there")
 		return nil
+	case errors.Is(err, store.ErrNotFile):
+		c.found(t.Name, key, "%v", err)
+		return nil
 	case errors.Is(err, ErrDamaged):
 		c.found(t.Name, key, "%v; export the iteration again with --force", err)
 		return nil
@@ -177,11 +183,12 @@ func (c *exportCheck) run(ctx context.Context) error {
 	}
 	for _, t := range c.set.Data {
 		key := t.Path(c.iteration.project, c.iteration.iteration)
+		_, there := c.iteration.tables[t.Name]
 		switch {
 		case listed[t.Name]:
 		case c.export.SchemaVersion >= t.Since:
 			c.found(t.Name, key, "the exports record does not list it")
-		case c.iteration.tables[t.Name]:
+		case there:
 			c.found(t.Name, key, "it is there, but the exports record does not list it")
 		}
 	}
@@ -191,11 +198,11 @@ func (c *exportCheck) run(ctx context.Context) error {
 // object checks one object against what the exports record says of it.
 func (c *exportCheck) object(ctx context.Context, o ObjectRecord) (err error) {
 	table, known := c.set.Find(o.Table)
-	if o.Key != table.Path(c.iteration.project, c.iteration.iteration) {
+	if o.Key != table.Path(c.iteration.project, c.iteration.iteration) || store.CheckKey(o.Key) != nil {
 		c.found(o.Table, o.Key, "the exports record lists it under a key that is not the table's")
 		return nil
 	}
-	file, err := c.fetch(ctx, o.Table, o.Key)
+	file, err := c.fetch(ctx, o.Table, o.Key, max(o.Bytes, c.iteration.tables[o.Table]))
 	if err != nil || file == nil {
 		return err
 	}
@@ -217,14 +224,19 @@ func (c *exportCheck) object(ctx context.Context, o ObjectRecord) (err error) {
 	return c.rows(ctx, table, o.Key, file, o.Rows)
 }
 
-// fetch copies an object and sums it. If it is missing or cannot be read to its end, it
-// reports that and returns nil.
-func (c *exportCheck) fetch(ctx context.Context, table, key string) (*store.File, error) {
-	file, err := store.Fetch(ctx, c.store, c.dir, key, nil)
+// fetch copies an object of at most limit bytes and sums it. If it is missing or cannot be
+// read to its end, it reports that and returns nil.
+func (c *exportCheck) fetch(ctx context.Context, table, key string, limit int64) (*store.File, error) {
+	file, err := store.Fetch(ctx, c.store, c.dir, key, limit, nil)
 	if bad, ok := errors.AsType[*store.UnreadableError](err); ok {
-		if errors.Is(bad, fs.ErrNotExist) {
+		switch {
+		case errors.Is(bad, fs.ErrNotExist):
 			c.found(table, key, "it is missing; export the iteration again")
-		} else {
+		case errors.Is(bad, store.ErrNotFile):
+			c.found(table, key, "%v", bad)
+		case errors.Is(bad, store.ErrTooLong):
+			c.found(table, key, "it does not end: %v", bad)
+		default:
 			c.found(table, key, "it cannot be read to its end: %v", bad)
 		}
 		return nil, nil

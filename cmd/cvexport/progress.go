@@ -34,6 +34,7 @@ func newDisplay(stderr io.Writer, c *common) *display {
 		d.bars = mpb.New(mpb.WithOutput(stderr), mpb.WithAutoRefresh())
 		d.log = c.logger(d.bars) // prints lines above the bars
 	}
+	slog.SetDefault(d.log) // for what has none of its own, such as a wait for a lock
 	return d
 }
 
