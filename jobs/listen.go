@@ -156,8 +156,8 @@ func (l *listener) handle(ctx context.Context, m *notify.Message) error {
 }
 
 const (
-	maxFailures     = 60 // of the queue, in a row
-	giveBackTimeout = 10 * time.Second
+	maxFailures     = 60          // of the queue, in a row
+	giveBackTimeout = time.Second // a listener that is stopped ends within two
 	maxDoublings    = 8
 	maxPause        = 6 * time.Hour // the queue allows 7 days, and then drops messages
 	minPoisonPause  = time.Minute

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/open"
@@ -125,6 +127,19 @@ func (c *common) validate() error {
 	for flag, file := range map[string]string{"report": c.report, "metrics-file": c.metrics} {
 		if info, err := os.Stat(filepath.Dir(file)); file != "" && (err != nil || !info.IsDir()) {
 			return usage("--%s %s: there is no folder %s: make it first", flag, file, filepath.Dir(file))
+		}
+		if file == "" {
+			continue
+		}
+		stream, err := regular.Target(file)
+		if err == nil && stream != nil {
+			err = stream.Close()
+			if flag == "metrics-file" {
+				err = fmt.Errorf("it is %w, and metrics are merged into one", regular.ErrNotFile)
+			}
+		}
+		if err != nil {
+			return usage("--%s: %w", flag, err)
 		}
 	}
 	return nil

@@ -67,16 +67,21 @@ func chooseFormat(format, output string, stdout io.Writer) (query.Format, error)
 // reportFlags are the flags of the commands that make reports.
 type reportFlags struct {
 	sourceFlags
-	thumbnails string
+	thumbnails    string
+	pictureMemory int // MiB
 }
 
 func (r *reportFlags) add(cmd *cobra.Command) {
 	r.sourceFlags.add(cmd)
 	cmd.Flags().StringVar(&r.thumbnails, "thumbnails", "", "pictures of the images: a folder with files named by image id, or fetch, from where the service keeps them")
+	cmd.Flags().IntVar(&r.pictureMemory, "picture-memory", report.DefaultPictureMemory, "memory for opening pictures, in MiB; one that needs more is left out")
 }
 
 // pictures returns what --thumbnails asks for; nil for none.
 func (r *reportFlags) pictures() (report.Pictures, error) {
+	if r.pictureMemory < 1 {
+		return nil, query.UsageErrorf("--picture-memory %d is not above 0", r.pictureMemory)
+	}
 	switch r.thumbnails {
 	case "":
 		return nil, nil

@@ -50,7 +50,7 @@ func Open(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(name, os.O_RDONLY|dontWait, 0)
+	f, err := os.OpenFile(name, os.O_RDONLY|DontWait, 0)
 	if err != nil {
 		return nil, err
 	}

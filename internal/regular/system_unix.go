@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// dontWait opens a FIFO at once and makes no terminal this process's own. It changes
+// DontWait is a flag of os.OpenFile that opens a FIFO at once and makes no terminal this process's own. It changes
 // nothing about a file.
-const dontWait = syscall.O_NONBLOCK | syscall.O_NOCTTY
+const DontWait = syscall.O_NONBLOCK | syscall.O_NOCTTY
 
 func duplicate(descriptor int, name string) (*os.File, bool) {
 	n, err := syscall.Dup(descriptor)

@@ -2,7 +2,8 @@ package regular
 
 import "os"
 
-const dontWait = 0
+// DontWait is nothing: what would have to be waited for has other names here.
+const DontWait = 0
 
 // duplicate knows no such names: Windows has none.
 func duplicate(int, string) (*os.File, bool) { return nil, false }

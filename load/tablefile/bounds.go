@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 )
 
@@ -129,6 +130,9 @@ func checkFooter(r io.ReaderAt, size int64) error {
 // checkPages returns an error if the pages of a column chunk are over the bounds, or say
 // that they have more values than fit into them.
 func checkPages(r io.ReaderAt, size int64, chunk *metadata.ColumnChunkMetaData) error {
+	if codec := chunk.Compression(); codec != compress.Codecs.Zstd && codec != compress.Codecs.Uncompressed {
+		return fmt.Errorf("its pages are packed with %s, as no export's are", codec)
+	}
 	from := chunk.DataPageOffset()
 	if chunk.HasDictionaryPage() && chunk.DictionaryPageOffset() > 0 {
 		from = min(from, chunk.DictionaryPageOffset())
@@ -227,9 +231,11 @@ func (h *pageHeader) check() error {
 // has no other way to say so.
 type bounded struct{ memory.Allocator }
 
+type overBound struct{ error }
+
 func (bounded) check(size int) {
 	if size > maxBatch {
-		panic(fmt.Errorf("the rows read at once take more than %d bytes of memory in one column", maxBatch))
+		panic(overBound{fmt.Errorf("the rows read at once take more than %d bytes of memory in one column", maxBatch)})
 	}
 }
 

@@ -1,6 +1,7 @@
 package tablefile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -149,7 +150,7 @@ func (r *Reader) Values(path string) ([]any, error) {
 		default:
 			err = fmt.Errorf("it is stored as %s", column.Type())
 		}
-		if err != nil {
+		if err = cmp.Or(err, column.Err()); err != nil { // a batch ends at a page that cannot be read
 			return nil, err
 		}
 	}
@@ -163,7 +164,7 @@ type values struct {
 }
 
 func appendValues[T any](all *values, read func(n int64, values []T, definition, repetition []int16) (int64, int, error), convert func(T) any) error {
-	const batch = 64
+	const batch = 4 // of which each text may have a page
 	var (
 		found                  [batch]T
 		definition, repetition [batch]int16

@@ -19,6 +19,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -56,11 +57,12 @@ type projects struct {
 
 const (
 	maxSize        = 1 << 20 // bytes of a configuration file
+	maxKey         = 4096    // bytes of a key file
 	maxConcurrency = 64
 )
 
 func read(name string) (*file, error) {
-	body, err := readFile(name, maxSize)
+	body, err := regular.ReadGiven(name, maxSize)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
