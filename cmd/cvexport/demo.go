@@ -144,7 +144,7 @@ func (c *demoCommand) tour(ctx context.Context, cmd *cobra.Command, client *extr
 }
 
 func (c *demoCommand) export(ctx context.Context, cmd *cobra.Command, client *extract.Client, project simulated.Project) (err error) {
-	opened := stores{}
+	opened := c.stores()
 	defer opened.close(&err)
 	store, err := opened.open(ctx, c.Warehouse)
 	if err != nil {

@@ -52,7 +52,7 @@ output is then a list.`,
 
 func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err error) {
 	ctx := cmd.Context()
-	opened := stores{}
+	opened := c.stores()
 	defer opened.close(&err)
 	warehouses, err := opened.openAll(ctx, resolved.Resources)
 	if err != nil {

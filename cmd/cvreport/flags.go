@@ -13,12 +13,15 @@ import (
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
 	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/load/store"
 )
 
 // sourceFlags are the flags for the warehouse, which every command has.
 type sourceFlags struct {
 	warehouse, cache string
 	offline, quiet   bool
+	memory           int // MiB
+	maxObjects       int
 }
 
 func (s *sourceFlags) add(cmd *cobra.Command) {
@@ -27,6 +30,8 @@ func (s *sourceFlags) add(cmd *cobra.Command) {
 	s.warehouse = cmp.Or(s.warehouse, program.DefaultWarehouse)
 	f.StringVar(&s.cache, "cache", os.Getenv("CVEXPORT_CACHE"), "folder for the copies of remote warehouses (CVEXPORT_CACHE; default cvexport in the user's cache folder)")
 	f.BoolVar(&s.offline, "offline", false, "use the copy of a remote warehouse as it is, without the network")
+	f.IntVar(&s.memory, "memory", 0, "memory that DuckDB may use, in MiB; what needs more is done on disk (default 4096, or what the machine has)")
+	f.IntVar(&s.maxObjects, "max-objects", store.MaxListed, "maximum number of objects of one table of the warehouse")
 	f.BoolVar(&s.quiet, "quiet", false, "no progress on standard error")
 }
 
@@ -34,7 +39,7 @@ func (s *sourceFlags) add(cmd *cobra.Command) {
 func (s *sourceFlags) source(cmd *cobra.Command) *query.Source {
 	stderr := cmd.ErrOrStderr()
 	return &query.Source{
-		Warehouse: s.warehouse, Cache: s.cache, Offline: s.offline,
+		Warehouse: s.warehouse, Cache: s.cache, Offline: s.offline, Memory: s.memory, MaxListed: s.maxObjects,
 		Warn: func(message any) { fmt.Fprintln(stderr, "cvreport: warning:", message) },
 		Progress: func(warehouse string) (show func(mirror.Progress), done func()) {
 			d := newFetchDisplay(stderr, s.quiet, warehouse)

@@ -44,6 +44,11 @@ func readable(ctx context.Context, address, folder string, tables func(name stri
 			if !ok {
 				continue
 			}
+			if obj.Version == "" {
+				_, err := warehouse.Stat(ctx, obj.Key)
+				findings = append(findings, load.Finding{Project: project, Iteration: iteration, Table: t.Name, Key: obj.Key, Problem: fmt.Sprintf("the iteration is left out: %v", err)})
+				continue
+			}
 			if _, err := db.ExecContext(ctx, "DESCRIBE FROM read_parquet('"+escape(warehouse.URL(obj.Key))+"')"); err != nil {
 				reason, _, _ := strings.Cut(err.Error(), "\n") // the other lines are the statement
 				findings = append(findings, load.Finding{Project: project, Iteration: iteration, Table: t.Name, Key: obj.Key, Problem: fmt.Sprintf(

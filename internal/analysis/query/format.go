@@ -115,11 +115,32 @@ func (t *table) write(cells [][]string) error {
 	return err
 }
 
+// maxCell bounds a cell of a table for people, in characters, and its lines.
+const (
+	maxCell  = 4_000
+	maxLines = 100
+)
+
+// short cuts a text to what a cell may have.
+func short(text string) string {
+	n, lines := 0, 1
+	for at, r := range text {
+		if r == '\n' {
+			lines++
+		}
+		if n++; n > maxCell || lines > maxLines {
+			return text[:at] + fmt.Sprintf("... (%d bytes; --format csv and json have all)", len(text))
+		}
+	}
+	return text
+}
+
 // cellsOf splits texts into lines and replaces control characters, which could move
 // the cursor.
 func cellsOf(texts []string) [][]string {
 	cells := make([][]string, len(texts))
 	for c, text := range texts {
+		text = short(text)
 		for line := range strings.SplitSeq(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n") {
 			cells[c] = append(cells[c], strings.Map(func(r rune) rune {
 				if r < ' ' || r == 0x7f {

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -28,6 +29,8 @@ type Source struct {
 	Cache     string        // folder for the copies of remote warehouses; empty: in the user's cache folder
 	Offline   bool          // use the copy as it is
 	MaxAge    time.Duration // how long Open uses a copy without looking for changes
+	Memory    int           // that DuckDB may use, in MiB; 0 for [DefaultMemory]
+	MaxListed int           // objects of a table; 0 for [store.MaxListed]
 
 	// Warn reports what is wrong with the warehouse or its copy. Progress is called
 	// before the copy of a remote warehouse is updated; it returns functions to report
@@ -45,6 +48,16 @@ type Source struct {
 // have changed. It leaves out iterations with a damaged file and warns of them. The
 // database belongs to the caller.
 func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.DB, error) {
+	db, err := s.open(ctx, wanted)
+	if err == nil && s.Memory > 0 {
+		if err = setMemory(ctx, db, s.Memory); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return db, err
+}
+
+func (s *Source) open(ctx context.Context, wanted func(name string) bool) (*sql.DB, error) {
 	folder, err := s.Prepare(ctx, wanted)
 	if err != nil {
 		return nil, err
@@ -53,19 +66,37 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 	if s.isRemote() { // the copies of others may be missing or old
 		tables = wanted
 	}
-	db, openErr := Open(ctx, folder, tables, wanted)
-	if openErr == nil || ctx.Err() != nil {
-		return db, openErr
+	odd, err := hasNoFile(folder) // which DuckDB passes over in silence
+	if err != nil {
+		return nil, err
+	}
+	var openErr error
+	if !odd {
+		var db *sql.DB
+		if db, openErr = Open(ctx, folder, tables, wanted); openErr == nil || ctx.Err() != nil {
+			return db, openErr
+		}
 	}
 	files, findings, err := readable(ctx, s.Warehouse, folder, tables)
-	if err != nil || len(findings) == 0 {
+	if err != nil || len(findings) == 0 && openErr != nil {
 		return nil, s.Explain(errors.Join(openErr, err))
 	}
 	for _, f := range findings {
 		s.Warn(f)
 	}
-	db, err = openFiles(ctx, folder, files, tables, wanted)
+	db, err := openFiles(ctx, folder, files, tables, wanted)
 	return db, s.Explain(err)
+}
+
+// hasNoFile reports whether a table has something that is named like an object and is no
+// file.
+func hasNoFile(folder string) (bool, error) {
+	for _, t := range schema.Tables() {
+		if found, err := local.HasOther(filepath.Join(folder, t.Name), ".parquet"); found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
 }
 
 // Prepare returns the folder of the warehouse's tables, after it has copied those of
@@ -149,6 +180,7 @@ func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ 
 		return "", &UsageError{err}
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
+	from = store.Bounded(from, cmp.Or(s.MaxListed, store.MaxListed))
 	cache, err := mirror.Open(folder, name)
 	if err != nil {
 		return "", err

@@ -133,7 +133,8 @@ func (s *Store) open(key string) (*os.File, error) {
 }
 
 // List walks the folder. Objects without a checksum are all that it yields. What is
-// neither a file nor a folder is listed too, as empty, and Stat says what it is. A folder
+// neither a file nor a folder is listed too, without size and version, and Stat says what
+// it is. A folder
 // that cannot be read is a key that ends in a slash: it must not hide the others.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
 	return func(yield func(store.Object, error) bool) {
@@ -178,7 +179,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 			if err == nil && info.Mode()&fs.ModeSymlink != 0 {
 				info, err = os.Stat(path)
 			}
-			if errors.Is(err, fs.ErrNotExist) {
+			if errors.Is(err, fs.ErrNotExist) && entry.Type()&fs.ModeSymlink == 0 {
 				return nil
 			}
 			obj := store.Object{Key: key}
@@ -217,6 +218,23 @@ func HasFile(folder, suffix string) (found bool, err error) {
 			return filepath.SkipAll
 		}
 		return err
+	})
+	return found, err
+}
+
+// HasOther reports whether a folder, or one below it, has something whose name ends in
+// suffix and that is no file: neither a link to one, nor a folder.
+func HasOther(folder, suffix string) (found bool, err error) {
+	err = filepath.WalkDir(target(folder), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Type().IsRegular() || !strings.HasSuffix(path, suffix) {
+			return store.IgnoreMissing(err)
+		}
+		info, err := os.Stat(path)
+		if err == nil && info.Mode().IsRegular() {
+			return nil
+		}
+		found = true
+		return filepath.SkipAll
 	})
 	return found, err
 }
