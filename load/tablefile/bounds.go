@@ -28,7 +28,7 @@ const (
 	maxRecordBytes  = 16 << 20      // of the texts among them
 )
 
-// footer is what [checkFooter] and [Metadata] read of one.
+// footer is what [CheckFooter] and [Metadata] read of one.
 type footer struct {
 	rows   int64
 	values func(key, value []byte)
@@ -117,8 +117,9 @@ func Metadata(r io.ReaderAt, size int64, key string) (found string, err error) {
 	return found, f.walk(body)
 }
 
-// checkFooter returns an error if a file's footer is over the bounds.
-func checkFooter(r io.ReaderAt, size int64) error {
+// CheckFooter returns an error if the footer of a file of size bytes is over the bounds, or
+// is none. Other readers of Parquet, such as DuckDB, believe it.
+func CheckFooter(r io.ReaderAt, size int64) error {
 	body, err := readFooter(r, size)
 	if err != nil {
 		return err

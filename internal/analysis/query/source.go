@@ -66,12 +66,12 @@ func (s *Source) open(ctx context.Context, wanted func(name string) bool) (*sql.
 	if s.isRemote() { // the copies of others may be missing or old
 		tables = wanted
 	}
-	odd, err := hasNoFile(folder) // which DuckDB passes over in silence
+	sound, err := allSound(ctx, folder, tables)
 	if err != nil {
 		return nil, err
 	}
 	var openErr error
-	if !odd {
+	if sound {
 		var db *sql.DB
 		if db, openErr = Open(ctx, folder, tables, wanted); openErr == nil || ctx.Err() != nil {
 			return db, openErr
@@ -86,17 +86,6 @@ func (s *Source) open(ctx context.Context, wanted func(name string) bool) (*sql.
 	}
 	db, err := openFiles(ctx, folder, files, tables, wanted)
 	return db, s.Explain(err)
-}
-
-// hasNoFile reports whether a table has something that is named like an object and is no
-// file.
-func hasNoFile(folder string) (bool, error) {
-	for _, t := range schema.Tables() {
-		if found, err := local.HasOther(filepath.Join(folder, t.Name), ".parquet"); found || err != nil {
-			return found, err
-		}
-	}
-	return false, nil
 }
 
 // Prepare returns the folder of the warehouse's tables, after it has copied those of
@@ -123,11 +112,18 @@ func (s *Source) Prepare(ctx context.Context, wanted func(table string) bool) (f
 func (s *Source) Explain(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil && ofFile.MatchString(err.Error()) {
+		err = fmt.Errorf("%w\nan object of the warehouse may be damaged: cvexport verify --warehouse %q says which", err, s.Warehouse)
+	}
 	if err == nil || !s.isRemote() || !strings.Contains(err.Error(), s.folder) {
 		return err
 	}
 	return fmt.Errorf("%w\nif a file in the cache is damaged, remove the cache and run it again: %s", err, s.folder)
 }
+
+// ofFile matches DuckDB's errors about the inside of a Parquet file, most of which do not
+// name it.
+var ofFile = regexp.MustCompile(`Invalid Error: |Can't find next power of 2|Parquet file|Failed to read file|Out of Memory Error`)
 
 func (s *Source) isRemote() bool {
 	name, err := open.Identity(s.Warehouse)

@@ -222,23 +222,6 @@ func HasFile(folder, suffix string) (found bool, err error) {
 	return found, err
 }
 
-// HasOther reports whether a folder, or one below it, has something whose name ends in
-// suffix and that is no file: neither a link to one, nor a folder.
-func HasOther(folder, suffix string) (found bool, err error) {
-	err = filepath.WalkDir(target(folder), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || entry.Type().IsRegular() || !strings.HasSuffix(path, suffix) {
-			return store.IgnoreMissing(err)
-		}
-		info, err := os.Stat(path)
-		if err == nil && info.Mode().IsRegular() {
-			return nil
-		}
-		found = true
-		return filepath.SkipAll
-	})
-	return found, err
-}
-
 // URL is the path of a file.
 func (s *Store) URL(key string) string { return filepath.Join(s.root, filepath.FromSlash(key)) }
 
