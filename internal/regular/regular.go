@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // ErrNotFile means that a name is that of something else than a file.
@@ -40,21 +41,30 @@ func kind(mode fs.FileMode) string {
 	return "something else"
 }
 
-// Open opens a file for reading. It looks before it opens, because opening some devices
-// does something, and again at what it has opened, which nobody can exchange.
-func Open(name string) (*os.File, error) {
+// Stat is os.Stat for what has to be a file. The error of anything else, a link to itself
+// too, wraps [ErrNotFile].
+func Stat(name string) (fs.FileInfo, error) {
 	info, err := os.Stat(name)
 	if err == nil {
 		err = Check(name, info)
+	} else if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) {
+		err = fmt.Errorf("%w: %w", ErrNotFile, err)
 	}
-	if err != nil {
+	return info, err
+}
+
+// Open opens a file for reading. It looks before it opens, because opening some devices
+// does something, and again at what it has opened, which nobody can exchange.
+func Open(name string) (*os.File, error) {
+	if _, err := Stat(name); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(name, os.O_RDONLY|DontWait, 0)
 	if err != nil {
 		return nil, err
 	}
-	if info, err = f.Stat(); err == nil {
+	info, err := f.Stat()
+	if err == nil {
 		err = Check(name, info)
 	}
 	if err != nil {

@@ -23,7 +23,7 @@ func (e *UnreadableError) Unwrap() error { return e.err }
 // with each count of bytes.
 func Fetch(ctx context.Context, s Store, dir, key string, limit int64, arrived func(int)) (*File, error) {
 	body, err := s.Open(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNotFile) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNotFile) || errors.Is(err, fs.ErrPermission) {
 		return nil, &UnreadableError{err}
 	}
 	if err != nil {

@@ -182,8 +182,11 @@ func (a *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 			Prefix:  to.Ptr(a.Prefix(prefix)),
 			Include: container.ListBlobsInclude{Metadata: true},
 		})
-		for pages.More() {
+		for empty := 0; pages.More(); {
 			page, err := pages.NextPage(ctx)
+			if err == nil {
+				err = cloud.Empty(&empty, len(page.Segment.BlobItems))
+			}
 			if err != nil {
 				yield(store.Object{}, a.failed("listing", prefix, err))
 				return

@@ -96,10 +96,7 @@ func (s *Store) Stat(_ context.Context, key string) (store.Object, error) {
 	if err != nil {
 		return store.Object{}, err
 	}
-	info, err := os.Stat(path)
-	if err == nil {
-		err = regular.Check(path, info)
-	}
+	info, err := regular.Stat(path)
 	if err != nil {
 		return store.Object{}, fmt.Errorf("looking at %s: %w", key, err)
 	}

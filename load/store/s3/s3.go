@@ -138,8 +138,11 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
 	return func(yield func(store.Object, error) bool) {
 		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: aws.String(s.Prefix(prefix))})
-		for pages.HasMorePages() {
+		for empty := 0; pages.HasMorePages(); {
 			page, err := pages.NextPage(ctx)
+			if err == nil {
+				err = cloud.Empty(&empty, len(page.Contents))
+			}
 			if err != nil {
 				yield(store.Object{}, s.failed("listing", prefix, err))
 				return

@@ -26,6 +26,22 @@ const (
 	MakeBucket = "make the bucket, or check the warehouse's address"
 )
 
+// MaxEmpty is how many pages of a listing may come without an object, one after another: a
+// server that lies has another page for ever.
+const MaxEmpty = 1000
+
+// Empty counts the pages of a listing that have no object, and returns an error when there
+// are more than MaxEmpty in a row.
+func Empty(count *int, objects int) error {
+	if *count++; objects > 0 {
+		*count = 0
+	}
+	if *count > MaxEmpty {
+		return fmt.Errorf("the listing has had %d pages without an object, and goes on", MaxEmpty)
+	}
+	return nil
+}
+
 // Place is the folder of a bucket or container that holds a warehouse.
 type Place struct {
 	base  string       // the bucket's URL, without a slash at its end
