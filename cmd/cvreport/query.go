@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cvexport/cvexport/internal/analysis/query"
+	"github.com/cvexport/cvexport/internal/program"
 )
 
 type queryCommand struct {
@@ -61,7 +62,7 @@ Views, and functions with their arguments:
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args[0]) },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return explainComment(err) })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return explainComment(program.FlagError(cmd, err)) })
 	c.add(cmd)
 	addOutput(cmd.Flags(), &c.format, &c.output)
 	return cmd
