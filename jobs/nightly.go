@@ -277,14 +277,23 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) (again, error) 
 	slices.SortStableFunc(listed, func(a, b extract.Iteration) int { return timeOf(a.Created).Compare(timeOf(b.Created)) })
 	for _, it := range listed {
 		h, found := byID[it.ID]
-		p.Iterations = append(p.Iterations, IterationResult{ID: it.ID, Name: it.Name, Status: it.Status, Outcome: n.due(it, h, found)})
+		result := IterationResult{ID: it.ID, Name: it.Name, Status: it.Status, Outcome: n.due(it, h, found)}
+		if h.Unread != nil && (result.Outcome == NotTried || result.Outcome == Due) {
+			result.Outcome, result.Err = Failed, h.Unread
+			n.Log.Error("the iteration failed", "project", p.ID, "iteration", it.ID, "error", h.Unread)
+		}
+		p.Iterations = append(p.Iterations, result)
 		if found && h.Export != nil && h.Export.FiguresMissing != "" {
 			lacking[it.ID] = h.Export
 		}
 		delete(byID, it.ID)
 	}
 	for _, h := range committed {
-		if _, deleted := byID[h.Iteration]; deleted && h.Export != nil {
+		_, deleted := byID[h.Iteration]
+		if deleted && h.Unread != nil {
+			n.Log.Warn("an iteration that the service no longer has cannot be read in the warehouse; run cvexport verify", "project", p.ID, "iteration", h.Iteration, "error", h.Unread)
+		}
+		if deleted && h.Export != nil {
 			p.Iterations = append(p.Iterations, IterationResult{ID: h.Iteration, Name: deref(h.Export.IterationName), Status: h.Export.Status, Outcome: Archived})
 		}
 	}

@@ -116,7 +116,7 @@ type verifier struct {
 // iteration is an iteration, and which tables have an object of it.
 type iteration struct {
 	project, iteration schema.ID
-	tables             map[string]bool
+	tables             map[string]int64 // with its size
 }
 
 // list finds the iterations with an exports record, ordered by key. It reports the
@@ -131,6 +131,9 @@ func (v *verifier) list(ctx context.Context) ([]iteration, error) {
 			}
 			project, iter, ok := t.ParsePath(obj.Key)
 			if !ok {
+				if strings.HasSuffix(obj.Key, "/") {
+					v.report.Findings = append(v.report.Findings, Finding{Table: t.Name, Key: obj.Key, Problem: "the folder cannot be read, so that nothing in it was verified"})
+				}
 				if strings.HasSuffix(obj.Key, ".parquet") {
 					v.report.Findings = append(v.report.Findings, Finding{Table: t.Name, Key: obj.Key,
 						Problem: "not an object of an export, but queries over the table read it: move it out of the warehouse"})
@@ -140,10 +143,10 @@ func (v *verifier) list(ctx context.Context) ([]iteration, error) {
 			record := v.set.Commit.Path(project, iter)
 			if t.Name == v.set.Commit.Name {
 				index[record] = len(committed)
-				committed = append(committed, iteration{project, iter, map[string]bool{}})
+				committed = append(committed, iteration{project, iter, map[string]int64{}})
 			}
 			if at, ok := index[record]; ok {
-				committed[at].tables[t.Name] = true
+				committed[at].tables[t.Name] = obj.Size
 			} else {
 				v.report.Uncommitted = append(v.report.Uncommitted, obj.Key)
 			}
@@ -187,6 +190,9 @@ func (c *exportCheck) run(ctx context.Context) error {
 	case errors.Is(err, fs.ErrNotExist):
 		c.found(t.Name, key, "it was listed, but is not there")
 		return nil
+	case errors.Is(err, store.ErrNotFile):
+		c.found(t.Name, key, "%v", err)
+		return nil
 	case errors.Is(err, ErrDamaged):
 		c.found(t.Name, key, "%v; export the iteration again with --force", err)
 		return nil
@@ -214,11 +220,12 @@ func (c *exportCheck) run(ctx context.Context) error {
 	}
 	for _, t := range c.set.Data {
 		key := t.Path(c.iteration.project, c.iteration.iteration)
+		_, there := c.iteration.tables[t.Name]
 		switch {
 		case listed[t.Name]:
 		case c.export.SchemaVersion >= t.Since:
 			c.found(t.Name, key, "the exports record does not list it")
-		case c.iteration.tables[t.Name]:
+		case there:
 			c.found(t.Name, key, "it is there, but the exports record does not list it")
 		}
 	}
@@ -228,11 +235,17 @@ func (c *exportCheck) run(ctx context.Context) error {
 // object checks one object against what the exports record says of it.
 func (c *exportCheck) object(ctx context.Context, o ObjectRecord) (err error) {
 	table, known := c.set.Find(o.Table)
-	if o.Key != table.Path(c.iteration.project, c.iteration.iteration) {
+	if o.Key != table.Path(c.iteration.project, c.iteration.iteration) || store.CheckKey(o.Key) != nil {
 		c.found(o.Table, o.Key, "the exports record lists it under a key that is not the table's")
 		return nil
 	}
-	file, err := c.fetchAlike(ctx, o)
+	const slack = 1 << 20 // beyond twice, what another export may have put
+	size := c.iteration.tables[o.Table]
+	if size > 2*o.Bytes+slack {
+		c.found(o.Table, o.Key, "it is damaged: it has %d bytes, and was not read; the exports record says %d; export the iteration again", size, o.Bytes)
+		return nil
+	}
+	file, err := c.fetchAlike(ctx, o, max(o.Bytes, size))
 	if err != nil || file == nil {
 		return err
 	}
@@ -260,14 +273,15 @@ func isRecorded(file *store.File, o ObjectRecord) bool {
 	return file.Size() == o.Bytes && file.CRC32C() == o.CRC32C
 }
 
-// fetchAlike copies an object. One that is not as recorded is damaged only if it arrives
-// alike twice: what changes on the way, such as a length, is not the object's.
-func (c *exportCheck) fetchAlike(ctx context.Context, o ObjectRecord) (*store.File, error) {
+// fetchAlike copies an object of at most limit bytes. One that is not as recorded is
+// damaged only if it arrives alike twice: what changes on the way, such as a length, is not
+// the object's.
+func (c *exportCheck) fetchAlike(ctx context.Context, o ObjectRecord, limit int64) (*store.File, error) {
 	const most = 3
 	var size int64 = -1 // and checksum of the copy before
 	var crc uint32
 	for try := 1; try <= most; try++ {
-		file, err := c.fetch(ctx, o.Table, o.Key, try < most)
+		file, err := c.fetch(ctx, o.Table, o.Key, limit, try < most)
 		if errors.Is(err, errBroken) {
 			continue
 		}
@@ -286,16 +300,22 @@ func (c *exportCheck) fetchAlike(ctx context.Context, o ObjectRecord) (*store.Fi
 // errBroken means that an object arrived broken, which another try may mend.
 var errBroken = errors.New("it arrived broken")
 
-// fetch copies an object and sums it. If it is missing or could not be read, it reports
-// that and returns nil; with again, errBroken where the store has not given up.
-func (c *exportCheck) fetch(ctx context.Context, table, key string, again bool) (*store.File, error) {
-	file, err := store.Fetch(ctx, c.store, c.dir, key, nil)
+// fetch copies an object of at most limit bytes and sums it. If it is missing or could not
+// be read, it reports that and returns nil; with again, errBroken where the store has not
+// given up.
+func (c *exportCheck) fetch(ctx context.Context, table, key string, limit int64, again bool) (*store.File, error) {
+	file, err := store.Fetch(ctx, c.store, c.dir, key, limit, nil)
 	if bad, ok := errors.AsType[*store.UnreadableError](err); ok {
-		if errors.Is(bad, fs.ErrNotExist) {
+		switch {
+		case errors.Is(bad, fs.ErrNotExist):
 			c.found(table, key, "it is missing; export the iteration again")
-		} else if again && bad.Opened && !patience.MayPass(bad) {
+		case errors.Is(bad, store.ErrNotFile):
+			c.found(table, key, "%v", bad)
+		case errors.Is(bad, store.ErrTooLong):
+			c.found(table, key, "it does not end: %v", bad)
+		case again && bad.Opened && !patience.MayPass(bad):
 			return nil, errBroken
-		} else {
+		default:
 			c.missed(table, key, bad)
 		}
 		return nil, nil

@@ -68,7 +68,7 @@ func (c *exportCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 	}
 	display := newDisplay(cmd.ErrOrStderr(), &c.common)
 	defer display.close()
-	opened := stores{}
+	opened := c.stores()
 	defer opened.close(&err)
 	resource, err := c.open(ctx, opened, r, display.log)
 	if err != nil {

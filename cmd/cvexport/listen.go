@@ -71,7 +71,7 @@ func (c *listenCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 	if err != nil {
 		return &usageError{err: err}
 	}
-	opened := stores{}
+	opened := c.stores()
 	defer opened.close(&err)
 	resource, err := c.open(ctx, opened, r, display.log)
 	if err != nil {

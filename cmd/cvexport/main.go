@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,7 +29,7 @@ const (
 	exitUsage       = 2
 	exitPartial     = 3
 	exitAuth        = 4
-	exitInterrupted = 130
+	exitInterrupted = program.ExitInterrupted
 )
 
 // How long sending traces may delay the exit, and an exit that is wanted at once.
@@ -57,9 +55,8 @@ func main() {
 // run runs one command line. The first interrupt stops it cleanly; a second one kills
 // it, which the warehouse survives as well.
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := program.Interruptible("cvexport", stderr)
 	defer stop()
-	context.AfterFunc(ctx, stop)
 
 	stderr = program.Outlet(stderr)
 	program.Begin("cvexport", stderr)

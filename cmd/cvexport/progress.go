@@ -37,6 +37,7 @@ func newDisplay(stderr io.Writer, c *common) *display {
 		d.bars = mpb.New(mpb.WithOutput(program.Raw(stderr)), mpb.WithAutoRefresh())
 		d.log = c.logger(program.Outlet(d.bars)) // prints lines above the bars
 	}
+	slog.SetDefault(d.log) // for what has none of its own, such as a wait for a lock
 	return d
 }
 

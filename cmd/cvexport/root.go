@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/open"
@@ -33,6 +36,7 @@ type common struct {
 	output    string
 	quiet     bool
 	verbose   bool
+	maxListed int
 	report    string
 	metrics   string
 
@@ -73,6 +77,7 @@ func (c *common) addWarehouse(cmd *cobra.Command) {
 	f.StringVar(&c.spoolDir, "spool", "", "folder for temporary files, about the size of one iteration's tables (default the system's)")
 	f.StringVar(&c.logFormat, "log-format", "text", "format of the log on standard error: text or json")
 	f.StringVar(&c.output, "output", "text", "format of the result on standard output: text or json")
+	f.IntVar(&c.maxListed, "max-objects", store.MaxListed, "maximum number of objects of one table of the warehouse")
 	f.BoolVar(&c.quiet, "quiet", false, "show no progress, and log warnings and errors only")
 	f.BoolVar(&c.verbose, "verbose", false, "log every request too")
 }
@@ -110,6 +115,9 @@ func (c *common) validate() error {
 	if c.logFormat != "text" && c.logFormat != "json" {
 		return usage("--log-format %q is neither text nor json", c.logFormat)
 	}
+	if c.maxListed < 0 {
+		return usage("--max-objects %d is below 0", c.maxListed)
+	}
 	if c.output != "text" && c.output != "json" {
 		return usage("--output %q is neither text nor json", c.output)
 	}
@@ -125,6 +133,19 @@ func (c *common) validate() error {
 	for flag, file := range map[string]string{"report": c.report, "metrics-file": c.metrics} {
 		if info, err := os.Stat(filepath.Dir(file)); file != "" && (err != nil || !info.IsDir()) {
 			return usage("--%s %s: there is no folder %s: make it first", flag, file, filepath.Dir(file))
+		}
+		if file == "" {
+			continue
+		}
+		stream, err := regular.Target(file)
+		if err == nil && stream != nil {
+			err = stream.Close()
+			if flag == "metrics-file" {
+				err = fmt.Errorf("it is %w, and metrics are merged into one", regular.ErrNotFile)
+			}
+		}
+		if err != nil {
+			return usage("--%s: %w", flag, err)
 		}
 	}
 	return nil
@@ -174,23 +195,29 @@ func (c *common) open(ctx context.Context, opened stores, r *config.Resource, lo
 }
 
 // stores has the warehouses that a command has opened, by address.
-type stores map[string]store.Store
+type stores struct {
+	byAddress map[string]store.Store
+	maxListed int // objects of a table
+}
+
+func (c *common) stores() stores { return stores{map[string]store.Store{}, c.maxListed} }
 
 func (s stores) open(ctx context.Context, address string) (store.Store, error) {
-	if warehouse, ok := s[address]; ok {
+	if warehouse, ok := s.byAddress[address]; ok {
 		return warehouse, nil
 	}
 	warehouse, err := open.Open(ctx, address)
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
-	s[address] = warehouse
+	warehouse = store.Bounded(warehouse, cmp.Or(s.maxListed, store.MaxListed))
+	s.byAddress[address] = warehouse
 	return warehouse, nil
 }
 
 // close adds failures to close to an error.
 func (s stores) close(err *error) {
-	for _, warehouse := range s {
+	for _, warehouse := range s.byAddress {
 		*err = errors.Join(*err, warehouse.Close())
 	}
 }

@@ -58,7 +58,7 @@ output is then a list.`,
 
 func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err error) {
 	ctx := cmd.Context()
-	opened := stores{}
+	opened := c.stores()
 	defer opened.close(&err)
 	warehouses, err := opened.openAll(patience.With(ctx, c.Patience.Bounds(c.logger(cmd.ErrOrStderr()))), resolved.Resources)
 	if err != nil {

@@ -62,6 +62,7 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 	if c.options.Pictures, err = c.pictures(); err != nil {
 		return err
 	}
+	c.options.PictureMemory = c.pictureMemory
 	out, err := query.NewOutput(c.output, cmd.OutOrStdout())
 	if err != nil {
 		return err

@@ -3,13 +3,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +21,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
-	exitInterrupted = 130
+	exitInterrupted = program.ExitInterrupted
 	exitClosed      = 141 // that of programs that SIGPIPE ends
 )
 
@@ -34,9 +31,8 @@ func main() {
 }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := program.Interruptible("cvreport", stderr)
 	defer stop()
-	context.AfterFunc(ctx, stop)
 
 	stderr = program.Outlet(stderr)
 	program.Begin("cvreport", stderr)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -82,6 +83,29 @@ func explainComment(err error) error {
 	return err
 }
 
+// maxSQL bounds the SQL from standard input, in bytes.
+const maxSQL = 16 << 20
+
+// readSQL reads it until it ends, or until ctx does.
+func readSQL(ctx context.Context, stdin io.Reader) (text string, err error) {
+	done := make(chan struct{})
+	var body []byte
+	var readErr error
+	go func() {
+		defer close(done)
+		body, readErr = io.ReadAll(io.LimitReader(stdin, maxSQL+1))
+	}()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case <-done:
+	}
+	if readErr == nil && len(body) > maxSQL {
+		readErr = query.UsageErrorf("it has more than %d bytes", maxSQL)
+	}
+	return string(body), readErr
+}
+
 func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 	ctx, stdout := cmd.Context(), cmd.OutOrStdout()
 	format, err := chooseFormat(c.format, c.output, stdout)
@@ -89,11 +113,9 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 		return err
 	}
 	if text == "-" {
-		b, err := io.ReadAll(cmd.InOrStdin())
-		if err != nil {
+		if text, err = readSQL(ctx, cmd.InOrStdin()); err != nil {
 			return fmt.Errorf("reading the SQL: %w", err)
 		}
-		text = string(b)
 	}
 	q, err := query.Parse(text)
 	if err != nil {

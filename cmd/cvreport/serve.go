@@ -67,7 +67,7 @@ func (c *serveCommand) run(cmd *cobra.Command) error {
 	}
 	errorLog := log.New(program.Messages(cmd.ErrOrStderr()), "cvreport: ", 0)
 	site := &report.Site{
-		Version: programVersion(), Hosts: c.hosts, Pictures: pictures, Log: errorLog,
+		Version: programVersion(), Hosts: c.hosts, Pictures: pictures, PictureMemory: c.pictureMemory, Log: errorLog,
 		Open: func(ctx context.Context) (*sql.DB, error) { return source.Open(ctx, query.NoFunction) },
 	}
 	server := &http.Server{Handler: site, ErrorLog: errorLog}

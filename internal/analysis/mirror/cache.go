@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/schema"
@@ -25,6 +26,8 @@ type Cache struct {
 
 // markName is the file that makes a folder a cache. Its last line names the warehouse.
 const markName = ".cvexport-cache"
+
+const maxMark = 64 << 10 // bytes
 
 // Open opens a folder as the cache of a warehouse, which of names in one line without
 // secrets, and creates the folder, for its owner alone, if there is none. It refuses
@@ -50,7 +53,7 @@ func prepare(folder, of string) error {
 	}
 	mark := filepath.Join(folder, markName)
 	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == markName }) {
-		text, err := os.ReadFile(mark)
+		text, err := regular.Read(mark, maxMark)
 		if err != nil {
 			return err
 		}

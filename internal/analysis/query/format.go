@@ -118,11 +118,32 @@ func (t *table) write(cells [][]string) error {
 	return err
 }
 
+// maxCell bounds a cell of a table for people, in characters, and its lines.
+const (
+	maxCell  = 4_000
+	maxLines = 100
+)
+
+// short cuts a text to what a cell may have.
+func short(text string) string {
+	n, lines := 0, 1
+	for at, r := range text {
+		if r == '\n' {
+			lines++
+		}
+		if n++; n > maxCell || lines > maxLines {
+			return text[:at] + fmt.Sprintf("... (%d bytes; --format csv and json have all)", len(text))
+		}
+	}
+	return text
+}
+
 // cellsOf makes texts printable, each in one line, which cannot be taken for another row.
 // Those of a plan have the lines that they come with.
 func cellsOf(texts []string, plan bool) [][]string {
 	cells := make([][]string, len(texts))
 	for c, text := range texts {
+		text = short(text)
 		if !plan {
 			cells[c] = []string{printable.Line(text)}
 			continue

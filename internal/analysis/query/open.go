@@ -69,5 +69,29 @@ func openFiles(ctx context.Context, folder string, files map[string][]string, ta
 			return nil, fmt.Errorf("opening the warehouse %s: %w", folder, err)
 		}
 	}
-	return db, nil
+	return db, limitMemory(ctx, db)
+}
+
+// DefaultMemory is how much memory DuckDB may use, in MiB, if the machine has it: a file
+// of a kilobyte can make it take all there is. What needs more is done on disk.
+const DefaultMemory = 4096
+
+func limitMemory(ctx context.Context, db *sql.DB) error {
+	var now string // such as 18.7 GiB, four fifths of the machine's
+	if err := db.QueryRowContext(ctx, "SELECT current_setting('memory_limit')").Scan(&now); err != nil {
+		return fmt.Errorf("starting duckdb: %w", err)
+	}
+	var n float64
+	var unit string
+	if _, err := fmt.Sscanf(now, "%f %s", &n, &unit); err == nil && (unit == "bytes" || unit == "KiB" || unit == "MiB" || unit == "GiB" && n <= DefaultMemory/1024) {
+		return nil
+	}
+	return setMemory(ctx, db, DefaultMemory)
+}
+
+func setMemory(ctx context.Context, db *sql.DB, mebibytes int) error {
+	if _, err := db.ExecContext(ctx, fmt.Sprintf("SET memory_limit = '%dMiB'", mebibytes)); err != nil {
+		return fmt.Errorf("limiting duckdb's memory: %w", err)
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/cvexport/cvexport/internal/brokenpipe"
+	"github.com/cvexport/cvexport/internal/regular"
 )
 
 // ErrOutputClosed is returned when the reader of standard output has closed it, as
@@ -19,26 +20,24 @@ var ErrOutputClosed = errors.New("standard output was closed")
 // when it is complete.
 type Output struct {
 	target string    // the file; empty for none
-	stream io.Writer // standard output, or a device
+	stream io.Writer // standard output, or another stream
 	device *os.File
 	folder string // of what is not complete
 }
 
-// NewOutput prepares to write the file target, or to stdout for "-". Close must be
-// called, after a failure too.
+// NewOutput prepares to write the file target, or to stdout for "-", or to a stream that
+// [regular.Target] knows, such as /dev/null. Close must be called, after a failure too.
 func NewOutput(target string, stdout io.Writer) (*Output, error) {
 	if target == "-" || target == "" {
 		return &Output{stream: pipe{stdout}}, nil
 	}
+	if device, err := regular.Target(target); err != nil {
+		return nil, UsageErrorf("--output: %w", err)
+	} else if device != nil {
+		return &Output{stream: pipe{device}, device: device}, nil
+	}
 	if real, err := filepath.EvalSymlinks(target); err == nil {
 		target = real
-	}
-	switch info, err := os.Stat(target); {
-	case err == nil && info.IsDir():
-		return nil, UsageErrorf("--output %s is a folder", target)
-	case err == nil && !info.Mode().IsRegular(): // a pipe or a terminal must not be replaced
-		device, err := os.OpenFile(target, os.O_WRONLY, 0)
-		return &Output{stream: device, device: device}, err
 	}
 	folder, err := os.MkdirTemp(filepath.Dir(target), ".cvreport-*")
 	if err != nil {

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -30,6 +31,8 @@ type Source struct {
 	Offline   bool            // use the copy as it is
 	Bounds    patience.Bounds // of each operation on a remote warehouse
 	MaxAge    time.Duration   // how long Open uses a copy without looking for changes
+	Memory    int             // that DuckDB may use, in MiB; 0 for [DefaultMemory]
+	MaxListed int             // objects of a table; 0 for [store.MaxListed]
 
 	// Warn reports what is wrong with the warehouse or its copy. Progress is called
 	// before the copy of a remote warehouse is updated; it returns functions to report
@@ -47,6 +50,16 @@ type Source struct {
 // have changed. It leaves out iterations with a damaged file and warns of them. The
 // database belongs to the caller.
 func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.DB, error) {
+	db, err := s.open(ctx, wanted)
+	if err == nil && s.Memory > 0 {
+		if err = setMemory(ctx, db, s.Memory); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return db, err
+}
+
+func (s *Source) open(ctx context.Context, wanted func(name string) bool) (*sql.DB, error) {
 	folder, err := s.Prepare(ctx, wanted)
 	if err != nil {
 		return nil, err
@@ -55,18 +68,25 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 	if s.isRemote() { // the copies of others may be missing or old
 		tables = wanted
 	}
-	db, openErr := Open(ctx, folder, tables, wanted)
-	if openErr == nil || ctx.Err() != nil {
-		return db, openErr
+	sound, err := allSound(ctx, folder, tables)
+	if err != nil {
+		return nil, err
+	}
+	var openErr error
+	if sound {
+		var db *sql.DB
+		if db, openErr = Open(ctx, folder, tables, wanted); openErr == nil || ctx.Err() != nil {
+			return db, openErr
+		}
 	}
 	files, findings, err := readable(ctx, s.Warehouse, folder, tables)
-	if err != nil || len(findings) == 0 {
+	if err != nil || len(findings) == 0 && openErr != nil {
 		return nil, s.Explain(errors.Join(openErr, err))
 	}
 	for _, f := range findings {
 		s.Warn(f)
 	}
-	db, err = openFiles(ctx, folder, files, tables, wanted)
+	db, err := openFiles(ctx, folder, files, tables, wanted)
 	return db, s.Explain(err)
 }
 
@@ -94,11 +114,18 @@ func (s *Source) Prepare(ctx context.Context, wanted func(table string) bool) (f
 func (s *Source) Explain(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil && ofFile.MatchString(err.Error()) {
+		err = fmt.Errorf("%w\nan object of the warehouse may be damaged: cvexport verify --warehouse %q says which", err, s.Warehouse)
+	}
 	if err == nil || !s.isRemote() || !strings.Contains(err.Error(), s.folder) {
 		return err
 	}
 	return fmt.Errorf("%w\nif a file in the cache is damaged, remove the cache and run it again: %s", err, s.folder)
 }
+
+// ofFile matches DuckDB's errors about the inside of a Parquet file, most of which do not
+// name it.
+var ofFile = regexp.MustCompile(`Invalid Error: |Can't find next power of 2|Parquet file|Failed to read file|Out of Memory Error`)
 
 func (s *Source) isRemote() bool {
 	name, err := open.Identity(s.Warehouse)
@@ -151,6 +178,7 @@ func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ 
 		return "", &UsageError{err}
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
+	from = store.Bounded(from, cmp.Or(s.MaxListed, store.MaxListed))
 	cache, err := mirror.Open(folder, name)
 	if err != nil {
 		return "", err

@@ -3,17 +3,22 @@ package report
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -191,5 +196,50 @@ func TestFetch(t *testing.T) {
 	}
 	if asked != maxFetchFailures {
 		t.Errorf("it asked %d times, want %d", asked, maxFetchFailures)
+	}
+}
+
+// A picture is opened only if that takes no more memory than there may be, by the size
+// that it says it has.
+func TestPictureMemory(t *testing.T) {
+	encode := func(f func(io.Writer, image.Image) error) []byte {
+		var b bytes.Buffer
+		if err := f(&b, image.NewGray(image.Rect(0, 0, 64, 48))); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	asPNG := encode(png.Encode)
+	asJPEG := encode(func(w io.Writer, m image.Image) error { return jpeg.Encode(w, m, nil) })
+	frame := bytes.Index(asJPEG, []byte{0xff, 0xc0})
+	huge := func(b []byte, at int, size []byte) []byte {
+		b = slices.Clone(b)
+		copy(b[at:], size)
+		return b
+	}
+	hugePNG := huge(asPNG, 16, []byte{0, 0, 0x7f, 0xff, 0, 0, 0x7f, 0xff})
+	binary.BigEndian.PutUint32(hugePNG[29:], crc32.ChecksumIEEE(hugePNG[12:29]))
+	progressiveJPEG := huge(huge(asJPEG, frame+5, []byte{0x20, 0, 0x20, 0}), frame+1, []byte{0xc2})
+	memory := newMemory(0)
+	for name, tc := range map[string]struct {
+		picture []byte
+		want    string
+	}{
+		"a small PNG":       {asPNG, ""},
+		"a small JPEG":      {asJPEG, ""},
+		"a huge PNG":        {hugePNG, "a picture has 32767 x 32767 pixels, which take more than 256 MiB"},
+		"a huge JPEG":       {huge(asJPEG, frame+5, []byte{0xff, 0xff, 0xff, 0xff}), "65535 x 65535 pixels"},
+		"a progressive one": {progressiveJPEG, "8192 x 8192 pixels"},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := memory.shrink(t.Context(), tc.picture, nil, nil)
+		runtime.ReadMemStats(&after)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("%s: it took %d MiB", name, took>>20)
+		}
 	}
 }

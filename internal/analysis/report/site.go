@@ -29,6 +29,8 @@ type Site struct {
 	Hosts    []string                               // names of this machine besides localhost
 	Log      *log.Logger
 
+	PictureMemory int // MiB; 0 for [DefaultPictureMemory]
+
 	work  sync.Mutex // held while a page is made, which uses most memory and all cores
 	cache []cached   // the last one used is last
 }
@@ -70,7 +72,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body, err = s.report(r.Context(), Options{
 			Project: q.Get("project"), Iteration: q.Get("iteration"), Compare: q.Get("compare"),
 			Lenient:  true, // the form keeps the other choice when one changes
-			Pictures: s.Pictures,
+			Pictures: s.Pictures, PictureMemory: s.PictureMemory,
 		})
 	default:
 		err = fmt.Errorf("%s: %w", r.URL.Path, ErrNotFound)

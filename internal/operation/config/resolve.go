@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
 	"github.com/cvexport/cvexport/secret"
@@ -196,8 +196,7 @@ func (k key) read() (string, error) {
 		}
 		return text, err
 	}
-	const maxKey = 4096
-	body, err := readFile(k.File, maxKey)
+	body, err := regular.ReadGiven(k.File, maxKey)
 	if err != nil {
 		return "", fmt.Errorf("reading the key: %w", err)
 	}
@@ -224,18 +223,4 @@ func onlyKey(raw []byte, variable string) (string, error) {
 		return "", errors.New("it has spaces or other characters that no key has: leave only the key")
 	}
 	return text, nil
-}
-
-// readFile reads a file of at most limit bytes.
-func readFile(name string, limit int) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	body, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
-	if err == nil && len(body) > limit {
-		err = fmt.Errorf("%s has more than %d bytes", name, limit)
-	}
-	return body, err
 }

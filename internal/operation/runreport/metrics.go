@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/secret"
 )
@@ -43,20 +44,26 @@ const metricPrefix = "cvexport_"
 var metricLabels = []string{"command", "project", "resource", "shard"}
 
 // lockTimeout is how long to wait for other jobs, which hold the lock for an instant.
-const lockTimeout = 30 * time.Second
+// An interrupted run waits for them no longer than lastTimeout.
+const (
+	lockTimeout = 30 * time.Second
+	lastTimeout = time.Second
+)
 
 // writeMetrics merges the run into the metrics file. Jobs that share the file do so
 // one at a time, and no job loses the values of another. An interrupted run writes its
 // metrics too.
 func (r *Run) writeMetrics(ctx context.Context) (err error) {
+	interrupted := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
 	defer cancel()
+	defer context.AfterFunc(interrupted, func() { time.AfterFunc(lastTimeout, cancel) })()
 	const (
 		retry    = 5 * time.Millisecond
 		readable = 0o644 // jobs may run as several users
 	)
 	name := filepath.Join(filepath.Dir(r.MetricsFile), "."+filepath.Base(r.MetricsFile)+".lock")
-	lock := flock.New(name, flock.SetPermissions(readable))
+	lock := flock.New(name, flock.SetPermissions(readable), flock.SetFlag(os.O_CREATE|os.O_RDONLY|regular.DontWait))
 	if _, err := lock.TryLockContext(ctx, retry); err != nil {
 		return fmt.Errorf("waiting for another job that writes %s, by %s: %w", r.MetricsFile, name, err)
 	}
@@ -145,11 +152,15 @@ func projectGauges(p jobs.ProjectResult) (v map[string]float64, complete bool) {
 	return v, complete
 }
 
+// maxMetrics bounds the metrics file that a run adds to, in bytes: a thousand projects of
+// which each command and shard has its own are a tenth of it.
+const maxMetrics = 64 << 20
+
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // readMetrics reads the values of earlier runs, except those that are dropped.
 func readMetrics(file string, vectors map[string]*prometheus.GaugeVec, dropped func(prometheus.Labels) bool) error {
-	f, err := os.Open(file)
+	f, err := regular.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -158,6 +169,9 @@ func readMetrics(file string, vectors map[string]*prometheus.GaugeVec, dropped f
 	}
 	defer f.Close()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
+	if info, err := f.Stat(); err == nil && info.Size() > maxMetrics {
+		return fmt.Errorf("%s has %d bytes, more than the limit of %d; move it away", file, info.Size(), maxMetrics)
+	}
 	families, err := parser.TextToMetricFamilies(f)
 	if err != nil {
 		return fmt.Errorf("%s exists, but is not a metrics file; move it away: %w", file, err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
 	"github.com/cvexport/cvexport/secret"
@@ -122,7 +123,7 @@ func (r *Run) Failure() error {
 func (r *Run) Write(ctx context.Context, exitCode int, failed error) error {
 	var errs []error
 	if r.ReportFile != "" {
-		if err := replaceFile(r.ReportFile, r.report(exitCode, failed)); err != nil {
+		if err := writeReport(r.ReportFile, r.report(exitCode, failed)); err != nil {
 			errs = append(errs, fmt.Errorf("writing the report: %w", err))
 		}
 	}
@@ -242,6 +243,18 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	}
 	_, err := io.WriteString(w, printable.Text(secret.Redact(b.String())))
 	return err
+}
+
+// writeReport replaces a file, or writes to a stream that the user has named.
+func writeReport(name string, v any) error {
+	stream, err := regular.Target(name)
+	if err != nil {
+		return err
+	}
+	if stream != nil {
+		return errors.Join(WriteJSON(stream, v), stream.Close())
+	}
+	return replaceFile(name, v)
 }
 
 // replaceFile writes a JSON file atomically: a reader sees the old or the new one.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/load/store"
 )
 
@@ -95,7 +96,7 @@ func (s *Store) Stat(_ context.Context, key string) (store.Object, error) {
 	if err != nil {
 		return store.Object{}, err
 	}
-	info, err := os.Stat(path)
+	info, err := regular.Stat(path)
 	if err != nil {
 		return store.Object{}, fmt.Errorf("looking at %s: %w", key, err)
 	}
@@ -121,14 +122,17 @@ func (s *Store) open(key string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
 	return f, nil
 }
 
-// List walks the folder. Objects without a checksum are all that it yields.
+// List walks the folder. Objects without a checksum are all that it yields. What is
+// neither a file nor a folder is listed too, without size and version, and Stat says what
+// it is. A folder
+// that cannot be read is a key that ends in a slash: it must not hide the others.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
 	return func(yield func(store.Object, error) bool) {
 		root := target(s.root)
@@ -136,14 +140,26 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 			if errors.Is(err, fs.ErrNotExist) && path == root {
 				return nil // nothing was exported yet
 			}
-			if err := errors.Join(err, ctx.Err()); err != nil {
-				return err
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			unread := err
+			if unread != nil && path == root {
+				return unread
 			}
 			relative, err := filepath.Rel(root, path)
 			if err != nil {
 				return err
 			}
 			key := filepath.ToSlash(relative)
+			switch {
+			case errors.Is(unread, fs.ErrNotExist):
+				return nil // it is gone since its folder was read
+			case unread != nil && strings.HasPrefix(key+"/", prefix) && !yield(store.Object{Key: key + "/"}, nil):
+				return filepath.SkipAll
+			case unread != nil:
+				return nil
+			}
 			if key == "." && !entry.IsDir() {
 				return nil // a link to nowhere
 			}
@@ -157,13 +173,17 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 				return nil
 			}
 			info, err := entry.Info()
-			if errors.Is(err, fs.ErrNotExist) {
+			if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+				info, err = os.Stat(path)
+			}
+			if errors.Is(err, fs.ErrNotExist) && entry.Type()&fs.ModeSymlink == 0 {
 				return nil
 			}
-			if err != nil {
-				return err
+			obj := store.Object{Key: key}
+			if err == nil && info.Mode().IsRegular() {
+				obj = objectOf(key, info)
 			}
-			if !yield(objectOf(key, info), nil) {
+			if !yield(obj, nil) {
 				return filepath.SkipAll
 			}
 			return nil
@@ -184,7 +204,7 @@ func target(folder string) string {
 }
 
 // HasFile reports whether a folder, or one below it, has a file whose name ends in
-// suffix. A folder that does not exist has none.
+// suffix, or something else of such a name. A folder that does not exist has none.
 func HasFile(folder, suffix string) (found bool, err error) {
 	err = filepath.WalkDir(target(folder), func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -239,6 +259,9 @@ func (s *Store) CheckWrite(_ context.Context, bytes int64, keys ...string) error
 
 // checkLock returns an error if there is a lock that this process may not take.
 func checkLock(path string) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return notALock(path)
+	}
 	lock, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
 	if err != nil {
 		return store.IgnoreMissing(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -172,10 +173,37 @@ func (s *Store) lock(ctx context.Context) (*flock.Flock, error) {
 	}
 	lock := flock.New(path, flock.SetFlag(os.O_RDWR|noFollow))
 	const retry = 10 * time.Millisecond
-	if _, err := lock.TryLockContext(ctx, retry); err != nil {
-		return nil, fmt.Errorf("waiting for another writer of the warehouse: %w", err)
+	if err := waitFor(ctx, lock, retry); err != nil {
+		return nil, err
 	}
 	return lock, nil
+}
+
+// GiveUpAfter bounds how long a writer waits for the warehouse's lock, which others hold
+// for moments. tellAfter is when it says that it waits.
+const (
+	GiveUpAfter = 15 * time.Minute
+	tellAfter   = 5 * time.Second
+)
+
+// waitFor takes the lock, which it asks for every so often. It ends at once with ctx.
+func waitFor(ctx context.Context, lock *flock.Flock, retry time.Duration) error {
+	bounded, cancel := context.WithTimeout(ctx, GiveUpAfter)
+	defer cancel()
+	waits := time.AfterFunc(tellAfter, func() {
+		slog.Warn("waiting for another writer of the warehouse", "lock", lock.Path(), "at most", GiveUpAfter)
+	})
+	defer waits.Stop()
+	_, err := lock.TryLockContext(bounded, retry)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("waiting for another writer of the warehouse, by %s: %w", lock.Path(), ctx.Err())
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("another writer of the warehouse has had %s for %s: find the process that holds it, as fuser or lsof do, and end it", lock.Path(), GiveUpAfter)
+	case err != nil:
+		return fmt.Errorf("locking the warehouse: %w", err)
+	}
+	return nil
 }
 
 // makeLock makes the lock file if there is none, for those who have these bits to write.
@@ -194,9 +222,13 @@ func makeLock(path string, writers fs.FileMode) error {
 	case statErr != nil:
 		return statErr
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a file, so that it cannot lock the warehouse: remove it", path)
+		return notALock(path)
 	}
 	return nil
+}
+
+func notALock(path string) error {
+	return fmt.Errorf("%s is %w, so that it cannot lock the warehouse: remove it", path, store.ErrNotFile)
 }
 
 // removeAbandoned removes the temporary files of writers that died.

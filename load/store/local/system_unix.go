@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"github.com/cvexport/cvexport/internal/regular"
 )
 
 // noFollow makes it an error to open a symbolic link.
@@ -43,7 +45,7 @@ func mark(f *os.File) error {
 // removeUnmarked removes a file unless somebody is writing it, or it belongs to another
 // user, of whom nobody can tell.
 func removeUnmarked(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0) // NFS locks no file that is open for reading only
+	f, err := os.OpenFile(path, os.O_RDWR|noFollow|regular.DontWait, 0) // NFS locks no file that is open for reading only
 	if errors.Is(err, fs.ErrPermission) {
 		return nil
 	}

@@ -27,6 +27,22 @@ const (
 	Between = "the refusal has no code of the service's: look for a proxy or firewall in between"
 )
 
+// MaxEmpty is how many pages of a listing may come without an object, one after another: a
+// server that lies has another page for ever.
+const MaxEmpty = 1000
+
+// Empty counts the pages of a listing that have no object, and returns an error when there
+// are more than MaxEmpty in a row.
+func Empty(count *int, objects int) error {
+	if *count++; objects > 0 {
+		*count = 0
+	}
+	if *count > MaxEmpty {
+		return fmt.Errorf("the listing has had %d pages without an object, and goes on", MaxEmpty)
+	}
+	return nil
+}
+
 // ContentType is that of an object, by its key.
 func ContentType(key string) string {
 	if path.Ext(key) == ".parquet" {

@@ -68,11 +68,17 @@ func (s *patient) List(ctx context.Context, prefix string) iter.Seq2[store.Objec
 		next    string
 	}
 	return func(yield func(store.Object, error) bool) {
+		empty := 0
 		for from, more := "", true; more; more = from != "" {
 			part, err := do(ctx, s.patience, func(ctx context.Context) (p page, err error) {
 				p.objects, p.next, err = s.tries.Page(ctx, prefix, from)
 				return p, err
 			})
+			if err == nil {
+				if err = Empty(&empty, len(part.objects)); err != nil {
+					err = s.Failed("listing", prefix, err, "")
+				}
+			}
 			if err != nil {
 				yield(store.Object{}, err)
 				return
