@@ -135,11 +135,11 @@ func TestSecretsStayOut(t *testing.T) {
 		{"azure, no url", "good", append(slices.Clone(export), "--warehouse", "azblob://container"), azure("http://a b:x"), nil, nil},
 		{"azure, no string", "good", append(slices.Clone(export), "--warehouse", "azblob://container"), []string{"AZURE_STORAGE_CONNECTION_STRING=" + sas}, nil, nil},
 		{"azure, wrong key", "good", append(slices.Clone(export), "--warehouse", "azblob://container"), []string{"AZURE_STORAGE_ACCOUNT=a", "AZURE_STORAGE_KEY=" + secretAWS}, nil, nil},
-		{"azure, verify", "good", []string{"verify", "--warehouse", "azblob://container"}, azure(endpoints["echo 400"]), nil, []int{1}},
+		{"azure, verify", "good", []string{"verify", "--warehouse", "azblob://container"}, azure(endpoints["echo 400"]), nil, []int{3}},
 		{"s3, echoed", "good", append(slices.Clone(export), "--warehouse", "s3://bucket"), aws(endpoints["echo 400"]), nil, []int{1}},
 		{"s3, refused", "good", append(slices.Clone(export), "--warehouse", "s3://bucket"), aws(endpoints["echo 401"]), nil, []int{1}},
 		{"s3, away", "good", append(slices.Clone(export), "--warehouse", "s3://bucket"), aws("http://127.0.0.1:1"), nil, []int{1}},
-		{"s3, verify", "good", []string{"verify", "--warehouse", "s3://bucket"}, aws(endpoints["echo 400"]), nil, []int{1}},
+		{"s3, verify", "good", []string{"verify", "--warehouse", "s3://bucket"}, aws(endpoints["echo 400"]), nil, []int{3}},
 	}
 	for name := range endpoints {
 		if name != "good" {
