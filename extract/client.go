@@ -25,6 +25,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/cvexport/cvexport/patience"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // Options configure a client. The zero value of a field means its default.
@@ -94,6 +95,7 @@ func NewClient(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	secret.Add(opts.Key)
 	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), longest: cmp.Or(opts.Bounds.GiveUp, patience.DefaultGiveUp)}
 	key := runtime.NewKeyCredentialPolicy(azcore.NewKeyCredential(opts.Key), "Training-key",
 		// ParseEndpoint accepts http on loopback only.

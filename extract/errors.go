@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/cvexport/cvexport/schema"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // ServiceError is an unsuccessful answer of the service.
@@ -126,19 +127,23 @@ func requestID(h http.Header, key string) string {
 }
 
 // clean makes foreign text safe for one line of a log: short, printable, and without
-// the key, in case it is echoed.
+// the key and other secrets, in case they are echoed.
 func clean(s, key string) string {
 	const maxRunes = 300
-	if key != "" {
-		s = strings.ReplaceAll(s, key, "REDACTED")
+	return cleanTo(s, key, maxRunes)
+}
+
+// cleanTo is clean for another length. Secrets go before anything is cut.
+func cleanTo(s, key string, maxRunes int) string {
+	const looked = 16 << 10 // bytes
+	s = s[:min(len(s), looked)]
+	if key != "" { // which may be too short to be known everywhere
+		s = strings.ReplaceAll(s, key, secret.Redacted)
 	}
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool {
+	s = strings.Join(strings.FieldsFunc(secret.Redact(s), func(r rune) bool {
 		return unicode.IsSpace(r) || !unicode.IsPrint(r)
 	}), " ")
-	if runes := []rune(s); len(runes) > maxRunes {
-		s = string(runes[:maxRunes]) + " [...]"
-	}
-	return s
+	return secret.Cut(s, maxRunes)
 }
 
 // AuthRefused reports whether err says that the service refused the key.

@@ -125,14 +125,14 @@ func (c *demoCommand) tour(ctx context.Context, cmd *cobra.Command, client *extr
 	for _, q := range demoQueries {
 		fmt.Fprintf(c.text, "\n%s\n", q.question)
 		query := exec.CommandContext(ctx, cvreport, "query", "--warehouse", c.Warehouse, q.sql)
-		query.Stdout, query.Stderr = c.text, cmd.ErrOrStderr()
+		query.Stdout, query.Stderr = program.Raw(c.text), program.Raw(cmd.ErrOrStderr())
 		if err := query.Run(); err != nil {
 			return fmt.Errorf("querying the warehouse: %w", err)
 		}
 	}
 	fmt.Fprintf(c.text, "\nAsk your own: %s query --warehouse %s \"SELECT ...\"\n", cvreport, c.Warehouse)
 	html := exec.CommandContext(ctx, cvreport, "html", "--warehouse", c.Warehouse, "--project", project.ID.String(), "--output", c.html)
-	html.Stderr = cmd.ErrOrStderr()
+	html.Stderr = program.Raw(cmd.ErrOrStderr())
 	path, err := html.Output()
 	if err != nil {
 		return fmt.Errorf("writing the report: %w", err)

@@ -61,9 +61,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 
+	stderr = program.Outlet(stderr)
+	program.Begin("cvexport", stderr)
+	defer endPanic(stderr)
+	messages := program.Messages(stderr)
 	stopTraces, err := telemetry.Start(ctx, programVersion())
 	if err != nil {
-		fmt.Fprintln(stderr, "cvexport:", err)
+		fmt.Fprintln(messages, "cvexport:", err)
 		return exitUsage
 	}
 	defer func() {
@@ -75,13 +79,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
 		if err := stopTraces(ctx); err != nil {
-			fmt.Fprintln(stderr, "cvexport: sending traces:", err)
+			fmt.Fprintln(messages, "cvexport: sending traces:", err)
 		}
 	}()
 
 	root := newRoot()
 	root.SetArgs(args)
-	root.SetOut(brokenpipe.IgnoreErrors(stdout)) // an export goes on when nobody reads its output
+	root.SetOut(program.Outlet(brokenpipe.IgnoreErrors(stdout))) // an export goes on when nobody reads its output
 	root.SetErr(stderr)
 	started := false
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
@@ -100,7 +104,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if ctx.Err() != nil {
 			message = "interrupted: " + message
 		}
-		fmt.Fprintln(stderr, "cvexport:", message)
+		fmt.Fprintln(messages, "cvexport:", message)
 		if usage, ok := errors.AsType[*usageError](err); ok && usage.seeHelp {
 			fmt.Fprintf(stderr, "Run '%s --help' for examples.\n", cmd.CommandPath())
 		}
@@ -147,4 +151,13 @@ func usage(format string, args ...any) error { return &usageError{err: fmt.Error
 // usageSeeHelp is a usage error that refers to the command's help.
 func usageSeeHelp(format string, args ...any) error {
 	return &usageError{seeHelp: true, err: fmt.Errorf(format, args...)}
+}
+
+// endPanic ends the program when the command has panicked. The runtime would print the
+// panic's value as it is, and that may quote anything.
+func endPanic(stderr io.Writer) {
+	if value := recover(); value != nil {
+		fmt.Fprintf(program.Messages(stderr), "panic: %v\n%s", value, debug.Stack())
+		abort()
+	}
 }

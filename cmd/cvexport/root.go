@@ -204,6 +204,7 @@ func writeRun(ctx context.Context, run *runreport.Run, failed error) error {
 	return run.Write(ctx, exitCode(ctx, failed), failed)
 }
 
+// logger returns the log on an outlet, which libraries use from now on too.
 func (c *common) logger(stderr io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{}
 	switch {
@@ -212,8 +213,10 @@ func (c *common) logger(stderr io.Writer) *slog.Logger {
 	case c.verbose:
 		opts.Level = slog.LevelDebug
 	}
+	log := slog.New(slog.NewTextHandler(stderr, opts))
 	if c.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(stderr, opts))
+		log = slog.New(slog.NewJSONHandler(stderr, opts))
 	}
-	return slog.New(slog.NewTextHandler(stderr, opts))
+	program.UseLog(log)
+	return log
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
+	"github.com/cvexport/cvexport/internal/printable"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/patience"
@@ -144,7 +145,7 @@ func (s stores) openAll(ctx context.Context, resources []config.Resource) ([]sto
 func printReport(w io.Writer, r load.Report, warehouse store.Store) error {
 	var b strings.Builder
 	for _, f := range slices.Concat(r.Findings, r.Unread) {
-		fmt.Fprintln(&b, f)
+		fmt.Fprintln(&b, printable.Message(f.String()))
 	}
 	intact := "Everything is intact"
 	switch {

@@ -16,6 +16,7 @@ import (
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
 	"github.com/cvexport/cvexport/internal/analysis/rows"
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -63,7 +64,7 @@ func (c *cocoCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	out, err := query.NewOutput(c.output, cmd.OutOrStdout())
+	out, err := query.NewOutput(c.output, program.Data(cmd.OutOrStdout()))
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (s *sourceFlags) source(cmd *cobra.Command) *query.Source {
 	stderr := cmd.ErrOrStderr()
 	return &query.Source{
 		Warehouse: s.warehouse, Cache: s.cache, Offline: s.offline, Bounds: s.patience.Bounds(nil),
-		Warn: func(message any) { fmt.Fprintln(stderr, "cvreport: warning:", message) },
+		Warn: func(message any) { fmt.Fprintln(program.Messages(stderr), "cvreport: warning:", message) },
 		Progress: func(warehouse string) (show func(mirror.Progress), done func()) {
 			d := newFetchDisplay(stderr, s.quiet, warehouse)
 			return d.show, d.done

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
+	"github.com/cvexport/cvexport/internal/program"
 )
 
 type htmlCommand struct {
@@ -76,7 +77,7 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	if page.Warning != nil {
-		fmt.Fprintln(cmd.ErrOrStderr(), "cvreport: warning:", page.Warning)
+		fmt.Fprintln(program.Messages(cmd.ErrOrStderr()), "cvreport: warning:", page.Warning)
 	}
 	err = out.Write(func(w io.Writer) error {
 		return report.Writer{Version: programVersion(), Now: time.Now()}.Write(w, page)
@@ -88,6 +89,6 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(cmd.OutOrStdout(), path)
+	fmt.Fprintln(program.Outlet(cmd.OutOrStdout()), path)
 	return nil
 }

@@ -38,6 +38,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 
+	stderr = program.Outlet(stderr)
+	program.Begin("cvreport", stderr)
+	messages := program.Messages(stderr)
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -63,12 +66,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case errors.Is(err, query.ErrOutputClosed):
 		return exitClosed
 	case !started: // wrong arguments or flags
-		fmt.Fprintf(stderr, "cvreport: %v\nRun '%s --help' for examples.\n", err, cmd.CommandPath())
+		fmt.Fprintln(messages, "cvreport:", err)
+		fmt.Fprintf(stderr, "Run '%s --help' for examples.\n", cmd.CommandPath())
 		return exitUsage
 	case usage, errors.Is(err, report.ErrChoice), errors.Is(err, report.ErrNotFound):
 		code = exitUsage
 	}
-	fmt.Fprintln(stderr, "cvreport:", err)
+	fmt.Fprintln(messages, "cvreport:", err)
 	return code
 }
 

@@ -99,7 +99,7 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 	if err != nil {
 		return err
 	}
-	out, err := query.NewOutput(c.output, stdout)
+	out, err := query.NewOutput(c.output, program.Data(stdout))
 	if err != nil {
 		return err
 	}

@@ -65,14 +65,14 @@ func (c *serveCommand) run(cmd *cobra.Command) error {
 	if _, err := source.Prepare(ctx, query.NoFunction); err != nil { // not only when a page is requested
 		return err
 	}
-	errorLog := log.New(cmd.ErrOrStderr(), "cvreport: ", 0)
+	errorLog := log.New(program.Messages(cmd.ErrOrStderr()), "cvreport: ", 0)
 	site := &report.Site{
 		Version: programVersion(), Hosts: c.hosts, Pictures: pictures, Log: errorLog,
 		Open: func(ctx context.Context) (*sql.DB, error) { return source.Open(ctx, query.NoFunction) },
 	}
 	server := &http.Server{Handler: site, ErrorLog: errorLog}
 	return program.Serve(ctx, c.listen, server, func(ctx context.Context, url string) error {
-		fmt.Fprintf(cmd.OutOrStdout(), "Reports of %s are at %s/ until this program is interrupted.\n", c.warehouse, url)
+		fmt.Fprintf(program.Outlet(cmd.OutOrStdout()), "Reports of %s are at %s/ until this program is interrupted.\n", c.warehouse, url)
 		<-ctx.Done()
 		return nil
 	})

@@ -44,7 +44,7 @@ func Open(ctx context.Context, address string, options policy.ClientOptions) (*Q
 		if err != nil || u.Scheme != "https" || u.Host == "" {
 			return nil, errors.New("queue: want https://account.queue.core.windows.net/queue, or the queue's name")
 		}
-		if u.RawQuery != "" {
+		if u.RawQuery+u.Fragment != "" {
 			return nil, errors.New("queue: the address has a token in it, which everybody can read on a command line: set AZURE_STORAGE_SAS_TOKEN")
 		}
 		host, name = u.Host, strings.Trim(u.Path, "/")

@@ -178,11 +178,9 @@ func TestManyRows(t *testing.T) {
 func TestCells(t *testing.T) {
 	root := newWarehouse(t, "warehouse")
 	out := mustRun(t, root, Table, "SELECT E'one\ntwo\r\nthree\t\x1b[1m' AS text, 7 AS n, DATE '2020-01-02' AS d, TIME '10:11:12.5' AS t, 'NaN'::DOUBLE AS x")
-	want := `text        n  d           t             x
-----------  -  ----------  ----------  ---
-one         7  2020-01-02  10:11:12.5  nan
-two
-three  [1m
+	want := `text                          n  d           t             x
+----------------------------  -  ----------  ----------  ---
+one\ntwo\r\nthree\t\u001b[1m  7  2020-01-02  10:11:12.5  nan
 (1 row)
 `
 	if diff := cmp.Diff(want, out); diff != "" {

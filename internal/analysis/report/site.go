@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/cvexport/cvexport/internal/analysis/rows"
+	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // Site serves the pages of a warehouse over HTTP: / lists its projects and their
@@ -101,7 +103,7 @@ func (s *Site) knows(host string) bool {
 
 func (s *Site) fail(w http.ResponseWriter, code int, err error) {
 	var b bytes.Buffer
-	if err := errorTemplate.Execute(&b, map[string]any{"Code": http.StatusText(code), "Error": err.Error(), "Style": template.CSS(style)}); err != nil {
+	if err := errorTemplate.Execute(&b, map[string]any{"Code": http.StatusText(code), "Error": printable.Text(secret.Redact(err.Error())), "Style": template.CSS(style)}); err != nil {
 		s.Log.Print(err)
 	}
 	w.WriteHeader(code)

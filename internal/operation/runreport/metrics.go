@@ -15,7 +15,9 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/cvexport/cvexport/internal/printable"
 	"github.com/cvexport/cvexport/jobs"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // gauges describe the last run, as is usual for batch jobs. Each has labels for
@@ -70,7 +72,7 @@ func (r *Run) writeMetrics(ctx context.Context) (err error) {
 	}
 	for _, n := range r.Resources {
 		set := func(project string, values map[string]float64, complete bool) {
-			labels := prometheus.Labels{"command": r.Command, "project": project, "resource": n.Name, "shard": r.Shard}
+			labels := prometheus.Labels{"command": r.Command, "project": project, "resource": label(n.Name), "shard": r.Shard}
 			for name, value := range values {
 				vectors[name].With(labels).Set(value)
 			}
@@ -94,6 +96,9 @@ func (r *Run) writeMetrics(ctx context.Context) (err error) {
 	return prometheus.WriteToTextfile(r.MetricsFile, registry)
 }
 
+// label is a text that anybody may see, for the value of a label.
+func label(text string) string { return printable.Line(secret.Redact(text)) }
+
 // dropped reports whether labels are of a project that this run, which read all
 // projects of the resource, did not find.
 func (r *Run) dropped(labels prometheus.Labels) bool {
@@ -101,7 +106,7 @@ func (r *Run) dropped(labels prometheus.Labels) bool {
 		return false
 	}
 	return slices.ContainsFunc(r.Resources, func(n jobs.ResourceResult) bool {
-		return n.Name == labels["resource"] && n.All && n.Err == nil &&
+		return label(n.Name) == labels["resource"] && n.All && n.Err == nil &&
 			!slices.ContainsFunc(n.Projects, func(p jobs.ProjectResult) bool { return p.ID.String() == labels["project"] })
 	})
 }

@@ -3,6 +3,7 @@
 package runreport
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,8 +15,10 @@ import (
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/printable"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // Run is what a run of a command did.
@@ -225,12 +228,20 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// WriteJSON writes a value as indented JSON.
-func WriteJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+// WriteJSON writes a value as indented JSON, without secrets and with escapes for what
+// does not print.
+func WriteJSON(w io.Writer, v any) error { return writeJSON(w, v, "  ") }
+
+func writeJSON(w io.Writer, v any, indent string) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	e.SetIndent("", indent)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, printable.Text(secret.Redact(b.String())))
+	return err
 }
 
 // replaceFile writes a JSON file atomically: a reader sees the old or the new one.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"slices"
@@ -26,6 +27,9 @@ import (
 
 // emulator is the variable that puts another server in the place of Google's.
 const emulator = "STORAGE_EMULATOR_HOST"
+
+// loggingVariable makes the SDK log to standard error, unless it is given another log.
+const loggingVariable = "GOOGLE_SDK_GO_LOGGING_LEVEL"
 
 // Kind opens gs://bucket/folder.
 var Kind = store.Kind{
@@ -77,6 +81,9 @@ func New(ctx context.Context, at store.Address, o Options) (store.Store, error) 
 	place, name, err := cloud.ParsePlace(at)
 	if err != nil {
 		return nil, err
+	}
+	if os.Getenv(loggingVariable) != "" {
+		o.Client = append([]option.ClientOption{option.WithLogger(slog.Default())}, o.Client...)
 	}
 	wait := patience.New(patience.From(ctx))
 	transport, err := authenticated(ctx, o.Client)

@@ -21,7 +21,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -66,9 +65,12 @@ func New(ctx context.Context, at store.Address) (store.Store, error) {
 	connecting := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.DialContext = http.DefaultTransport.(*http.Transport).DialContext
 	})
-	machine, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(connecting), config.WithLogger(logging.Nop{}))
+	machine, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(connecting), config.WithLogger(remarks{}))
 	if err != nil {
 		return nil, fmt.Errorf("warehouse s3://%s: %w", name, err)
+	}
+	if machine.Credentials != nil && !aws.IsCredentialsProvider(machine.Credentials, aws.AnonymousCredentials{}) {
+		machine.Credentials = seen{machine.Credentials}
 	}
 	bounds := patience.From(ctx)
 	wait := patience.New(bounds)

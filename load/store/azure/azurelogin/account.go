@@ -33,6 +33,9 @@ func variable(name string, err *error) string {
 	if wrong != nil && *err == nil {
 		*err = fmt.Errorf("%s cannot be used: %w", name, wrong)
 	}
+	if name != AccountVariable {
+		secret.Add(text)
+	}
 	return text
 }
 

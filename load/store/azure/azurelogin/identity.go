@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/cvexport/cvexport/patience"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // ErrLogin means that the machine has no identity, or one that is refused. A machine
@@ -48,6 +49,7 @@ func (i identity) GetToken(ctx context.Context, options policy.TokenRequestOptio
 			err = &patience.Fault{Err: err}
 		}
 	}
+	secret.AddToken(token.Token)
 	return token, err
 }
 

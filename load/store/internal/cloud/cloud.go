@@ -12,6 +12,7 @@ import (
 
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/patience"
+	"github.com/cvexport/cvexport/secret"
 )
 
 const (
@@ -72,7 +73,7 @@ func URL(at store.Address) (string, error) {
 func Identity(at store.Address, endpoint string) (string, error) {
 	id := strings.TrimRight(at.String(), "/")
 	if endpoint != "" {
-		id += " at " + endpoint
+		id += " at " + secret.Redact(endpoint)
 	}
 	if strings.ContainsAny(id, "\r\n") {
 		return "", fmt.Errorf("warehouse %q: the address has more than one line", at)
