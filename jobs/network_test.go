@@ -188,7 +188,7 @@ var networkFaults = []networkFault{
 	{name: "connection reset", faulty: once, dial: dialFails(&net.OpError{Op: "read", Err: syscall.ECONNRESET})},
 	{name: "connecting hangs", faulty: once, dial: func(context.Context) error { time.Sleep(2 * time.Minute); return syscall.ETIMEDOUT }, took: time.Minute},
 	{name: "no name server", faulty: twice, dial: dialFails(&net.DNSError{Err: "server misbehaving", Name: "x", IsTemporary: true})},
-	{name: "no such host", faulty: always, dial: dialFails(&net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}), end: refuses, said: "no such host"},
+	{name: "no such host", faulty: always, dial: dialFails(&net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}), end: tells},
 	{name: "a wrong certificate", faulty: always, dial: dialFails(&tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"}}), end: refuses, said: "x509"},
 }
 

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"regexp"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,7 +79,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	head, _ := body.head.Peek(longestHead) // an error comes again when it is read
 	if isError(head) {
 		body.Close()
-		return nil, &Fault{Err: fmt.Errorf("the server answered %d with an error document: %.100q", answer.StatusCode, head)}
+		return nil, &Fault{Err: fmt.Errorf("the server answered %d with an error document", answer.StatusCode)} // which may repeat a secret
 	}
 	return answer, nil
 }
@@ -95,7 +94,7 @@ func (t *transport) fault(r *http.Request, err error) error {
 
 // Classify marks an error of a connection as a [Fault] unless it cannot pass: it was
 // interrupted, a certificate was refused, the server does not speak TLS, its name does not
-// exist, its header is too large, or the proxy wants a password.
+// exist, or the proxy wants a password.
 func Classify(err error) error {
 	var (
 		certificate *tls.CertificateVerificationError
@@ -109,7 +108,7 @@ func Classify(err error) error {
 	case err == nil, MayPass(err), errors.As(err, &final),
 		errors.Is(err, context.Canceled), isNotFound(err),
 		errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &host), errors.As(err, &record), errors.As(err, &address),
-		err.Error() == http.StatusText(http.StatusProxyAuthRequired), strings.Contains(err.Error(), "server response headers exceeded"):
+		err.Error() == http.StatusText(http.StatusProxyAuthRequired):
 		return err
 	}
 	return &Fault{Err: err}

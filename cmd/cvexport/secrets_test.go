@@ -151,7 +151,7 @@ func TestNothingLeaks(t *testing.T) {
 	})
 	add("no proxy", exitUsage, commands["nightly"], func(s secrettest.Secrets) []string { return []string{"HTTPS_PROXY=http://me:" + s.Proxy + "@:x"} })
 	if bound != nil {
-		add("token behind a proxy", exitFailed, append(slices.Clone(commands["verify"]), "--warehouse", "azblob://account.blob.core.windows.net/container"), func(s secrettest.Secrets) []string {
+		add("token behind a proxy", exitPartial, append(slices.Clone(commands["verify"]), "--warehouse", "azblob://account.blob.core.windows.net/container"), func(s secrettest.Secrets) []string {
 			return []string{behind(s), "AZURE_STORAGE_SAS_TOKEN=?sv=1&sig=" + url.QueryEscape(s.SAS)}
 		})
 		add("login behind a proxy", exitFailed, append(slices.Clone(commands["verify"]), "--warehouse", "azblob://account.blob.core.windows.net/container"), func(s secrettest.Secrets) []string {
@@ -188,6 +188,9 @@ func TestNothingLeaks(t *testing.T) {
 		}
 		if !slices.Contains(run.args, "--warehouse") && run.args[0] != "config" {
 			run.args = append(run.args, "--warehouse", root)
+		}
+		if run.args[0] == "verify" {
+			run.args = append(run.args, "--retries", "0")
 		}
 		if hasLog && run.args[0] != "verify" {
 			run.args = append(run.args, "--rate", "100000", "--retries", "0", "--report", filepath.Join(records, "report.json"), "--metrics-file", filepath.Join(records, "metrics.prom"))

@@ -38,7 +38,7 @@ func TestNothingLeaks(t *testing.T) {
 				if args[0] != "serve" {
 					args = append(args, "-o", out+"/result")
 				}
-				args = append(append(args, "--warehouse", warehouse, "--cache", cache), bound...)
+				args = append(append(args, "--warehouse", warehouse, "--cache", cache, "--retries", "0"), bound...)
 				var output bytes.Buffer
 				if code := run(args, strings.NewReader(""), &output, &output); code == exitDone {
 					t.Errorf("%q succeeded: %s", args, &output)

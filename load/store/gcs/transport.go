@@ -11,17 +11,22 @@ import (
 
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/storage"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"google.golang.org/api/option"
 	"google.golang.org/api/option/internaloption"
 	htransport "google.golang.org/api/transport/http"
 
 	"github.com/cvexport/cvexport/patience"
+	"github.com/cvexport/cvexport/telemetry"
 )
 
 // authenticated returns a transport that logs in as the storage client itself would; nil
 // for an emulator, which needs none.
 func authenticated(ctx context.Context, options []option.ClientOption) (http.RoundTripper, error) {
 	if os.Getenv(emulator) != "" {
+		if telemetry.Enabled() { // the SDK's own transport has spans
+			return otelhttp.NewTransport(http.DefaultTransport.(*http.Transport).Clone()), nil
+		}
 		return nil, nil
 	}
 	options = append([]option.ClientOption{
