@@ -369,3 +369,18 @@ func TestSecretsStayOutOfCrashes(t *testing.T) {
 	secrets.SearchFolder(t, b.root, nil)
 	secrets.SearchFolder(t, b.tmp, nil)
 }
+
+// The value of a panic is printed without secrets, and the program ends as in a crash.
+func TestPanicIsRedacted(t *testing.T) {
+	if os.Getenv("CVEXPORT_TEST_PANIC") != "" {
+		defer endPanic(os.Stderr)
+		panic("https://host/?sig=" + os.Getenv("CVEXPORT_TEST_PANIC") + "\ncvexport: forged")
+	}
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestPanicIsRedacted$")
+	cmd.Env = append(os.Environ(), "CVEXPORT_TEST_PANIC="+secrettest.New(0).SAS)
+	output, err := cmd.CombinedOutput()
+	if err == nil || !bytes.Contains(output, []byte("panic: https://host/?sig=REDACTED\n  cvexport: forged")) || !bytes.Contains(output, []byte("SIGABRT")) {
+		t.Errorf("%v: %s", err, output)
+	}
+	secrettest.New(0).Search(t, "the output", output)
+}
