@@ -252,8 +252,8 @@ func TestNothingLeaks(t *testing.T) {
 	if n := fromTraces.Load(); n < int64(len(runs))/3 {
 		t.Errorf("only %d of %d runs sent traces", n, len(runs))
 	}
-	t.Logf("FIGURES: %d runs of cvexport with %d secrets each, under %d faults of a server and others: %d had something to redact, %d sent traces, 0 leaked a part of 12 bytes",
-		len(runs), len(all[0].All()), len(faults), redacted.Load(), fromTraces.Load())
+	t.Logf("FIGURES: %d runs of cvexport searched for %d secrets each, under %d faults of a server and others: %d had something to redact, %d sent traces; leaked: %t",
+		len(runs), len(all[0].All()), len(faults), redacted.Load(), fromTraces.Load(), t.Failed())
 }
 
 // timeBound returns the flags that bound how long a command tries again, if it has them.
@@ -371,4 +371,19 @@ func TestSecretsStayOutOfCrashes(t *testing.T) {
 	secrets.Search(t, "the crash dump", output.Bytes())
 	secrets.SearchFolder(t, b.root, nil)
 	secrets.SearchFolder(t, b.tmp, nil)
+}
+
+// The value of a panic is printed without secrets, and the program ends as in a crash.
+func TestPanicIsRedacted(t *testing.T) {
+	if os.Getenv("CVEXPORT_TEST_PANIC") != "" {
+		defer endPanic(os.Stderr)
+		panic("https://host/?sig=" + os.Getenv("CVEXPORT_TEST_PANIC") + "\ncvexport: forged")
+	}
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestPanicIsRedacted$")
+	cmd.Env = append(os.Environ(), "CVEXPORT_TEST_PANIC="+secrettest.New(0).SAS)
+	output, err := cmd.CombinedOutput()
+	if err == nil || !bytes.Contains(output, []byte("panic: https://host/?sig=REDACTED\n  cvexport: forged")) || !bytes.Contains(output, []byte("SIGABRT")) {
+		t.Errorf("%v: %s", err, output)
+	}
+	secrettest.New(0).Search(t, "the output", output)
 }
