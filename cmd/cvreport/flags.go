@@ -12,13 +12,14 @@ import (
 	"github.com/cvexport/cvexport/internal/analysis/mirror"
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
+	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/internal/program"
 )
 
 // sourceFlags are the flags for the warehouse, which every command has.
 type sourceFlags struct {
-	warehouse, cache string
-	offline, quiet   bool
+	warehouse, cache, spool string
+	offline, quiet          bool
 }
 
 func (s *sourceFlags) add(cmd *cobra.Command) {
@@ -27,20 +28,27 @@ func (s *sourceFlags) add(cmd *cobra.Command) {
 	s.warehouse = cmp.Or(s.warehouse, program.DefaultWarehouse)
 	f.StringVar(&s.cache, "cache", os.Getenv("CVEXPORT_CACHE"), "folder for the copies of remote warehouses (CVEXPORT_CACHE; default cvexport in the user's cache folder)")
 	f.BoolVar(&s.offline, "offline", false, "use the copy of a remote warehouse as it is, without the network")
+	f.StringVar(&s.spool, "spool", "", "folder for temporary files (default the system's)")
 	f.BoolVar(&s.quiet, "quiet", false, "no progress on standard error")
 }
 
-// source returns the warehouse. Its warnings and progress go to standard error.
-func (s *sourceFlags) source(cmd *cobra.Command) *query.Source {
+// source returns the warehouse, and the folder for the temporary files of the run, which
+// the caller closes. Warnings and progress go to standard error.
+func (s *sourceFlags) source(cmd *cobra.Command) (*query.Source, *private.Folder, error) {
+	temp, err := private.NewFolder(s.spool)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w; give another one with --spool", err)
+	}
 	stderr := cmd.ErrOrStderr()
 	return &query.Source{
+		Temp:      temp.Path(),
 		Warehouse: s.warehouse, Cache: s.cache, Offline: s.offline,
 		Warn: func(message any) { fmt.Fprintln(stderr, "cvreport: warning:", message) },
 		Progress: func(warehouse string) (show func(mirror.Progress), done func()) {
 			d := newFetchDisplay(stderr, s.quiet, warehouse)
 			return d.show, d.done
 		},
-	}
+	}, temp, nil
 }
 
 // addIteration adds the flags that choose an iteration.

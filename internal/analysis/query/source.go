@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,10 @@ type Source struct {
 	Offline   bool          // use the copy as it is
 	MaxAge    time.Duration // how long Open uses a copy without looking for changes
 
+	Temp          string // the run's folder for temporary files
+	Output        string // the folder that a result is written to, if there is one
+	AllowExternal bool   // what is run in the database may use other files and the network
+
 	// Warn reports what is wrong with the warehouse or its copy. Progress is called
 	// before the copy of a remote warehouse is updated; it returns functions to report
 	// progress with and to end the report.
@@ -43,7 +48,8 @@ type Source struct {
 // Open opens a database over the warehouse, as [Open] does, with the wanted tables and
 // functions. Of a remote warehouse, it first copies the wanted tables as far as they
 // have changed. It leaves out iterations with a damaged file and warns of them. The
-// database belongs to the caller.
+// database belongs to the caller. Unless AllowExternal is set, it opens no files but
+// those of the warehouse (or its copy), Temp and Output.
 func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.DB, error) {
 	folder, err := s.Prepare(ctx, wanted)
 	if err != nil {
@@ -53,18 +59,22 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 	if s.isRemote() { // the copies of others may be missing or old
 		tables = wanted
 	}
-	db, openErr := Open(ctx, folder, tables, wanted)
+	session := session{temp: s.Temp}
+	if !s.AllowExternal {
+		session.within = slices.DeleteFunc([]string{folder, s.Temp, s.Output}, func(f string) bool { return f == "" })
+	}
+	db, openErr := session.open(ctx, folder, nil, tables, wanted)
 	if openErr == nil || ctx.Err() != nil {
 		return db, openErr
 	}
-	files, findings, err := readable(ctx, s.Warehouse, folder, tables)
+	files, findings, err := session.readable(ctx, s.Warehouse, folder, tables)
 	if err != nil || len(findings) == 0 {
 		return nil, s.Explain(errors.Join(openErr, err))
 	}
 	for _, f := range findings {
 		s.Warn(f)
 	}
-	db, err = openFiles(ctx, folder, files, tables, wanted)
+	db, err = session.open(ctx, folder, files, tables, wanted)
 	return db, s.Explain(err)
 }
 

@@ -8,12 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -119,7 +118,7 @@ func (r *Run) Failure() error {
 func (r *Run) Write(ctx context.Context, exitCode int, failed error) error {
 	var errs []error
 	if r.ReportFile != "" {
-		if err := replaceFile(r.ReportFile, r.report(exitCode, failed)); err != nil {
+		if err := private.Replace(r.ReportFile, func(w io.Writer) error { return WriteJSON(w, r.report(exitCode, failed)) }); err != nil {
 			errs = append(errs, fmt.Errorf("writing the report: %w", err))
 		}
 	}
@@ -231,21 +230,4 @@ func WriteJSON(w io.Writer, v any) error {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
-}
-
-// replaceFile writes a JSON file atomically: a reader sees the old or the new one.
-func replaceFile(name string, v any) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	const readable = 0o644
-	err = errors.Join(WriteJSON(f, v), f.Chmod(readable), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }
