@@ -58,8 +58,8 @@ Views, and functions with their arguments:
   cvreport query --warehouse gs://my-bucket/vision -o sure.parquet "FROM current_predictions WHERE probability > 0.9"
   cvreport query --format json - < question.sql
 
-  # with a file of your own, which needs leave
-  cvreport query --allow-external "SELECT * FROM images JOIN 'mine.csv' USING (image_id)"`,
+  # with another file, here the one above
+  cvreport query --allow-external "SELECT count(*) FROM 'sure.parquet'"`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("want one argument, the SQL (in quotes), or - for standard input")

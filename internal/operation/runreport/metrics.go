@@ -50,6 +50,9 @@ const lockTimeout = 30 * time.Second
 func (r *Run) writeMetrics(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
 	defer cancel()
+	if err := private.CheckLinks(r.MetricsFile); err != nil {
+		return err
+	}
 	const retry = 5 * time.Millisecond
 	name := filepath.Join(filepath.Dir(r.MetricsFile), "."+filepath.Base(r.MetricsFile)+".lock")
 	lock, err := private.Lock(name)
