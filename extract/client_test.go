@@ -81,6 +81,8 @@ func TestServiceErrors(t *testing.T) {
 		"no project":   {404, `{"code":"NotFoundProject","message":"x"}`, []string{"NotFoundProject", "check --project"}, false, 1},
 		"wrong key":    {401, `{"error":{"code":"401","message":"Access denied due to invalid subscription key."}}`, []string{"401 401: Access denied", "VISION_TRAINING_KEY"}, true, 1},
 		"number code":  {401, `{"statusCode":401,"code":401,"message":"Access denied"}`, []string{"401 401: Access denied"}, true, 1},
+		"firewall":     {403, `{"error":{"code":"403","message":"Access denied due to Virtual Network/Firewall rules."}}`, []string{"under the resource's Networking"}, true, 1},
+		"proxy":        {403, `<html>no</html>`, []string{"look for a proxy or firewall in between"}, true, 1},
 		"forbidden":    {403, ``, []string{"403 Forbidden"}, true, 1},
 		"quota":        {403, `{"error":{"code":"403","message":"Out of call volume quota."}}`, []string{"quota is used up"}, false, 1},
 		"exceeded":     {400, `{"code":"BadRequestExceededQuota","message":"x"}`, []string{"quota is used up"}, false, 1},

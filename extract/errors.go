@@ -44,9 +44,16 @@ func (e *ServiceError) answer() string {
 	return text
 }
 
-// AuthRefused reports whether the key was refused; an exhausted quota does not count.
+// AuthRefused reports whether the key, or the machine that sent it, was refused; an
+// exhausted quota does not count.
 func (e *ServiceError) AuthRefused() bool {
 	return (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) && !e.quota()
+}
+
+// firewall reports whether the resource's network rules refused the machine. Their code is
+// the status, as a wrong key's is.
+func (e *ServiceError) firewall() bool {
+	return e.Status == http.StatusForbidden && (strings.Contains(e.Message, "Firewall") || strings.Contains(e.Message, "Virtual Network"))
 }
 
 func (e *ServiceError) quota() bool {
@@ -68,6 +75,10 @@ func (e *ServiceError) hint() string {
 		return "the project is read-only for disaster recovery; try again later"
 	case e.quota():
 		return "the resource's call quota is used up: wait until it is renewed, or raise its tier"
+	case e.firewall():
+		return "the resource's firewall refuses this machine's address: allow it, or its virtual network, under the resource's Networking"
+	case e.AuthRefused() && e.Code == "":
+		return "the refusal has no code of the service's: look for a proxy or firewall in between, then check VISION_TRAINING_KEY or --key-file"
 	case e.AuthRefused():
 		return "check VISION_TRAINING_KEY or --key-file: it must be a training key of this resource, and --endpoint its address"
 	case e.Status == http.StatusTooManyRequests:

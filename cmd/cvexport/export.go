@@ -119,6 +119,9 @@ func (c *exportCommand) export(ctx context.Context, client *extract.Client, ware
 		if _, err := load.ReadPrior(ctx, warehouse, schema.Evaluation, r.Project, schema.ID{}); err != nil {
 			return jobs.Result{}, err
 		}
+		if err := warehouse.Probe(ctx); err != nil {
+			return jobs.Result{}, err
+		}
 		iteration, err := jobs.Wait(ctx, client, r.Project, r.Iteration, c.waiting)
 		if err != nil {
 			return jobs.Result{}, err

@@ -116,7 +116,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitPartial
 	case errors.Is(err, store.ErrLogin), errors.Is(err, azurelogin.ErrLogin):
 		return exitFailed
-	case usage:
+	case usage, errors.Is(err, store.ErrUnsafe):
 		return exitUsage
 	case extract.AuthRefused(err):
 		return exitAuth

@@ -60,6 +60,7 @@ them, even after the service has deleted them.`,
 		// Without it, cobra prints the help for an unknown command and succeeds.
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(program.FlagError)
 	root.AddCommand(newExport(), newNightly(), newListen(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo())
 	return root
 }

@@ -90,6 +90,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(program.FlagError)
 	root.AddCommand(newQuery(), newHTML(), newServe(), newCOCO())
 	return root
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cvexport/cvexport/internal/analysis/query"
+	"github.com/cvexport/cvexport/internal/program"
 )
 
 type queryCommand struct {
@@ -68,7 +69,7 @@ Views, and functions with their arguments:
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args[0]) },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return explainComment(err) })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return explainComment(program.FlagError(cmd, err)) })
 	c.add(cmd)
 	addOutput(cmd.Flags(), &c.format, &c.output)
 	cmd.Flags().BoolVar(&c.allowExternal, "allow-external", false, "let the SQL use other files, the network, extensions and every setting of DuckDB")

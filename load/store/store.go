@@ -49,6 +49,10 @@ var (
 
 	// ErrNoBucket means that the bucket or container of a warehouse does not exist.
 	ErrNoBucket = errors.New("no such bucket or container")
+
+	// ErrUnsafe means that a store writes objects whatever the version that they must
+	// have.
+	ErrUnsafe = errors.New("it ignores the conditions of a write")
 )
 
 // Store holds the objects of a warehouse. Its methods are safe for concurrent use
@@ -84,6 +88,11 @@ type Store interface {
 	// cannot be written under these keys: no permission, or not enough free space.
 	// It is nil where only trying would tell.
 	CheckWrite(ctx context.Context, bytes int64, keys ...string) error
+
+	// Probe finds out, once, whether Put's old is heeded, by writing a small object
+	// outside of the tables unless an earlier run has left one that says so. The error
+	// wraps ErrUnsafe if it is not. It is nil in a store that compares versions itself.
+	Probe(ctx context.Context) error
 
 	// URL is what DuckDB or BigQuery calls an object, or any prefix of a key.
 	URL(key string) string

@@ -57,6 +57,7 @@ type projects struct {
 const (
 	maxSize        = 1 << 20 // bytes of a configuration file
 	maxConcurrency = 64
+	maxRate        = 1_000_000
 )
 
 func read(name string) (*file, error) {
@@ -119,8 +120,8 @@ func (f *file) check(s *source) error {
 		errs = append(errs, s.at(field, fmt.Errorf(format, args...)))
 	}
 	checkLimits := func(prefix string, rate, concurrency *float64) {
-		if rate != nil && !(*rate > 0 && *rate <= 1e6) {
-			wrong(prefix+"rate", "%v is not above 0 requests a second", *rate)
+		if rate != nil && !(*rate > 0 && *rate <= maxRate) {
+			wrong(prefix+"rate", "%v is not above 0 requests a second, and at most %d", *rate, maxRate)
 		}
 		if concurrency != nil && !(*concurrency >= 1 && *concurrency <= maxConcurrency && *concurrency == math.Trunc(*concurrency)) {
 			wrong(prefix+"concurrency", "%v is not a whole number between 1 and %d", *concurrency, maxConcurrency)

@@ -175,8 +175,8 @@ func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client
 		return nil, fmt.Errorf("--request-timeout %s and --longest-wait %s must be above 0", f.Timeout, f.LongestWait)
 	case f.MaxPage < 1 || f.MaxPage > 4096:
 		return nil, fmt.Errorf("--max-page %d is not between 1 and 4096 MiB", f.MaxPage)
-	case !(r.Rate > 0):
-		return nil, fmt.Errorf("--rate %v is not above 0 requests a second", r.Rate)
+	case !(r.Rate > 0 && r.Rate <= maxRate):
+		return nil, fmt.Errorf("--rate %v is not above 0 requests a second, and at most %d", r.Rate, maxRate)
 	}
 	key, err := r.key.read()
 	if err != nil {

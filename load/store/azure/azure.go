@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -116,6 +116,8 @@ func New(ctx context.Context, at store.Address, options azcore.ClientOptions) (*
 	if err != nil {
 		return nil, err
 	}
+	var named serverName
+	options.PerCallPolicies = append(slices.Clone(options.PerCallPolicies), &named)
 	account, host, err := newClient(ctx, l.host, options)
 	if err != nil {
 		return nil, fmt.Errorf("warehouse %s: %w", strings.Replace(place.URL(""), "az://", "azblob://", 1), err)
@@ -124,6 +126,7 @@ func New(ctx context.Context, at store.Address, options azcore.ClientOptions) (*
 	if place, err = l.place(); err != nil {
 		return nil, err
 	}
+	named.Place = place
 	return &Store{Place: place, client: account.NewContainerClient(l.container)}, nil
 }
 
@@ -220,7 +223,7 @@ func (a *Store) Put(ctx context.Context, key string, src store.Source, old strin
 		condition = &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(cloud.ETagOf(old)))}
 	}
 	answer, err := a.client.NewBlockBlobClient(name).Upload(ctx, newBody(src), &blockblob.UploadOptions{
-		HTTPHeaders:             &blob.HTTPHeaders{BlobContentType: to.Ptr(cloud.ParquetType), BlobContentMD5: sum},
+		HTTPHeaders:             &blob.HTTPHeaders{BlobContentType: to.Ptr(cloud.ContentType(key)), BlobContentMD5: sum},
 		Metadata:                map[string]*string{cloud.CRCName: to.Ptr(cloud.FormatCRC(src))},
 		AccessConditions:        &blob.AccessConditions{ModifiedAccessConditions: condition},
 		TransactionalValidation: blob.TransferValidationTypeMD5(sum),
@@ -237,6 +240,16 @@ func (a *Store) Put(ctx context.Context, key string, src store.Source, old strin
 		return store.Object{}, a.failed("writing", key, err)
 	}
 	return obj, nil
+}
+
+// Probe writes an object, unless it is known that the server keeps preconditions.
+func (a *Store) Probe(ctx context.Context) error {
+	host, _, _ := strings.Cut(a.client.URL(), "?")
+	return a.Place.Probe(ctx, a, cloud.Service{
+		Endpoint: host,
+		Stale:    "0x8D0000000000000",
+		Instead:  "use Azure Blob Storage itself, or another kind of warehouse",
+	})
 }
 
 // body is a source that is being uploaded.
@@ -282,6 +295,17 @@ func newClient(ctx context.Context, host string, options azcore.ClientOptions) (
 	return client, host, err
 }
 
+// serverName notes what the server calls itself.
+type serverName struct{ cloud.Place }
+
+func (n *serverName) Do(req *policy.Request) (*http.Response, error) {
+	answer, err := req.Next()
+	if answer != nil {
+		n.Served(answer.Header.Get("Server"))
+	}
+	return answer, err
+}
+
 // hideQuery keeps the query out of the error of a connection: it may have a SAS token.
 type hideQuery struct{}
 
@@ -304,34 +328,6 @@ func (freshBody) Do(req *policy.Request) (*http.Response, error) {
 	}
 	return req.Next()
 }
-
-func (a *Store) failed(doing, key string, err error) error {
-	hint := ""
-	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		err = answerError{answer}
-		switch answer.StatusCode {
-		case http.StatusNotFound:
-			if doing == "writing" || doing == "listing" || answer.ErrorCode == string(bloberror.ContainerNotFound) {
-				err, hint = fmt.Errorf("%w: %w", store.ErrNoBucket, err), "make the container, or check the warehouse's address"
-			} else {
-				err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-			}
-		case http.StatusUnauthorized, http.StatusForbidden:
-			hint = "grant the identity in use the role Storage Blob Data Contributor on the container, or check the AZURE_STORAGE_ variables"
-		}
-	}
-	return a.Place.Failed(doing, key, err, hint)
-}
-
-// answerError is an error of the service in one line. The SDK's text is the whole
-// answer, which may quote what signed the request.
-type answerError struct{ answer *azcore.ResponseError }
-
-func (e answerError) Error() string {
-	return strings.TrimSpace(fmt.Sprintf("the service answered %d %s", e.answer.StatusCode, e.answer.ErrorCode))
-}
-
-func (e answerError) Unwrap() error { return e.answer }
 
 // Close does nothing.
 func (a *Store) Close() error { return nil }

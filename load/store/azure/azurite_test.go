@@ -93,6 +93,19 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		_, err := s.Put(t.Context(), storetest.Key, storetest.RandomSource(10, 1), "")
 		storetest.CheckError(t, err, "404 ContainerNotFound")
 	})
+	storetest.TestRefusals(t, azureOpener(server), func(w http.ResponseWriter, code string) {
+		if code == "" {
+			http.Error(w, "<html>no</html>", http.StatusForbidden)
+			return
+		}
+		azureSays(http.StatusForbidden, code)(w)
+	}, map[string]string{
+		"AuthenticationFailed":               "this machine's clock",
+		"AuthorizationFailure":               "the account's firewall",
+		"AuthorizationPermissionMismatch":    "Storage Blob Data Contributor",
+		"KeyBasedAuthenticationNotPermitted": "does not allow keys",
+		"":                                   "proxy or firewall",
+	})
 	t.Run("refused", func(t *testing.T) {
 		container := azurite.NewContainer(t, server)
 		logintest.Machine(t, map[string]string{azurelogin.ConnectionVariable: strings.Replace(server.ConnectionString, "AccountKey=Eby8", "AccountKey=AAAA", 1)})
@@ -101,7 +114,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = s.Put(t.Context(), storetest.Key, storetest.RandomSource(10, 1), "")
-		storetest.CheckError(t, err, "403 Auth", "Storage Blob Data Contributor")
+		storetest.CheckError(t, err, "403 Auth", "AZURE_STORAGE_ variables")
 		if strings.Contains(err.Error(), "\n") {
 			t.Errorf("more than a line: %v", err)
 		}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -189,6 +190,15 @@ func (g *Store) Put(ctx context.Context, key string, src store.Source, old strin
 	}
 }
 
+// Probe writes an object, unless it is known that the server keeps preconditions.
+func (g *Store) Probe(ctx context.Context) error {
+	return g.Place.Probe(ctx, g, cloud.Service{
+		Endpoint: os.Getenv(emulator),
+		Stale:    "1",
+		Instead:  "use Google Cloud Storage itself, or another kind of warehouse",
+	})
+}
+
 // upload sends the whole source. A failed upload is cancelled, never closed: closing a
 // writer commits what it has. The SDK does not count the attempts of an upload.
 func (g *Store) upload(ctx context.Context, handle *storage.ObjectHandle, src store.Source) (*storage.ObjectAttrs, error) {
@@ -201,7 +211,7 @@ func (g *Store) upload(ctx context.Context, handle *storage.ObjectHandle, src st
 	w.ProgressFunc = func(int64) { failures.Store(0) }
 	w.ChunkSize = g.chunk
 	w.ChunkRetryDeadline = 2 * time.Minute
-	w.ContentType = cloud.ParquetType
+	w.ContentType = cloud.ContentType(handle.ObjectName())
 	w.CRC32C, w.SendCRC32C = src.CRC32C(), true
 	if err := store.Copy(ctx, w, src); err != nil {
 		cancel()
@@ -227,9 +237,24 @@ func (g *Store) failed(doing, key string, err error) error {
 	case errors.Is(err, storage.ErrObjectNotExist):
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	case errors.As(err, &e) && (e.Code == http.StatusForbidden || e.Code == http.StatusUnauthorized):
-		hint = "grant the credentials in use roles/storage.objectUser on the bucket"
+		hint = refusal(e)
 	}
 	return g.Place.Failed(doing, key, err, hint)
+}
+
+// refusal says what to do about a 401 or 403, by the service's reason:
+// https://cloud.google.com/storage/docs/json_api/v1/status-codes.
+func refusal(e *googleapi.Error) string {
+	text := e.Message + e.Body // a read answers in XML, which the SDK does not decode
+	switch {
+	case e.Message == "" && !strings.Contains(text, `"error"`) && !strings.Contains(text, "<Code>"):
+		return cloud.Between
+	case strings.Contains(text, "vpcServiceControlsUniqueIdentifier"), strings.Contains(text, "IP filter"):
+		return "a service perimeter, or the bucket's IP filter, refuses this machine's address: allow it there"
+	case e.Code == http.StatusUnauthorized:
+		return "log in again: gcloud auth application-default login"
+	}
+	return "grant the credentials in use roles/storage.objectUser on the bucket"
 }
 
 // Close closes the client.

@@ -1,6 +1,7 @@
 package gcs_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -59,4 +60,22 @@ func TestGivesUp(t *testing.T) {
 func TestErrorsSayWhatToDo(t *testing.T) {
 	s, _ := fakes.OpenGCS(t, "no-such-bucket")
 	storetest.TestNoBucket(t, s, cloud.MakeBucket)
+	storetest.TestRefusals(t, open, func(w http.ResponseWriter, code string) {
+		status := http.StatusForbidden
+		if code == "Invalid Credentials" {
+			status = http.StatusUnauthorized
+		}
+		if code == "" {
+			http.Error(w, "<html>no</html>", status)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"error":{"code":%d,"message":%q,"errors":[{"reason":"forbidden"}]}}`, status, code)
+	}, map[string]string{
+		"x does not have storage.objects.get access": "roles/storage.objectUser",
+		"Invalid Credentials":                        "gcloud auth application-default login",
+		"Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: 1": "service perimeter",
+		"": "proxy or firewall",
+	})
 }

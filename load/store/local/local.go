@@ -218,6 +218,9 @@ func (s *Store) URL(key string) string { return filepath.Join(s.root, filepath.F
 // Close does nothing.
 func (s *Store) Close() error { return nil }
 
+// Probe has nothing to find out: Put compares versions itself, under a lock.
+func (s *Store) Probe(context.Context) error { return nil }
+
 // CheckWrite asks the system about the lock, and about the folders of the warehouse and
 // of the keys, or the ones that they would be made in.
 func (s *Store) CheckWrite(_ context.Context, bytes int64, keys ...string) error {

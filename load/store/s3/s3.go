@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
@@ -69,7 +70,8 @@ func New(ctx context.Context, at store.Address, options ...func(*s3.Options)) (*
 	if telemetry.Enabled() { // the SDK's own client has what the machine says about certificates
 		machine.HTTPClient = tracedClient{otelhttp.NewTransport(sending{machine.HTTPClient})}
 	}
-	client := s3.NewFromConfig(machine, append([]func(*s3.Options){setDefaults}, options...)...)
+	named := func(o *s3.Options) { o.APIOptions = append(o.APIOptions, noteServer(place)) }
+	client := s3.NewFromConfig(machine, append([]func(*s3.Options){setDefaults, named}, options...)...)
 	if client.Options().Region == "" {
 		return nil, fmt.Errorf("warehouse s3://%s: no region; set AWS_REGION to the bucket's", bucket)
 	}
@@ -77,6 +79,19 @@ func New(ctx context.Context, at store.Address, options ...func(*s3.Options)) (*
 		return nil, fmt.Errorf("warehouse s3://%s: %w: %w (log in with: aws sso login, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)", bucket, store.ErrLogin, err)
 	}
 	return &Store{Place: place, client: client, bucket: bucket}, nil
+}
+
+// noteServer notes what the server calls itself.
+func noteServer(place cloud.Place) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("NoteServer", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			if answer, ok := out.RawResponse.(*smithyhttp.Response); ok && answer != nil && answer.Response != nil {
+				place.Served(answer.Header.Get("Server"))
+			}
+			return out, metadata, err
+		}), middleware.After)
+	}
 }
 
 // tracedClient makes a client of the SDK from a transport, and sending makes a
@@ -113,6 +128,12 @@ func (s *Store) Stat(ctx context.Context, key string) (store.Object, error) {
 		return store.Object{}, err
 	}
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &name})
+	if status, _ := answerOf(err); status == http.StatusForbidden {
+		for _, listErr := range s.List(ctx, key) { // an answer to HEAD has no body that says why
+			err = cmp.Or(listErr, err)
+			break
+		}
+	}
 	if err != nil {
 		return store.Object{}, s.Missing(ctx, s, key, s.failed("looking at", key, err))
 	}
@@ -173,7 +194,7 @@ func (s *Store) Put(ctx context.Context, key string, src store.Source, old strin
 		Key:            &name,
 		Body:           io.NewSectionReader(src, 0, src.Size()),
 		ContentLength:  aws.Int64(src.Size()),
-		ContentType:    aws.String(cloud.ParquetType),
+		ContentType:    aws.String(cloud.ContentType(key)),
 		ContentMD5:     aws.String(base64.StdEncoding.EncodeToString(hash.Sum(nil))),
 		ChecksumCRC32C: aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, src.CRC32C()))),
 		Metadata:       map[string]string{cloud.CRCName: cloud.FormatCRC(src)},
@@ -196,6 +217,15 @@ func (s *Store) Put(ctx context.Context, key string, src store.Source, old strin
 	return obj, nil
 }
 
+// Probe writes an object, unless it is known that the server keeps preconditions.
+func (s *Store) Probe(ctx context.Context) error {
+	return s.Place.Probe(ctx, s, cloud.Service{
+		Endpoint: aws.ToString(s.client.Options().BaseEndpoint),
+		Stale:    "00000000000000000000000000000000",
+		Instead:  "use Amazon S3, a server that heeds If-None-Match and If-Match of PutObject (MinIO, Cloudflare R2 and Versity S3 Gateway do), or a warehouse on gs://, azblob:// or in a folder",
+	})
+}
+
 // answerOf returns what the service answered, if err is its answer.
 func answerOf(err error) (status int, code string) {
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
@@ -207,6 +237,22 @@ func answerOf(err error) (status int, code string) {
 	return status, code
 }
 
+const logIn = "log in again: the credentials have expired"
+
+// refusals say what to do about a refusal, by the service's code:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.
+var refusals = map[string]string{
+	"AccessDenied":          "grant the credentials in use s3:GetObject, s3:PutObject and s3:ListBucket on the bucket; or a policy of the bucket or network refuses this machine's address",
+	"AllAccessDisabled":     "the bucket is disabled: ask its owner",
+	"AccountProblem":        "the account has a problem: ask its owner",
+	"ExpiredToken":          logIn,
+	"InvalidAccessKeyId":    "there is no such access key: check AWS_ACCESS_KEY_ID or the profile, or log in again",
+	"InvalidToken":          "the session token is wrong: check AWS_SESSION_TOKEN, or log in again",
+	"RequestTimeTooSkewed":  "set this machine's clock",
+	"SignatureDoesNotMatch": "the secret key does not belong to the access key: check AWS_SECRET_ACCESS_KEY",
+	"TokenRefreshRequired":  logIn,
+}
+
 func (s *Store) failed(doing, key string, err error) error {
 	hint := ""
 	switch status, code := answerOf(err); {
@@ -216,8 +262,12 @@ func (s *Store) failed(doing, key string, err error) error {
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	case status == http.StatusMovedPermanently, code == "AuthorizationHeaderMalformed":
 		hint = "set AWS_REGION to the bucket's region"
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, code == "ExpiredToken":
-		hint = "log in again, or grant the credentials in use s3:GetObject, s3:PutObject and s3:ListBucket on the bucket"
+	case status == http.StatusNotImplemented:
+		hint = "the server does not know something that is asked of it; it needs If-None-Match and If-Match of PutObject"
+	case refusals[code] != "":
+		hint = refusals[code]
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		hint = cloud.Between
 	}
 	return s.Place.Failed(doing, key, err, hint)
 }

@@ -9,28 +9,35 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/cvexport/cvexport/load/store"
 )
 
 const (
-	// ParquetType is the content type of every object.
-	ParquetType = "application/vnd.apache.parquet"
-
 	// CRCName is the metadata that holds an object's checksum, as eight hexadecimal
 	// digits, where the service itself keeps none of this kind.
 	CRCName = "crc32c"
 
 	// MakeBucket is the hint for a bucket that does not exist.
 	MakeBucket = "make the bucket, or check the warehouse's address"
+
+	// Between is the hint for a refusal without a code of the service's.
+	Between = "the refusal has no code of the service's: look for a proxy or firewall in between"
 )
+
+// ContentType is that of an object, by its key.
+func ContentType(key string) string {
+	if path.Ext(key) == ".parquet" {
+		return "application/vnd.apache.parquet"
+	}
+	return "text/plain; charset=utf-8"
+}
 
 // Place is the folder of a bucket or container that holds a warehouse.
 type Place struct {
-	base  string       // the bucket's URL, without a slash at its end
-	root  string       // without slashes at its ends; may be empty
-	found *atomic.Bool // whether the bucket is known to exist
+	base  string // the bucket's URL, without a slash at its end
+	root  string // without slashes at its ends; may be empty
+	known *known
 }
 
 // NewPlace returns the folder root of the bucket at the URL base.
@@ -41,7 +48,7 @@ func NewPlace(base, root string) (Place, error) {
 			return Place{}, fmt.Errorf("warehouse %s/%s: %w", base, root, err)
 		}
 	}
-	return Place{base: base, root: root, found: &atomic.Bool{}}, nil
+	return Place{base: base, root: root, known: &known{}}, nil
 }
 
 // ParsePlace returns the place at an address such as gs://bucket/folder.
@@ -119,7 +126,7 @@ func (p Place) Failed(doing, key string, err error, hint string) error {
 // would read all its pages before it learned that they have no place to go. Any other
 // failure of the listing, such as a refusal, leaves the object missing.
 func (p Place) Missing(ctx context.Context, s store.Store, key string, err error) error {
-	if !errors.Is(err, fs.ErrNotExist) || p.found.Load() {
+	if !errors.Is(err, fs.ErrNotExist) || p.known.bucket.Load() {
 		return err
 	}
 	for _, listErr := range s.List(ctx, key) {
@@ -131,7 +138,7 @@ func (p Place) Missing(ctx context.Context, s store.Store, key string, err error
 		}
 		break
 	}
-	p.found.Store(true)
+	p.known.bucket.Store(true)
 	return err
 }
 
