@@ -117,19 +117,19 @@ func (s Script) duckDBRows(d dialect, t Table) string {
 	if slices.Contains(s.Empty, t.Name) {
 		return none
 	}
-	pattern := d.quote(globEscape(s.Warehouse) + "/" + t.Name + "/**/*.parquet")
+	pattern := d.quote(GlobEscape(s.Warehouse) + "/" + t.Name + "/**/*.parquet")
 	if keys := s.Files[t.Name]; keys != nil {
 		var paths []string
 		for _, key := range keys {
-			paths = append(paths, d.quote(globEscape(s.Warehouse+"/"+key)))
+			paths = append(paths, d.quote(GlobEscape(s.Warehouse+"/"+key)))
 		}
 		pattern = "[" + strings.Join(paths, ", ") + "]"
 	}
 	return fmt.Sprintf("%s\nUNION ALL BY NAME\nSELECT * FROM read_parquet(%s, hive_partitioning = true, union_by_name = true, hive_types = {'project_id': VARCHAR, 'iteration_id': VARCHAR})", none, pattern)
 }
 
-// globEscape keeps DuckDB from taking a folder's own name for a pattern.
-func globEscape(s string) string {
+// GlobEscape keeps DuckDB from taking a folder's own name for a pattern.
+func GlobEscape(s string) string {
 	return strings.NewReplacer("[", "[[]", "*", "[*]", "?", "[?]").Replace(s)
 }
 

@@ -12,17 +12,18 @@ import (
 	"github.com/cvexport/cvexport/internal/analysis/mirror"
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
+	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/load/store"
 )
 
 // sourceFlags are the flags for the warehouse, which every command has.
 type sourceFlags struct {
-	warehouse, cache string
-	offline, quiet   bool
-	patience         program.Patience
-	memory           int // MiB
-	maxObjects       int
+	warehouse, cache, spool string
+	offline, quiet          bool
+	patience                program.Patience
+	memory                  int // MiB
+	maxObjects              int
 }
 
 func (s *sourceFlags) add(cmd *cobra.Command) {
@@ -34,20 +35,27 @@ func (s *sourceFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&s.offline, "offline", false, "use the copy of a remote warehouse as it is, without the network")
 	f.IntVar(&s.memory, "memory", 0, "memory that DuckDB may use, in MiB; what needs more is done on disk (default 4096, or what the machine has)")
 	f.IntVar(&s.maxObjects, "max-objects", store.MaxListed, "maximum number of objects of one table of the warehouse")
+	f.StringVar(&s.spool, "spool", "", "folder for temporary files (default the system's)")
 	f.BoolVar(&s.quiet, "quiet", false, "no progress on standard error")
 }
 
-// source returns the warehouse. Its warnings and progress go to standard error.
-func (s *sourceFlags) source(cmd *cobra.Command) *query.Source {
+// source returns the warehouse, and the folder for the temporary files of the run, which
+// the caller closes. Warnings and progress go to standard error.
+func (s *sourceFlags) source(cmd *cobra.Command) (*query.Source, *private.Folder, error) {
+	temp, err := private.NewFolder(s.spool)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w; give another one with --spool", err)
+	}
 	stderr := cmd.ErrOrStderr()
 	return &query.Source{
+		Temp:      temp.Path(),
 		Warehouse: s.warehouse, Cache: s.cache, Offline: s.offline, Bounds: s.patience.Bounds(nil), Memory: s.memory, MaxListed: s.maxObjects,
 		Warn: func(message any) { fmt.Fprintln(program.Messages(stderr), "cvreport: warning:", message) },
 		Progress: func(warehouse string) (show func(mirror.Progress), done func()) {
 			d := newFetchDisplay(stderr, s.quiet, warehouse)
 			return d.show, d.done
 		},
-	}
+	}, temp, nil
 }
 
 // addIteration adds the flags that choose an iteration.

@@ -63,12 +63,17 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	c.options.PictureMemory = c.pictureMemory
-	out, err := query.NewOutput(c.output, cmd.OutOrStdout())
+	source, temp, err := c.source(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, temp.Close()) }()
+	out, err := query.NewOutput(c.output, cmd.OutOrStdout(), source.Temp)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	db, err := c.source(cmd).Open(ctx, query.NoFunction)
+	db, err := source.Open(ctx, query.NoFunction)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 type queryCommand struct {
 	sourceFlags
 	format, output string
+	allowExternal  bool
 }
 
 func newQuery() *cobra.Command {
@@ -33,6 +34,10 @@ rows of the last one are written.
 
 The tables of a remote warehouse that the SQL names are first copied to a folder on
 this machine (--cache); later, only what has changed is copied.
+
+The SQL can read the warehouse and nothing else, and write nothing but its result:
+no other files, no network, no extensions. --allow-external lifts that, for SQL that
+you trust.
 
 The format table is for people: its columns are as wide as the first rows need.
 csv, json and parquet are for any number of rows.
@@ -53,7 +58,10 @@ Views, and functions with their arguments:
 
   # from a bucket to a file; and the SQL from a file
   cvreport query --warehouse gs://my-bucket/vision -o sure.parquet "FROM current_predictions WHERE probability > 0.9"
-  cvreport query --format json - < question.sql`,
+  cvreport query --format json - < question.sql
+
+  # with another file, here the one above
+  cvreport query --allow-external "SELECT count(*) FROM 'sure.parquet'"`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("want one argument, the SQL (in quotes), or - for standard input")
@@ -65,6 +73,7 @@ Views, and functions with their arguments:
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return explainComment(program.FlagError(cmd, err)) })
 	c.add(cmd)
 	addOutput(cmd.Flags(), &c.format, &c.output)
+	cmd.Flags().BoolVar(&c.allowExternal, "allow-external", false, "let the SQL use other files, the network, extensions and every setting of DuckDB")
 	return cmd
 }
 
@@ -117,16 +126,21 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 			return fmt.Errorf("reading the SQL: %w", err)
 		}
 	}
-	q, err := query.Parse(text)
+	q, err := query.Parse(text, c.allowExternal)
 	if err != nil {
 		return err
 	}
-	out, err := query.NewOutput(c.output, program.Data(stdout))
+	source, temp, err := c.source(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, temp.Close()) }()
+	out, err := query.NewOutput(c.output, program.Data(stdout), source.Temp)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	source := c.source(cmd)
+	source.Output, source.AllowExternal = out.Folder(), c.allowExternal
 	db, err := source.Open(ctx, q.Needs)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func Fetch(ctx context.Context, s Store, dir, key string, limit int64, arrived f
 	if err != nil {
 		return nil, err
 	}
-	file, err := NewTempFile(dir, "cvexport-*.spool")
+	file, err := NewTempFile(dir)
 	if err != nil {
 		return nil, errors.Join(copyFailed(dir, err), body.Close())
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store/local"
@@ -36,7 +37,7 @@ func Open(folder, of string) (*Cache, error) {
 	if err := prepare(folder, of); err != nil {
 		return nil, fmt.Errorf("open the cache in %s: %w", folder, err)
 	}
-	s, err := local.New(folder)
+	s, err := local.NewPrivate(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func Open(folder, of string) (*Cache, error) {
 }
 
 func prepare(folder, of string) error {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := makePrivate(folder); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(folder)
@@ -77,6 +78,22 @@ func prepare(folder, of string) error {
 		return errors.Join(err, os.Remove(temp.Name()))
 	}
 	return os.Rename(temp.Name(), mark)
+}
+
+// makePrivate makes sure that a folder exists and that nobody else can open it. Another
+// user's is refused: what is in it would be theirs.
+func makePrivate(folder string) error {
+	const ownerOnly = 0o700
+	if err := private.CheckLinks(folder); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, ownerOnly); err != nil {
+		return err
+	}
+	if err := private.CheckOwn(folder); err != nil {
+		return err
+	}
+	return os.Chmod(folder, ownerOnly) // earlier versions, or somebody, may have opened it
 }
 
 // Folder is where the cache's tables are.

@@ -2,7 +2,6 @@ package query
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"runtime"
@@ -22,16 +21,19 @@ import (
 // address, without the iterations
 // that have a damaged file among them. The findings say which these are. DuckDB opens
 // every file of a table, and fails if there is one that it cannot read.
-func readable(ctx context.Context, address, folder string, tables func(name string) bool) (files map[string][]string, findings []load.Finding, err error) {
+func (s session) readable(ctx context.Context, address, folder string, tables func(name string) bool) (files map[string][]string, findings []load.Finding, err error) {
 	warehouse, err := local.New(folder)
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := sql.Open("duckdb", "")
+	db, err := s.start(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := s.confine(ctx, db); err != nil {
+		return nil, nil, err
+	}
 	files = map[string][]string{}
 	for _, t := range schema.Tables() {
 		if !tables(t.Name) {

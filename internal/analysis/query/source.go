@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,10 @@ type Source struct {
 	Memory    int             // that DuckDB may use, in MiB; 0 for [DefaultMemory]
 	MaxListed int             // objects of a table; 0 for [store.MaxListed]
 
+	Temp          string // the run's folder for temporary files
+	Output        string // the folder that a result is written to, if there is one
+	AllowExternal bool   // what is run in the database may use other files and the network
+
 	// Warn reports what is wrong with the warehouse or its copy. Progress is called
 	// before the copy of a remote warehouse is updated; it returns functions to report
 	// progress with and to end the report.
@@ -48,18 +53,9 @@ type Source struct {
 // Open opens a database over the warehouse, as [Open] does, with the wanted tables and
 // functions. Of a remote warehouse, it first copies the wanted tables as far as they
 // have changed. It leaves out iterations with a damaged file and warns of them. The
-// database belongs to the caller.
+// database belongs to the caller. Unless AllowExternal is set, it opens no files but
+// those of the warehouse (or its copy), Temp and Output.
 func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.DB, error) {
-	db, err := s.open(ctx, wanted)
-	if err == nil && s.Memory > 0 {
-		if err = setMemory(ctx, db, s.Memory); err != nil {
-			return nil, errors.Join(err, db.Close())
-		}
-	}
-	return db, err
-}
-
-func (s *Source) open(ctx context.Context, wanted func(name string) bool) (*sql.DB, error) {
 	folder, err := s.Prepare(ctx, wanted)
 	if err != nil {
 		return nil, err
@@ -68,6 +64,10 @@ func (s *Source) open(ctx context.Context, wanted func(name string) bool) (*sql.
 	if s.isRemote() { // the copies of others may be missing or old
 		tables = wanted
 	}
+	session := session{temp: s.Temp, memory: s.Memory}
+	if !s.AllowExternal {
+		session.within = slices.DeleteFunc([]string{folder, s.Temp, s.Output}, func(f string) bool { return f == "" })
+	}
 	sound, err := allSound(ctx, folder, tables)
 	if err != nil {
 		return nil, err
@@ -75,18 +75,18 @@ func (s *Source) open(ctx context.Context, wanted func(name string) bool) (*sql.
 	var openErr error
 	if sound {
 		var db *sql.DB
-		if db, openErr = Open(ctx, folder, tables, wanted); openErr == nil || ctx.Err() != nil {
+		if db, openErr = session.open(ctx, folder, nil, tables, wanted); openErr == nil || ctx.Err() != nil {
 			return db, openErr
 		}
 	}
-	files, findings, err := readable(ctx, s.Warehouse, folder, tables)
+	files, findings, err := session.readable(ctx, s.Warehouse, folder, tables)
 	if err != nil || len(findings) == 0 && openErr != nil {
 		return nil, s.Explain(errors.Join(openErr, err))
 	}
 	for _, f := range findings {
 		s.Warn(f)
 	}
-	db, err := openFiles(ctx, folder, files, tables, wanted)
+	db, err := session.open(ctx, folder, files, tables, wanted)
 	return db, s.Explain(err)
 }
 

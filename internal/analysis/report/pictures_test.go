@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"image"
 	"image/color"
@@ -13,8 +12,6 @@ import (
 	"image/png"
 	"io"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -124,78 +121,6 @@ func TestFolderOfPictures(t *testing.T) {
 	}
 	if _, err := Folder(filepath.Join(folder, "nowhere")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder that is not there: %v", err)
-	}
-}
-
-func TestFetch(t *testing.T) {
-	picture := noise(t, 20, 10, ".png")
-	var served *httptest.Server
-	served = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for name := range r.Header {
-			if strings.Contains(strings.ToLower(name), "key") || name == "Authorization" {
-				t.Errorf("the request has the header %s", name)
-			}
-		}
-		switch r.URL.Path {
-		case "/picture":
-			w.Write(picture)
-		case "/gone":
-			w.WriteHeader(http.StatusForbidden)
-		case "/redirect":
-			http.Redirect(w, r, served.URL+"/picture?sig=other-secret", http.StatusFound)
-		case "/huge":
-			for range maxPictureBytes/len(picture) + 2 {
-				w.Write(picture)
-			}
-		case "/reset":
-			panic(http.ErrAbortHandler)
-		}
-	}))
-	defer served.Close()
-	const token = "?sig=very-secret"
-	for name, tc := range map[string]struct{ image, thumbnail, want string }{
-		"thumbnail":   {served.URL + "/gone" + token, served.URL + "/picture" + token, ""},
-		"image":       {served.URL + "/picture" + token, served.URL + "/gone" + token, ""},
-		"none":        {"", "", ErrNoPicture.Error()},
-		"gone":        {served.URL + "/gone" + token, "", "403"},
-		"redirect":    {served.URL + "/redirect" + token, "", "302"},
-		"huge":        {served.URL + "/huge" + token, "", "more than"},
-		"reset":       {served.URL + "/reset" + token, "", "EOF"},
-		"not https":   {"http://192.0.2.1/picture" + token, "", "not https"},
-		"file":        {"file:///etc/passwd", "", "not https"},
-		"no address":  {"http://[::1" + token, "", "its address is malformed"},
-		"no protocol": {"picture" + token, "", "not https"},
-	} {
-		got, err := Fetch()(t.Context(), "id", tc.image, tc.thumbnail)
-		switch {
-		case tc.want == "" && (err != nil || !bytes.Equal(got, picture)):
-			t.Errorf("%s: %d bytes, %v", name, len(got), err)
-		case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
-			t.Errorf("%s: %v, want %q", name, err, tc.want)
-		case err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "sig=")):
-			t.Errorf("%s: the error tells a token: %v", name, err)
-		}
-	}
-
-	// It gives up on addresses of which none works.
-	asked := 0
-	deaf := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked++
-		w.WriteHeader(http.StatusForbidden)
-	}))
-	defer deaf.Close()
-	f := Fetch()
-	for n := range 100 {
-		_, err := f(t.Context(), fmt.Sprint(n), deaf.URL, "")
-		if err == nil {
-			t.Fatal("a picture of nothing")
-		}
-		if !strings.Contains(err.Error(), "403") || strings.Contains(err.Error(), "gave up") != (n >= maxFetchFailures) {
-			t.Errorf("of picture %d the error is %v", n, err)
-		}
-	}
-	if asked != maxFetchFailures {
-		t.Errorf("it asked %d times, want %d", asked, maxFetchFailures)
 	}
 }
 

@@ -4,18 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
 	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/secret"
@@ -58,12 +58,15 @@ func (r *Run) writeMetrics(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
 	defer cancel()
 	defer context.AfterFunc(interrupted, func() { time.AfterFunc(lastTimeout, cancel) })()
-	const (
-		retry    = 5 * time.Millisecond
-		readable = 0o644 // jobs may run as several users
-	)
+	if err := private.CheckLinks(r.MetricsFile); err != nil {
+		return err
+	}
+	const retry = 5 * time.Millisecond
 	name := filepath.Join(filepath.Dir(r.MetricsFile), "."+filepath.Base(r.MetricsFile)+".lock")
-	lock := flock.New(name, flock.SetPermissions(readable), flock.SetFlag(os.O_CREATE|os.O_RDONLY|regular.DontWait))
+	lock, err := private.Lock(name)
+	if err != nil {
+		return err
+	}
 	if _, err := lock.TryLockContext(ctx, retry); err != nil {
 		return fmt.Errorf("waiting for another job that writes %s, by %s: %w", r.MetricsFile, name, err)
 	}
@@ -100,7 +103,18 @@ func (r *Run) writeMetrics(ctx context.Context) (err error) {
 		}
 		set("", map[string]float64{"failures": failures}, complete)
 	}
-	return prometheus.WriteToTextfile(r.MetricsFile, registry)
+	families, err := registry.Gather()
+	if err != nil {
+		return err
+	}
+	return private.Replace(r.MetricsFile, func(w io.Writer) error {
+		for _, family := range families {
+			if _, err := expfmt.MetricFamilyToText(w, family); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // label is a text that anybody may see, for the value of a label.

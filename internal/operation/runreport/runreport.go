@@ -9,13 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
@@ -254,22 +253,5 @@ func writeReport(name string, v any) error {
 	if stream != nil {
 		return errors.Join(WriteJSON(stream, v), stream.Close())
 	}
-	return replaceFile(name, v)
-}
-
-// replaceFile writes a JSON file atomically: a reader sees the old or the new one.
-func replaceFile(name string, v any) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	const readable = 0o644
-	err = errors.Join(WriteJSON(f, v), f.Chmod(readable), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return private.Replace(name, func(w io.Writer) error { return WriteJSON(w, v) })
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/load/store"
 )
@@ -55,7 +56,10 @@ func Folder(at store.Address) (string, error) {
 }
 
 // Store is a warehouse in a folder.
-type Store struct{ root string }
+type Store struct {
+	root              string
+	files, subfolders fs.FileMode // of those that it makes, before the umask
+}
 
 var _ store.Store = (*Store)(nil)
 
@@ -77,7 +81,16 @@ func New(folder string) (*Store, error) {
 	if info, err := os.Stat(root); err == nil && !info.IsDir() {
 		return nil, fmt.Errorf("warehouse %s is a file, not a folder", root)
 	}
-	return &Store{root: root}, nil
+	return &Store{root: root, files: 0o666, subfolders: 0o777}, nil
+}
+
+// NewPrivate returns a warehouse whose files only their owner can open.
+func NewPrivate(folder string) (*Store, error) {
+	s, err := New(folder)
+	if err == nil {
+		s.files, s.subfolders = 0o600, 0o700
+	}
+	return s, err
 }
 
 // Root is the folder's absolute path.
@@ -259,10 +272,12 @@ func (s *Store) CheckWrite(_ context.Context, bytes int64, keys ...string) error
 
 // checkLock returns an error if there is a lock that this process may not take.
 func checkLock(path string) error {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return notALock(path)
+	if info, err := os.Lstat(path); err == nil {
+		if err := regular.Check(path, info); err != nil {
+			return err
+		}
 	}
-	lock, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
+	lock, err := os.OpenFile(path, os.O_RDWR|private.NoFollow|regular.DontWait, 0)
 	if err != nil {
 		return store.IgnoreMissing(err)
 	}
