@@ -23,21 +23,21 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"golang.org/x/time/rate"
+
+	"github.com/cvexport/cvexport/patience"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // Options configure a client. The zero value of a field means its default.
 type Options struct {
-	Endpoint   string        // see ParseEndpoint
-	Key        string        // the resource's training key
-	APIVersion string        // default 3.2
-	Rate       float64       // requests per second of all workers together; default 8, the service's limit is 10
-	Retries    int           // of a failed request, and at most 2 of a page that cannot be decoded; default 6, negative: none
-	RetryDelay time.Duration // before the first retry, growing from there; default 800ms
-	Timeout    time.Duration // for one try including its whole answer; default 2 minutes
-	MaxWait    time.Duration // that the service may request after a 429 or 503; default 2 minutes
-	MaxPage    int64         // bytes of an uncompressed page; default 128 MiB
-	UserAgent  string        // such as cvexport/1.0.0
-	Log        *slog.Logger  // of each request, and of what the service's answers lack; may be nil
+	Endpoint   string          // see ParseEndpoint
+	Key        string          // the resource's training key
+	APIVersion string          // default 3.2
+	Rate       float64         // requests per second of all workers together; default 8, the service's limit is 10
+	Bounds     patience.Bounds // of each request; its Retries also bound how often a page that cannot be decoded is fetched
+	MaxPage    int64           // bytes of an uncompressed page; default 128 MiB
+	UserAgent  string          // such as cvexport/1.0.0
+	Log        *slog.Logger    // of each request, and of what the service's answers lack; may be nil
 }
 
 var apiVersion = regexp.MustCompile(`^3\.[2-4](-preview)?$`)
@@ -45,10 +45,6 @@ var apiVersion = regexp.MustCompile(`^3\.[2-4](-preview)?$`)
 func (o *Options) setDefaults() {
 	o.APIVersion = strings.TrimPrefix(cmp.Or(o.APIVersion, "3.2"), "v")
 	o.Rate = cmp.Or(o.Rate, 8)
-	o.Retries = cmp.Or(o.Retries, 6)
-	o.RetryDelay = cmp.Or(o.RetryDelay, 800*time.Millisecond)
-	o.Timeout = cmp.Or(o.Timeout, 2*time.Minute)
-	o.MaxWait = cmp.Or(o.MaxWait, 2*time.Minute)
 	// 256 images with the service's maximum of 200 predictions and 300 regions each are
 	// about 32 MiB.
 	o.MaxPage = cmp.Or(o.MaxPage, 128<<20)
@@ -77,6 +73,7 @@ type Client struct {
 	key      string
 	pipeline runtime.Pipeline
 	throttle *throttle
+	patience *patience.Patience
 	pages    buffers
 	calls    atomic.Int64
 	domains  *domains
@@ -98,21 +95,23 @@ func NewClient(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), timeout: opts.Timeout, maxWait: opts.MaxWait, log: opts.Log}
+	secret.Add(opts.Key)
+	limit := &throttle{limiter: rate.NewLimiter(rate.Limit(opts.Rate), 1), allowed: rate.Limit(opts.Rate), longest: cmp.Or(opts.Bounds.GiveUp, patience.DefaultGiveUp)}
 	key := runtime.NewKeyCredentialPolicy(azcore.NewKeyCredential(opts.Key), "Training-key",
 		// ParseEndpoint accepts http on loopback only.
 		&runtime.KeyCredentialPolicyOptions{InsecureAllowCredentialWithHTTP: endpoint.Scheme == "http"})
-	pages := make(buffers, maxIdle)
+	pages, wait := make(buffers, maxIdle), patience.New(opts.Bounds)
 	pipeline := runtime.NewPipeline("cvexport", "", runtime.PipelineOptions{
 		PerRetry: []policy.Policy{limit, requestLog{opts.Log, opts.Key}, key},
 	}, &policy.ClientOptions{
-		Retry: policy.RetryOptions{
-			MaxRetries: int32(opts.Retries), RetryDelay: opts.RetryDelay, MaxRetryDelay: opts.MaxWait,
-			StatusCodes: []int{408, 429, 500, 502, 503, 504},
-		},
+		Retry:     policy.RetryOptions{MaxRetries: -1}, // patience retries
 		Telemetry: policy.TelemetryOptions{Disabled: true},
-		Transport: newTransport(opts.UserAgent, opts.MaxPage, pages),
+		Transport: newTransport(opts.UserAgent, opts.MaxPage, pages, wait),
 	})
+	pageTries := maxPageTries
+	if r := opts.Bounds.Retries; r != 0 {
+		pageTries = min(pageTries, 1+max(r, 0))
+	}
 	return &Client{
 		base:     endpoint.JoinPath("customvision", "v"+opts.APIVersion, "training"),
 		version:  opts.APIVersion,
@@ -123,7 +122,8 @@ func NewClient(opts Options) (*Client, error) {
 		domains:  newDomains(),
 		log:      opts.Log,
 
-		pageTries: min(maxPageTries, 1+max(opts.Retries, 0)),
+		patience:  wait,
+		pageTries: pageTries,
 	}, nil
 }
 
@@ -170,13 +170,24 @@ func (c *Client) Stats() Stats {
 	}
 }
 
-// get returns the body of a successful answer. The pipeline adds retries, rate limit
-// and key.
-func (c *Client) get(ctx context.Context, query url.Values, path ...string) ([]byte, error) {
+// get returns the body of a successful answer. The pipeline adds rate limit and key.
+func (c *Client) get(ctx context.Context, query url.Values, path ...string) (body []byte, err error) {
 	u := c.base.JoinPath(path...)
 	u.RawQuery = query.Encode()
 	ctx = withCall(ctx, query, path)
-	req, err := runtime.NewRequest(ctx, http.MethodGet, u.String())
+	c.calls.Add(1)
+	err = c.patience.Do(ctx, func(ctx context.Context) (err error) {
+		body, err = c.try(ctx, u.String())
+		return err
+	})
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return body, err
+}
+
+func (c *Client) try(ctx context.Context, address string) (body []byte, err error) {
+	req, err := runtime.NewRequest(ctx, http.MethodGet, address)
 	if err != nil {
 		return nil, err
 	}
@@ -184,26 +195,23 @@ func (c *Client) get(ctx context.Context, query url.Values, path ...string) ([]b
 	if isPage(req.Raw()) {
 		runtime.SkipBodyDownload(req)
 	}
-	c.calls.Add(1)
 	resp, err := c.pipeline.Do(req)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
 		return nil, fmt.Errorf("no answer from %s: %w", c.Host(), err)
 	}
-	var body []byte
 	if page, ok := resp.Body.(*pageBody); ok {
 		body = page.bytes
 	} else if body, err = runtime.Payload(resp); err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
-		failure := newServiceError(resp, body, c.key)
-		failure.Wait = clean(ctx.Value(callKey{}).(*call).asked, c.key)
+	if resp.StatusCode == http.StatusOK {
+		return body, nil
+	}
+	failure := newServiceError(resp, body, c.key)
+	if !patience.Passing(resp.StatusCode) {
 		return nil, failure
 	}
-	return body, nil
+	return nil, &patience.Fault{Err: failure, After: asked(resp)}
 }
 
 // regions are those of the API's documentation, as spelled in host names.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cvexport/cvexport/internal/pipeserver"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -30,7 +31,7 @@ func newTestClient(t *testing.T, handler http.HandlerFunc, change ...func(*Optio
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	opts := Options{Endpoint: server.URL, Key: testKey, Rate: 1e6, Retries: 2, RetryDelay: time.Nanosecond, Timeout: time.Hour}
+	opts := Options{Endpoint: server.URL, Key: testKey, Rate: 1e6, Bounds: patience.Bounds{Retries: 2, Delay: time.Nanosecond}}
 	for _, f := range change {
 		f(&opts)
 	}
@@ -44,7 +45,7 @@ func newTestClient(t *testing.T, handler http.HandlerFunc, change ...func(*Optio
 // newPipeClient is newTestClient for the synthetic time of synctest.
 func newPipeClient(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
-	client, err := NewClient(Options{Endpoint: pipeserver.Start(t, handler), Key: testKey, Rate: 1e6, Retries: 2, RetryDelay: time.Nanosecond})
+	client, err := NewClient(Options{Endpoint: pipeserver.Start(t, handler), Key: testKey, Rate: 1e6, Bounds: patience.Bounds{Retries: 2, Delay: time.Nanosecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +82,8 @@ func TestServiceErrors(t *testing.T) {
 		"no project":   {404, `{"code":"NotFoundProject","message":"x"}`, []string{"NotFoundProject", "check --project"}, false, 1},
 		"wrong key":    {401, `{"error":{"code":"401","message":"Access denied due to invalid subscription key."}}`, []string{"401 401: Access denied", "VISION_TRAINING_KEY"}, true, 1},
 		"number code":  {401, `{"statusCode":401,"code":401,"message":"Access denied"}`, []string{"401 401: Access denied"}, true, 1},
+		"firewall":     {403, `{"error":{"code":"403","message":"Access denied due to Virtual Network/Firewall rules."}}`, []string{"under the resource's Networking"}, true, 1},
+		"proxy":        {403, `<html>no</html>`, []string{"look for a proxy or firewall in between"}, true, 1},
 		"forbidden":    {403, ``, []string{"403 Forbidden"}, true, 1},
 		"quota":        {403, `{"error":{"code":"403","message":"Out of call volume quota."}}`, []string{"quota is used up"}, false, 1},
 		"exceeded":     {400, `{"code":"BadRequestExceededQuota","message":"x"}`, []string{"quota is used up"}, false, 1},
@@ -164,57 +167,34 @@ func TestThrottledAnswersHoldEveryoneBack(t *testing.T) {
 	}
 }
 
-func TestRetryAfterAYearIsAnError(t *testing.T) {
-	client := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Retry-After", "31536000")
-		w.WriteHeader(429)
-	})
-	_, err := client.Iterations(t.Context(), projectID)
-	var service *ServiceError
-	if !errors.As(err, &service) || service.Status != 429 {
-		t.Errorf("error = %v", err)
-	}
-}
-
-func TestSlowAnswerIsTriedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		requests := 0
-		client := newPipeClient(t, func(w http.ResponseWriter, r *http.Request) {
-			if requests++; requests == 1 {
-				<-r.Context().Done()
-				return
-			}
-			io.WriteString(w, "[]")
-		})
-		if _, err := client.Iterations(t.Context(), projectID); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
 func TestSlowAnswersSayWhy(t *testing.T) {
-	for name, handler := range map[string]http.HandlerFunc{
-		"nothing": func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		"a byte now and then": func(w http.ResponseWriter, r *http.Request) {
+	for name, tc := range map[string]struct {
+		handler  http.HandlerFunc
+		want     string
+		waited   time.Duration
+		requests int64
+	}{
+		"nothing": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no byte for 1m0s (--stall-timeout)", 3 * time.Minute, 3},
+		"a byte now and then": {func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
 				io.WriteString(w, "[")
 				http.NewResponseController(w).Flush()
-				time.Sleep(time.Second)
+				time.Sleep(50 * time.Second)
 			}
-		},
+		}, " bytes in 15m50s (tried 2 times", 32 * time.Minute, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client := newPipeClient(t, handler)
+				client := newPipeClient(t, tc.handler)
 				started := time.Now()
-				if _, err := client.Iterations(t.Context(), projectID); err == nil || !strings.Contains(err.Error(), "no whole answer within 2m0s") {
+				if _, err := client.Iterations(t.Context(), projectID); err == nil || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("error = %v", err)
 				}
-				if waited := time.Since(started); waited < 6*time.Minute || waited > 7*time.Minute {
-					t.Errorf("waited %s for 3 answers", waited)
+				if waited := time.Since(started).Round(time.Minute); waited != tc.waited {
+					t.Errorf("waited %s, want %s", waited, tc.waited)
 				}
-				if requests := client.Stats().Requests; requests != 3 {
-					t.Errorf("%d requests, want 3", requests)
+				if requests := client.Stats().Requests; requests != tc.requests {
+					t.Errorf("%d requests, want %d", requests, tc.requests)
 				}
 			})
 		})

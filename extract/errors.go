@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/cvexport/cvexport/schema"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // ServiceError is an unsuccessful answer of the service.
@@ -18,16 +19,12 @@ type ServiceError struct {
 	Code      string // the service's code, such as NotFoundIteration; empty if it gave none
 	Message   string // its message, or else the beginning of the body
 	RequestID string // apim-request-id, for a support request; may be empty
-	Wait      string // how long it asked to wait, and what was done; may be empty
 }
 
 func (e *ServiceError) Error() string {
 	text := e.answer()
 	if e.RequestID != "" {
 		text += fmt.Sprintf(" (request %s)", e.RequestID)
-	}
-	if e.Wait != "" {
-		text += "; " + e.Wait
 	}
 	if hint := e.hint(); hint != "" {
 		text += "; " + hint
@@ -44,9 +41,16 @@ func (e *ServiceError) answer() string {
 	return text
 }
 
-// AuthRefused reports whether the key was refused; an exhausted quota does not count.
+// AuthRefused reports whether the key, or the machine that sent it, was refused; an
+// exhausted quota does not count.
 func (e *ServiceError) AuthRefused() bool {
 	return (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) && !e.quota()
+}
+
+// firewall reports whether the resource's network rules refused the machine. Their code is
+// the status, as a wrong key's is.
+func (e *ServiceError) firewall() bool {
+	return e.Status == http.StatusForbidden && (strings.Contains(e.Message, "Firewall") || strings.Contains(e.Message, "Virtual Network"))
 }
 
 func (e *ServiceError) quota() bool {
@@ -68,6 +72,10 @@ func (e *ServiceError) hint() string {
 		return "the project is read-only for disaster recovery; try again later"
 	case e.quota():
 		return "the resource's call quota is used up: wait until it is renewed, or raise its tier"
+	case e.firewall():
+		return "the resource's firewall refuses this machine's address: allow it, or its virtual network, under the resource's Networking"
+	case e.AuthRefused() && e.Code == "":
+		return "the refusal has no code of the service's: look for a proxy or firewall in between, then check VISION_TRAINING_KEY or --key-file"
 	case e.AuthRefused():
 		return "check VISION_TRAINING_KEY or --key-file: it must be a training key of this resource, and --endpoint its address"
 	case e.Status == http.StatusTooManyRequests:
@@ -119,19 +127,23 @@ func requestID(h http.Header, key string) string {
 }
 
 // clean makes foreign text safe for one line of a log: short, printable, and without
-// the key, in case it is echoed.
+// the key and other secrets, in case they are echoed.
 func clean(s, key string) string {
 	const maxRunes = 300
-	if key != "" {
-		s = strings.ReplaceAll(s, key, "REDACTED")
+	return cleanTo(s, key, maxRunes)
+}
+
+// cleanTo is clean for another length. Secrets go before anything is cut.
+func cleanTo(s, key string, maxRunes int) string {
+	const looked = 16 << 10 // bytes
+	s = s[:min(len(s), looked)]
+	if key != "" { // which may be too short to be known everywhere
+		s = strings.ReplaceAll(s, key, secret.Redacted)
 	}
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool {
+	s = strings.Join(strings.FieldsFunc(secret.Redact(s), func(r rune) bool {
 		return unicode.IsSpace(r) || !unicode.IsPrint(r)
 	}), " ")
-	if runes := []rune(s); len(runes) > maxRunes {
-		s = string(runes[:maxRunes]) + " [...]"
-	}
-	return s
+	return secret.Cut(s, maxRunes)
 }
 
 // AuthRefused reports whether err says that the service refused the key.

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/cvexport/cvexport/patience"
 )
 
 // call describes a request in the log, the same for all of its tries.
 type call struct {
 	attrs   []slog.Attr
-	attempt int    // tries so far
-	asked   string // how long the last failed answer asked to wait, and what was done; may be empty
+	attempt int // tries so far
 }
 
 type callKey struct{}
@@ -66,6 +67,10 @@ func (l requestLog) Do(req *policy.Request) (*http.Response, error) {
 	if resp.StatusCode >= http.StatusBadRequest {
 		level, message = slog.LevelInfo, "a request failed"
 	}
-	l.log.LogAttrs(ctx, level, message, append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", requestID(resp.Header, l.key)))...)
+	attrs = append(attrs, slog.Int("status", resp.StatusCode), slog.String("request_id", requestID(resp.Header, l.key)))
+	if _, text := patience.After(resp.Header); text != "" {
+		attrs = append(attrs, slog.String("retry_after", clean(text, l.key)))
+	}
+	l.log.LogAttrs(ctx, level, message, attrs...)
 	return resp, nil
 }

@@ -107,7 +107,7 @@ func TestPerformanceLacks(t *testing.T) {
 		"403":            {403, ``, "", "403 Forbidden"},
 		"500":            {500, ``, "", "500 Internal"},
 		"no evaluation":  {200, `null`, "", "the answer is no evaluation"},
-		"an error":       {200, `{"code":"ErrorUnknown","message":"x"}`, "", "the answer is no evaluation"},
+		"an error":       {200, `{"code":"ErrorUnknown","message":"x"}`, "", "200 with an error document"},
 		"a list":         {200, `[]`, "", "unexpected answer"},
 		"not finite":     {200, `{"precision":1e999}`, "", "unexpected answer"},
 		"twice":          {200, `{"perTagPerformance":[{"id":"` + projectID.String() + `"},{"id":"` + projectID.String() + `"}]}`, "", "is listed twice"},

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/cvexport/cvexport/patience"
 )
 
 // Limits of answers in bytes. That of a page is an option.
@@ -31,12 +33,12 @@ type transport struct {
 
 var _ policy.Transporter = (*transport)(nil)
 
-func newTransport(userAgent string, maxPage int64, pages buffers) *transport {
+func newTransport(userAgent string, maxPage int64, pages buffers, wait *patience.Patience) *transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 64
 	t.MaxResponseHeaderBytes = maxHeader
 	return &transport{userAgent: userAgent, maxPage: maxPage, pages: pages, client: &http.Client{
-		Transport:     t,
+		Transport:     wait.Transport(t),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -50,7 +52,7 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	resp, err := t.client.Do(req)
 	if err != nil {
 		if invalid := new(tls.CertificateVerificationError); errors.As(err, &invalid) {
-			err = finalError{fmt.Errorf("%w; check --endpoint or, if a proxy inspects the traffic, name its certificate in SSL_CERT_FILE", err)}
+			err = patience.Final(fmt.Errorf("%w; check --endpoint or, if a proxy inspects the traffic, name its certificate in SSL_CERT_FILE", err))
 		}
 		return nil, err
 	}
@@ -73,12 +75,6 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 
 func isPage(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, "/performance/images") }
 
-// finalError is not retried: the next try would end in the same way.
-type finalError struct{ error }
-
-func (e finalError) Unwrap() error { return e.error }
-func (finalError) NonRetriable()   {}
-
 // boundedBody fails if a body is longer than the limit or, with cut, ends it there.
 type boundedBody struct {
 	io.ReadCloser
@@ -92,7 +88,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	if b.read += int64(n); b.read > b.limit && !b.cut {
-		return 0, finalError{fmt.Errorf("the answer is larger than %d MiB; if that is right, raise --max-page", b.limit>>20)}
+		return 0, patience.Final(fmt.Errorf("the answer is larger than %d MiB; if that is right, raise --max-page", b.limit>>20))
 	}
 	return n, err
 }

@@ -29,7 +29,7 @@ func TestPageTries(t *testing.T) {
 			}
 			pages.Add(1)
 			io.WriteString(w, "[]")
-		}, func(o *Options) { o.Retries = retries })
+		}, func(o *Options) { o.Bounds.Retries = retries })
 		broken := func(p Page) (nothing, error) {
 			if p.Number > 0 {
 				return nothing{}, nil

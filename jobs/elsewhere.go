@@ -8,6 +8,7 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -65,7 +66,7 @@ func committedElsewhere(ctx context.Context, s store.Store, project schema.ID, i
 		case err != nil && ctx.Err() == nil:
 			log.Warn("looking for the export of another run", "error", err)
 		}
-		if sleep(ctx, pause) != nil {
+		if patience.Sleep(ctx, pause) != nil {
 			return nil
 		}
 	}

@@ -127,6 +127,9 @@ func export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 	if plan.Refusal != nil && !r.Force {
 		return plan, Result{}, plan.Refusal
 	}
+	if err := warehouse.Probe(ctx); err != nil { // better known now than after the last page
+		return plan, Result{}, err
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return plan, Result{}, fmt.Errorf("making an export id: %w", err)

@@ -36,7 +36,7 @@ func TestFaults(t *testing.T) {
 		"html error once":            {fault: simulated.Fault{Kind: simulated.HTML, Page: 1, Times: 1}},
 		"html error for good":        {fault: simulated.Fault{Kind: simulated.HTML, Page: 1}, want: "page 1 (images from 255): the service answered 502"},
 		"html in place of json once": {fault: simulated.Fault{Kind: simulated.HTML200, Page: 1, Times: 1}},
-		"html in place of json":      {fault: simulated.Fault{Kind: simulated.HTML200, Page: 1}, want: "page 1 (images from 255): byte 0: html where json should be"},
+		"html in place of json":      {fault: simulated.Fault{Kind: simulated.HTML200, Page: 1}, want: "200 with an error document"},
 		"reset once":                 {fault: simulated.Fault{Kind: simulated.Reset, Page: 1, Times: 1}},
 		"reset for good":             {fault: simulated.Fault{Kind: simulated.Reset, Page: 1}, want: "page 1 (images from 255): no answer"},
 		"cut off once":               {fault: simulated.Fault{Kind: simulated.Truncated, Page: 1, Times: 1}},

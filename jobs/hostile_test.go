@@ -17,6 +17,7 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/simulated"
+	"github.com/cvexport/cvexport/patience"
 )
 
 // says answers with a text.
@@ -187,7 +188,7 @@ func TestHostileService(t *testing.T) {
 // hostileClient has no timeout that a slow machine could reach.
 func hostileClient(t *testing.T, endpoint string, maxPage int64) *extract.Client {
 	t.Helper()
-	client, err := extract.NewClient(extract.Options{Endpoint: endpoint, Key: "simulated", Rate: 1e6, Retries: 2, RetryDelay: time.Nanosecond, Timeout: time.Hour, MaxPage: maxPage})
+	client, err := extract.NewClient(extract.Options{Endpoint: endpoint, Key: "simulated", Rate: 1e6, Bounds: patience.Bounds{Retries: 2, Delay: time.Nanosecond}, MaxPage: maxPage})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/jobs/notify"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -35,7 +36,7 @@ type ListenOptions struct {
 // that fails is retried later, and finally goes to the poison queue. So does at once what
 // is not understood. Messages that need no export are deleted: about a failed training, the
 // set-up of the queue, exports of models, and projects outside the resource's choice. Listen returns when ctx ends, and when the service or the queue refuses
-// the credentials. It waits through temporary failures of the queue.
+// the credentials, or give no answer for as long as their patience lasts.
 func Listen(ctx context.Context, r Resource, queue Queue, o ListenOptions) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -48,27 +49,17 @@ func Listen(ctx context.Context, r Resource, queue Queue, o ListenOptions) error
 	}
 	l := listener{Resource: r, ListenOptions: o}
 	l.Log = o.Log.With("resource", r.Name)
-	for failures := 0; ; {
+	for {
 		m, err := queue.Receive(ctx, o.Hidden)
-		if err == nil {
-			failures = 0
-		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			if failures++; failures > maxFailures || !notify.MayPass(err) {
-				return err
-			}
-			l.Log.Warn("the queue does not answer; trying again", "error", err)
-			if err := sleep(ctx, o.Poll); err != nil {
-				return err
-			}
-			continue
+			return err
 		case m == nil && o.UntilIdle:
 			return nil
 		case m == nil:
-			if err := sleep(ctx, o.Poll); err != nil {
+			if err := patience.Sleep(ctx, o.Poll); err != nil {
 				return err
 			}
 			continue
@@ -156,8 +147,7 @@ func (l *listener) handle(ctx context.Context, m *notify.Message) error {
 }
 
 const (
-	maxFailures     = 60 // of the queue, in a row
-	giveBackTimeout = 10 * time.Second
+	giveBackTimeout = time.Second // an interrupt ends everything within two
 	maxDoublings    = 8
 	maxPause        = 6 * time.Hour // the queue allows 7 days, and then drops messages
 	minPoisonPause  = time.Minute
@@ -210,7 +200,7 @@ func (l *listener) settle(ctx context.Context, log *slog.Logger, do func(context
 	case errors.Is(err, notify.ErrLost):
 		log.Warn("another receiver has the message, which was processed for too long", "cause", err)
 		return nil
-	case err != nil && ctx.Err() == nil && notify.MayPass(err):
+	case err != nil && ctx.Err() == nil && patience.MayPass(err):
 		log.Warn("the queue does not answer; the message will return by itself", "error", err)
 		return nil
 	}
@@ -225,7 +215,7 @@ func (l *listener) keepHidden(ctx context.Context, m *notify.Message, log *slog.
 	go func() {
 		defer close(ended)
 		const part = 3 // of the time: leaves two more tries
-		for sleep(work, l.Hidden/part) == nil {
+		for patience.Sleep(work, l.Hidden/part) == nil {
 			err := m.Hide(work, l.Hidden)
 			switch {
 			case work.Err() != nil:

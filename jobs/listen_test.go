@@ -21,6 +21,7 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs/notify"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -44,7 +45,7 @@ func newMailboxBehind(t *testing.T, server azurite.Server, endpoint string) *mai
 	t.Setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.ConnectionString(server.BlobEndpoint, endpoint))
 	m := &mailbox{}
 	var err error
-	if m.Queue, err = notify.Open(t.Context(), name, policy.ClientOptions{Retry: policy.RetryOptions{MaxRetries: -1}}); err != nil {
+	if m.Queue, err = notify.Open(patience.With(t.Context(), patience.Bounds{Retries: -1}), name, policy.ClientOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, into := range map[string]**azqueue.QueueClient{name: &m.client, name + "-poison": &m.poison} {

@@ -167,6 +167,9 @@ type nightly struct {
 	Resource
 	NightlyOptions
 	out *ResourceResult
+
+	more bool // there are other projects
+	last bool // nobody waits any more: it is the turn of what was set aside
 }
 
 func (n *nightly) run(ctx context.Context) {
@@ -193,19 +196,27 @@ func (n *nightly) projects(ctx context.Context) error {
 	for _, pattern := range n.Choice.idle(listed) {
 		n.Log.Warn("a pattern of --include matches no project", "pattern", pattern)
 	}
-	for _, c := range chosen {
-		p, before := ProjectResult{ID: c.ID, Name: c.Name}, n.Client.Stats()
-		p.Err = n.project(ctx, &p)
-		p.Stats = n.Client.Stats().Sub(before)
-		n.out.Projects = append(n.out.Projects, p)
-		if err := ctx.Err(); err != nil {
+	n.out.Projects = make([]ProjectResult, 0, len(chosen)+1)
+	var later []func() error
+	for i, c := range chosen {
+		n.out.Projects = append(n.out.Projects, ProjectResult{ID: c.ID, Name: c.Name})
+		p := &n.out.Projects[i]
+		n.more = i < len(chosen)-1
+		again, err := n.visit(ctx, p, n.project)
+		if err != nil {
 			return err
 		}
-		if p.Err != nil {
-			n.Log.Error("the project failed", "project", p.ID, "error", p.Err)
+		if again != nil {
+			later = append(later, func() error {
+				_, err := n.visit(ctx, p, again)
+				return err
+			})
 		}
-		if refused := p.refused(); refused != nil {
-			return refused // it would be for all others too
+	}
+	n.more, n.last = false, true
+	for _, visit := range later {
+		if err := visit(); err != nil {
+			return err
 		}
 	}
 	if n.Choice.all() {
@@ -250,10 +261,14 @@ func (p *ProjectResult) refused() error {
 }
 
 // project compares the service with the warehouse, and exports what differs.
-func (n *nightly) project(ctx context.Context, p *ProjectResult) error {
-	listed, committed, err := n.compare(ctx, p.ID)
+func (n *nightly) project(ctx context.Context, p *ProjectResult) (again, error) {
+	listed, committed, err := n.compare(n.waiting(ctx, n.more), p.ID)
+	if n.isAside(err, n.more) && ctx.Err() == nil {
+		n.Log.Warn("the project is set aside: it is tried again after the others", "project", p.ID, "cause", err)
+		return n.project, err
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	byID, lacking := map[schema.ID]load.Committed{}, map[schema.ID]*load.Export{}
 	for _, h := range committed {
@@ -262,14 +277,23 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) error {
 	slices.SortStableFunc(listed, func(a, b extract.Iteration) int { return timeOf(a.Created).Compare(timeOf(b.Created)) })
 	for _, it := range listed {
 		h, found := byID[it.ID]
-		p.Iterations = append(p.Iterations, IterationResult{ID: it.ID, Name: it.Name, Status: it.Status, Outcome: n.due(it, h, found)})
+		result := IterationResult{ID: it.ID, Name: it.Name, Status: it.Status, Outcome: n.due(it, h, found)}
+		if h.Unread != nil && (result.Outcome == NotTried || result.Outcome == Due) {
+			result.Outcome, result.Err = Failed, h.Unread
+			n.Log.Error("the iteration failed", "project", p.ID, "iteration", it.ID, "error", h.Unread)
+		}
+		p.Iterations = append(p.Iterations, result)
 		if found && h.Export != nil && h.Export.FiguresMissing != "" {
 			lacking[it.ID] = h.Export
 		}
 		delete(byID, it.ID)
 	}
 	for _, h := range committed {
-		if _, deleted := byID[h.Iteration]; deleted && h.Export != nil {
+		_, deleted := byID[h.Iteration]
+		if deleted && h.Unread != nil {
+			n.Log.Warn("an iteration that the service no longer has cannot be read in the warehouse; run cvexport verify", "project", p.ID, "iteration", h.Iteration, "error", h.Unread)
+		}
+		if deleted && h.Export != nil {
 			p.Iterations = append(p.Iterations, IterationResult{ID: h.Iteration, Name: deref(h.Export.IterationName), Status: h.Export.Status, Outcome: Archived})
 		}
 	}
@@ -277,12 +301,12 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) error {
 	if p.Listed > 0 {
 		p.Oldest = &p.Iterations[0]
 	}
-	n.export(ctx, p, lacking)
+	left := n.export(ctx, p, lacking)
 	if p.Listed >= AlmostFull {
 		n.Log.Warn("the project is almost full: someone is about to delete its oldest iteration", "project", p.ID,
 			"iterations", p.Listed, "of", extract.MaxIterations, "iteration", p.Oldest.ID, "outcome", p.Oldest.Outcome)
 	}
-	return nil
+	return left, nil
 }
 
 // compare reads a project's iterations from the service and the warehouse.
@@ -316,52 +340,6 @@ func current(it extract.Iteration, h load.Committed) bool {
 	e := h.Export
 	return h.Whole && e.SchemaVersion >= schema.Sufficient && len(e.TagFilter) == 0 &&
 		e.TrainedAt.Equal(timeOf(it.TrainedAt)) && e.LastModified.Equal(timeOf(it.LastModified))
-}
-
-// export exports the iterations that are due. lacking has the exports without some of the
-// service's figures.
-func (n *nightly) export(ctx context.Context, p *ProjectResult, lacking map[schema.ID]*load.Export) {
-	for i := range p.Iterations {
-		it := &p.Iterations[i]
-		if ctx.Err() != nil {
-			continue
-		}
-		present := current
-		if e := lacking[it.ID]; e != nil && it.Outcome == Present && n.Shard.Has(it.ID) && !n.DryRun {
-			again, err := n.figuresNow(ctx, p.ID, e)
-			if extract.AuthRefused(err) {
-				it.Outcome, it.Err = Failed, err
-				return
-			}
-			if !again {
-				continue
-			}
-			present = func(it extract.Iteration, h load.Committed) bool {
-				return current(it, h) && h.Export.ExportID != e.ExportID
-			}
-		} else if it.Outcome != NotTried {
-			continue
-		}
-		r := n.Request
-		r.Project, r.Iteration = p.ID, it.ID.String()
-		r.Log, r.Progress = n.Log, n.Progress(n.Name)
-		out := exportUnless(ctx, n.Client, n.Store, r, present)
-		if out.Outcome == Failed && ctx.Err() != nil {
-			continue // interrupted: not tried
-		}
-		it.Outcome, it.Result, it.Err = out.Outcome, out.Result, out.Err
-		switch it.Outcome {
-		case Present: // but not when the project was compared, which may be hours ago
-			it.Outcome = Elsewhere
-		case Kept:
-			n.Log.Warn("the larger export stays", "project", p.ID, "iteration", it.ID, "cause", it.Err)
-		case Failed:
-			n.Log.Error("the iteration failed", "project", p.ID, "iteration", it.ID, "error", it.Err)
-		}
-		if extract.AuthRefused(it.Err) {
-			return
-		}
-	}
 }
 
 // vanished returns the projects that only the warehouse has.

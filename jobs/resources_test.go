@@ -87,7 +87,7 @@ func TestNightlySharedProjects(t *testing.T) {
 func TestResourcesSideBySide(t *testing.T) {
 	slow, quick := newBench(t, simulated.Config{Seed: 1, Images: 300}), newBench(t, simulated.Config{Seed: 2, Images: 300})
 	var err error
-	slow.client, err = extract.NewClient(extract.Options{Endpoint: slow.server.URL, Key: "simulated", Rate: 1e-3, Timeout: time.Hour})
+	slow.client, err = extract.NewClient(extract.Options{Endpoint: slow.server.URL, Key: "simulated", Rate: 1e-3})
 	if err != nil {
 		t.Fatal(err)
 	}

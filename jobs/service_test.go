@@ -18,6 +18,7 @@ import (
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/open"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -52,7 +53,7 @@ func (b *bench) useService(t testing.TB, config simulated.Config) {
 	t.Cleanup(server.Close)
 	b.service, b.server = service, server
 	b.client, err = extract.NewClient(extract.Options{
-		Endpoint: server.URL, Key: "simulated", Rate: 1e6, Retries: 2, RetryDelay: time.Nanosecond, Timeout: time.Hour,
+		Endpoint: server.URL, Key: "simulated", Rate: 1e6, Bounds: patience.Bounds{Retries: 2, Delay: time.Nanosecond},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/open"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -103,7 +104,7 @@ func contentClientOf(t *testing.T, images int, front func(http.Handler) http.Han
 		handler = front(handler)
 	}
 	client, err := extract.NewClient(extract.Options{
-		Endpoint: serve(t, handler), Key: "simulated", Rate: 1e6, Retries: 1, RetryDelay: time.Nanosecond, Timeout: time.Hour,
+		Endpoint: serve(t, handler), Key: "simulated", Rate: 1e6, Bounds: patience.Bounds{Retries: 1, Delay: time.Nanosecond},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package jobs
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 	"github.com/cvexport/cvexport/telemetry"
 )
@@ -46,7 +46,7 @@ func Wait(ctx context.Context, client *extract.Client, project schema.ID, iterat
 		switch {
 		case ctx.Err() != nil:
 			return schema.ID{}, fmt.Errorf("waiting for the training of iteration %s of project %s (%s): %w", id, project, last, context.Cause(ctx))
-		case err != nil && !isTemporary(err):
+		case err != nil && !patience.MayPass(err):
 			return schema.ID{}, err
 		case err != nil:
 			w.Log.Warn("the service does not answer; still waiting", "project", project, "iteration", id, "error", err)
@@ -58,7 +58,7 @@ func Wait(ctx context.Context, client *extract.Client, project schema.ID, iterat
 			last = it.Status
 			w.Log.Info("waiting for the training to end", "project", project, "iteration", id, "status", it.Status, "duration", time.Since(started))
 		}
-		if err := sleep(ctx, w.Interval); err != nil {
+		if err := patience.Sleep(ctx, w.Interval); err != nil {
 			return schema.ID{}, fmt.Errorf("waiting for the training of iteration %s of project %s (%s): %w", id, project, last, context.Cause(ctx))
 		}
 	}
@@ -69,16 +69,6 @@ func details(it extract.Iteration) string {
 		return *it.ErrorDetails
 	}
 	return "the service gives no reason; see the portal"
-}
-
-// isTemporary reports whether the next request may succeed: there was no answer, or
-// the service reported trouble of its own.
-func isTemporary(err error) bool {
-	var answer *extract.ServiceError
-	if errors.As(err, &answer) {
-		return answer.Status >= 500 || answer.Status == 429 || answer.Status == 408
-	}
-	return true
 }
 
 // createdLast resolves an iteration that is an id or Latest, as described at Wait.
@@ -95,15 +85,4 @@ func createdLast(ctx context.Context, client *extract.Client, project schema.ID,
 	}
 	created := func(it extract.Iteration) time.Time { return timeOf(cmp.Or(it.Created, it.TrainedAt, it.LastModified)) }
 	return slices.MaxFunc(list, func(a, b extract.Iteration) int { return created(a).Compare(created(b)) }).ID, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

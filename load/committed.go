@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,9 +18,12 @@ import (
 type Committed struct {
 	Project, Iteration schema.ID
 
-	// Export is the exports record, nil if that is damaged.
+	// Export is the exports record, nil if that is damaged or could not be read.
 	Export  *Export
 	Damaged error
+
+	// Unread is why the record, or an object that it lists, could not be looked at.
+	Unread error
 
 	// Whole reports whether the iteration counts as exported: every object that the
 	// record lists is there, with its size and with its checksum or, where the store
@@ -41,8 +46,13 @@ func CommittedProjects(ctx context.Context, s store.Store, set schema.TableSet) 
 	return projects, nil
 }
 
+// maxUnread is how many iterations of a project may be unreadable for a reason that is
+// not their own, such as a store that does not answer: then the project is.
+const maxUnread = 8
+
 // ReadProject reads the committed iterations of a project, ordered by id. It lists the
-// objects, and reads the exports records.
+// objects, and reads the exports records. What cannot be read of an iteration is in its
+// Unread, and does not hide the others.
 func ReadProject(ctx context.Context, s store.Store, set schema.TableSet, project schema.ID) ([]Committed, error) {
 	objects := map[string]store.Object{}
 	var all []Committed
@@ -64,13 +74,31 @@ func ReadProject(ctx context.Context, s store.Store, set schema.TableSet, projec
 	group, ctx := errgroup.WithContext(ctx)
 	const maxReads = 16 // small, each a round trip
 	group.SetLimit(maxReads)
+	var unread atomic.Int64
 	for i := range all {
-		group.Go(func() error { return all[i].read(ctx, s, objects) })
+		group.Go(func() error {
+			err := all[i].read(ctx, s, objects)
+			switch {
+			case err == nil:
+				return nil
+			case ctx.Err() != nil, errors.Is(err, store.ErrLogin), errors.Is(err, store.ErrNoBucket):
+				return err
+			case !ofObject(err) && unread.Add(1) > maxUnread:
+				return err
+			}
+			all[i].Unread, all[i].Whole = err, false
+			return nil
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return all, nil
+	return slices.DeleteFunc(all, func(c Committed) bool { return errors.Is(c.Unread, fs.ErrNotExist) }), nil // removed since they were listed
+}
+
+// ofObject reports whether an error is about one object, and no trouble of the store.
+func ofObject(err error) bool {
+	return errors.Is(err, store.ErrNotFile) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 }
 
 // ReadIteration reads one iteration; found is false if it has no exports record.

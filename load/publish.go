@@ -103,6 +103,9 @@ func (p *publication) run(ctx context.Context, tables []*Table) error {
 	if err := p.unchanged(ctx); err != nil {
 		return err
 	}
+	if err := p.store.Probe(ctx); err != nil {
+		return err
+	}
 	if err := p.checkSpace(ctx, ordered); err != nil {
 		return err
 	}

@@ -73,13 +73,16 @@ func (e *Export) Images() int64 { return e.Rows[schema.Images.Name] }
 
 // ReadExport reads the record of an iteration's last export, and the object that
 // holds it. The error wraps fs.ErrNotExist if the iteration was never exported, and
-// [ErrDamaged] if the record cannot be read. Columns that this version does not know
-// are ignored; columns that the record lacks are zero.
+// [ErrDamaged] if the record cannot be read, or is of another iteration. Columns that this
+// version does not know are ignored; columns that the record lacks are zero.
 func ReadExport(ctx context.Context, s store.Store, project, iteration schema.ID) (Export, store.Object, error) {
 	body, obj, err := FetchRecord(ctx, s, schema.Exports.Path(project, iteration))
 	var e Export
 	if err == nil {
-		if e, err = DecodeRecord(body); err != nil {
+		if e, err = DecodeRecord(body); err == nil {
+			err = e.checkKeys(project, iteration)
+		}
+		if err != nil {
 			err = fmt.Errorf("%s: %w", s.URL(obj.Key), err)
 		}
 	}
@@ -90,8 +93,11 @@ func ReadExport(ctx context.Context, s store.Store, project, iteration schema.ID
 	return e, obj, nil
 }
 
-// maxRecord bounds an exports object, which is a row of a few kilobytes.
-const maxRecord = 64 << 20
+// Bounds of an exports object, which is a row of a few kilobytes and names six objects.
+const (
+	maxRecord  = 1 << 20 // bytes
+	maxObjects = 64
+)
 
 // FetchRecord reads the bytes of an exports object, and which version of it they are.
 // The error wraps fs.ErrNotExist or [ErrDamaged].
@@ -103,7 +109,7 @@ func FetchRecord(ctx context.Context, s store.Store, key string) ([]byte, store.
 			return nil, store.Object{}, err
 		}
 		if obj.Size > maxRecord {
-			return nil, store.Object{}, fmt.Errorf("%w: %s has %d bytes", ErrDamaged, key, obj.Size)
+			return nil, store.Object{}, fmt.Errorf("%w: %s has %d bytes, more than the limit of %d", ErrDamaged, key, obj.Size, maxRecord)
 		}
 		body, err := readAll(ctx, s, key)
 		if err != nil {
@@ -131,6 +137,16 @@ func readAll(ctx context.Context, s store.Store, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(r, maxRecord))
+	body, err := io.ReadAll(io.LimitReader(r, maxRecord+1))
 	return body, errors.Join(err, r.Close())
+}
+
+// checkKeys returns an error if the record lists an object that is not the iteration's.
+func (e *Export) checkKeys(project, iteration schema.ID) error {
+	for _, o := range e.Objects {
+		if want := (schema.Table{Name: o.Table}).Path(project, iteration); o.Key != want || store.CheckKey(want) != nil {
+			return fmt.Errorf("%w: it lists %.200q, which is not an object of the iteration", ErrDamaged, o.Key)
+		}
+	}
+	return nil
 }

@@ -78,7 +78,13 @@ func DecodeRecord(body []byte) (e Export, err error) {
 				e.Rows[column] = n
 			}
 		}
-		return json.Unmarshal(text, &e)
+		if err := json.Unmarshal(text, &e); err != nil {
+			return err
+		}
+		if len(e.Objects) > maxObjects {
+			return fmt.Errorf("it lists %d objects, more than the limit of %d", len(e.Objects), maxObjects)
+		}
+		return nil
 	})
 	if err != nil {
 		return Export{}, fmt.Errorf("%w: %w", ErrDamaged, err)

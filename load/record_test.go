@@ -157,8 +157,8 @@ func TestDecodeExportRefuses(t *testing.T) {
 		body []byte
 		want string
 	}{
-		"nothing":         {nil, "file too small"},
-		"cut short":       {good[:len(good)/2], "parquet:"},
+		"nothing":         {nil, "its 0 bytes are too few for a Parquet file"},
+		"cut short":       {good[:len(good)/2], "it does not end as a Parquet file does"},
 		"no row":          {write(schema.Exports), "it has 0 rows, want 1"},
 		"two rows":        {write(one("status", schema.String), row{"a"}, row{"b"}), "it has 2 rows, want 1"},
 		"wrong type":      {write(one("images", schema.Double), row{1.0}), "column images: its type is float64"},

@@ -31,7 +31,7 @@ func newSpool(dir string, t schema.Table, exportID schema.ID, rowGroupRows int64
 		dir = os.TempDir()
 	}
 	s := &spool{table: t, exportID: exportID, dir: dir}
-	file, err := store.NewTempFile(dir, "cvexport-"+t.Name+"-*.spool")
+	file, err := store.NewTempFile(dir)
 	if err != nil {
 		return nil, s.failed("create", err)
 	}

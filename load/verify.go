@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -41,6 +42,10 @@ type Report struct {
 	// as it lists its objects.
 	Findings []Finding `json:"findings"`
 
+	// Unread are objects that could not be read, in the same order: no finding, and not
+	// known to be intact.
+	Unread []Finding `json:"unread"`
+
 	// Uncommitted are the keys, in order, of objects of iterations without an exports
 	// record: their first export is running, or was interrupted. The views hide them;
 	// they are no findings.
@@ -54,9 +59,11 @@ type Report struct {
 // inside the warehouse. checked, if it is not nil, is called after each iteration with
 // its exports record and findings.
 //
-// The error is about the store or dir and ends the verification. What is wrong with
-// the warehouse is in the report, which holds what was seen so far. An export that
-// runs at the same time may appear as a finding.
+// An object that cannot be read, because of the network or a permission, is no finding.
+// The error is about the store or dir and ends the verification; it is an [*UnreadError]
+// if the warehouse could not be read. What is wrong with the warehouse is in the report,
+// which holds what was seen so far. An export that runs at the same time may appear as a
+// finding.
 func Verify(ctx context.Context, s store.Store, set schema.TableSet, dir string, checked func(Export, []Finding)) (Report, error) {
 	if dir == "" {
 		dir = os.TempDir()
@@ -64,21 +71,40 @@ func Verify(ctx context.Context, s store.Store, set schema.TableSet, dir string,
 	v := verifier{store: s, set: set, dir: dir}
 	committed, err := v.list(ctx)
 	if err != nil {
+		if !errors.Is(err, store.ErrNoBucket) && ctx.Err() == nil {
+			err = &UnreadError{err}
+		}
 		return v.report, fmt.Errorf("verify %s: %w", s.URL(""), err)
 	}
-	for _, it := range committed {
+	const maxUnread = 3 // iterations in a row
+	unread := 0
+	for i, it := range committed {
 		c := exportCheck{verifier: &v, iteration: it}
 		if err := c.run(ctx); err != nil {
 			return v.report, fmt.Errorf("verify project %s iteration %s: %w", it.project, it.iteration, err)
 		}
 		v.report.Iterations++
 		v.report.Findings = append(v.report.Findings, c.findings...)
+		v.report.Unread = append(v.report.Unread, c.unread...)
 		if checked != nil {
 			checked(c.export, c.findings)
+		}
+		if unread++; !c.gaveUp {
+			unread = 0
+		}
+		if left := len(committed) - i - 1; unread == maxUnread && left > 0 {
+			return v.report, fmt.Errorf("verify %s: %w", s.URL(""), &UnreadError{fmt.Errorf("the last %d iterations could not be read, and the other %d were not tried", unread, left)})
 		}
 	}
 	return v.report, nil
 }
+
+// UnreadError means that a warehouse, or a part of it, could not be read, which says
+// nothing about what is in it.
+type UnreadError struct{ Err error }
+
+func (e *UnreadError) Error() string { return "could not be read: " + e.Err.Error() }
+func (e *UnreadError) Unwrap() error { return e.Err }
 
 type verifier struct {
 	store  store.Store
@@ -90,7 +116,7 @@ type verifier struct {
 // iteration is an iteration, and which tables have an object of it.
 type iteration struct {
 	project, iteration schema.ID
-	tables             map[string]bool
+	tables             map[string]int64 // with its size
 }
 
 // list finds the iterations with an exports record, ordered by key. It reports the
@@ -105,6 +131,9 @@ func (v *verifier) list(ctx context.Context) ([]iteration, error) {
 			}
 			project, iter, ok := t.ParsePath(obj.Key)
 			if !ok {
+				if strings.HasSuffix(obj.Key, "/") {
+					v.report.Findings = append(v.report.Findings, Finding{Table: t.Name, Key: obj.Key, Problem: "the folder cannot be read, so that nothing in it was verified"})
+				}
 				if strings.HasSuffix(obj.Key, ".parquet") {
 					v.report.Findings = append(v.report.Findings, Finding{Table: t.Name, Key: obj.Key,
 						Problem: "not an object of an export, but queries over the table read it: move it out of the warehouse"})
@@ -114,10 +143,10 @@ func (v *verifier) list(ctx context.Context) ([]iteration, error) {
 			record := v.set.Commit.Path(project, iter)
 			if t.Name == v.set.Commit.Name {
 				index[record] = len(committed)
-				committed = append(committed, iteration{project, iter, map[string]bool{}})
+				committed = append(committed, iteration{project, iter, map[string]int64{}})
 			}
 			if at, ok := index[record]; ok {
-				committed[at].tables[t.Name] = true
+				committed[at].tables[t.Name] = obj.Size
 			} else {
 				v.report.Uncommitted = append(v.report.Uncommitted, obj.Key)
 			}
@@ -134,6 +163,14 @@ type exportCheck struct {
 	export    Export
 	images    map[schema.ID]struct{} // nil until the images were read
 	findings  []Finding
+	unread    []Finding
+	gaveUp    bool // on the store, which did not answer
+}
+
+// missed reports that an object could not be read.
+func (c *exportCheck) missed(table, key string, err error) {
+	c.unread = append(c.unread, Finding{c.iteration.project, c.iteration.iteration, table, key, (&UnreadError{err}).Error()})
+	c.gaveUp = c.gaveUp || patience.MayPass(err)
 }
 
 func (c *exportCheck) found(table, key, format string, args ...any) {
@@ -153,11 +190,17 @@ func (c *exportCheck) run(ctx context.Context) error {
 	case errors.Is(err, fs.ErrNotExist):
 		c.found(t.Name, key, "it was listed, but is not there")
 		return nil
+	case errors.Is(err, store.ErrNotFile):
+		c.found(t.Name, key, "%v", err)
+		return nil
 	case errors.Is(err, ErrDamaged):
 		c.found(t.Name, key, "%v; export the iteration again with --force", err)
 		return nil
-	case err != nil:
+	case ctx.Err() != nil:
 		return err
+	case err != nil:
+		c.missed(t.Name, key, err)
+		return nil
 	}
 	c.export.Project, c.export.Iteration = c.iteration.project, c.iteration.iteration
 	if err := c.rows(ctx, t, key, store.NewBytesSource(body), 1); err != nil {
@@ -177,11 +220,12 @@ func (c *exportCheck) run(ctx context.Context) error {
 	}
 	for _, t := range c.set.Data {
 		key := t.Path(c.iteration.project, c.iteration.iteration)
+		_, there := c.iteration.tables[t.Name]
 		switch {
 		case listed[t.Name]:
 		case c.export.SchemaVersion >= t.Since:
 			c.found(t.Name, key, "the exports record does not list it")
-		case c.iteration.tables[t.Name]:
+		case there:
 			c.found(t.Name, key, "it is there, but the exports record does not list it")
 		}
 	}
@@ -191,16 +235,24 @@ func (c *exportCheck) run(ctx context.Context) error {
 // object checks one object against what the exports record says of it.
 func (c *exportCheck) object(ctx context.Context, o ObjectRecord) (err error) {
 	table, known := c.set.Find(o.Table)
-	if o.Key != table.Path(c.iteration.project, c.iteration.iteration) {
+	if o.Key != table.Path(c.iteration.project, c.iteration.iteration) || store.CheckKey(o.Key) != nil {
 		c.found(o.Table, o.Key, "the exports record lists it under a key that is not the table's")
 		return nil
 	}
-	file, err := c.fetch(ctx, o.Table, o.Key)
+	const slack = 1 << 20 // beyond twice, what another export may have put
+	size := c.iteration.tables[o.Table]
+	if size > 2*o.Bytes+slack {
+		c.found(o.Table, o.Key, "it is damaged: it has %d bytes, and was not read; the exports record says %d; export the iteration again", size, o.Bytes)
+		return nil
+	}
+	file, err := c.fetchAlike(ctx, o, max(o.Bytes, size))
 	if err != nil || file == nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if file.Size() != o.Bytes || file.CRC32C() != o.CRC32C {
+	c.report.Objects++
+	c.report.Bytes += file.Size()
+	if !isRecorded(file, o) {
 		if id := exportIDOf(file, file.Size()); id != "" && id != c.export.ExportID.String() {
 			c.found(o.Table, o.Key, "it is of export %s, not of %s, which is committed: another export is running or was interrupted; export the iteration again", id, c.export.ExportID)
 		} else {
@@ -217,22 +269,56 @@ func (c *exportCheck) object(ctx context.Context, o ObjectRecord) (err error) {
 	return c.rows(ctx, table, o.Key, file, o.Rows)
 }
 
-// fetch copies an object and sums it. If it is missing or cannot be read to its end, it
-// reports that and returns nil.
-func (c *exportCheck) fetch(ctx context.Context, table, key string) (*store.File, error) {
-	file, err := store.Fetch(ctx, c.store, c.dir, key, nil)
+func isRecorded(file *store.File, o ObjectRecord) bool {
+	return file.Size() == o.Bytes && file.CRC32C() == o.CRC32C
+}
+
+// fetchAlike copies an object of at most limit bytes. One that is not as recorded is
+// damaged only if it arrives alike twice: what changes on the way, such as a length, is not
+// the object's.
+func (c *exportCheck) fetchAlike(ctx context.Context, o ObjectRecord, limit int64) (*store.File, error) {
+	const most = 3
+	var size int64 = -1 // and checksum of the copy before
+	var crc uint32
+	for try := 1; try <= most; try++ {
+		file, err := c.fetch(ctx, o.Table, o.Key, limit, try < most)
+		if errors.Is(err, errBroken) {
+			continue
+		}
+		if err != nil || file == nil || isRecorded(file, o) || file.Size() == size && file.CRC32C() == crc {
+			return file, err
+		}
+		size, crc = file.Size(), file.CRC32C()
+		if err := file.Close(); err != nil {
+			return nil, err
+		}
+	}
+	c.missed(o.Table, o.Key, fmt.Errorf("it arrived different each of %d times", most))
+	return nil, nil
+}
+
+// errBroken means that an object arrived broken, which another try may mend.
+var errBroken = errors.New("it arrived broken")
+
+// fetch copies an object of at most limit bytes and sums it. If it is missing or could not
+// be read, it reports that and returns nil; with again, errBroken where the store has not
+// given up.
+func (c *exportCheck) fetch(ctx context.Context, table, key string, limit int64, again bool) (*store.File, error) {
+	file, err := store.Fetch(ctx, c.store, c.dir, key, limit, nil)
 	if bad, ok := errors.AsType[*store.UnreadableError](err); ok {
-		if errors.Is(bad, fs.ErrNotExist) {
+		switch {
+		case errors.Is(bad, fs.ErrNotExist):
 			c.found(table, key, "it is missing; export the iteration again")
-		} else {
-			c.found(table, key, "it cannot be read to its end: %v", bad)
+		case errors.Is(bad, store.ErrNotFile):
+			c.found(table, key, "%v", bad)
+		case errors.Is(bad, store.ErrTooLong):
+			c.found(table, key, "it does not end: %v", bad)
+		case again && bad.Opened && !patience.MayPass(bad):
+			return nil, errBroken
+		default:
+			c.missed(table, key, bad)
 		}
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	c.report.Objects++
-	c.report.Bytes += file.Size()
-	return file, nil
+	return file, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -17,13 +18,7 @@ import (
 // exportIDOf returns the export a Parquet file says it is of, "" if it says none.
 func exportIDOf(file io.ReaderAt, size int64) (id string) {
 	// That the file cannot be read is what the caller is about to report.
-	_ = tablefile.Guard(func() error {
-		fr, err := tablefile.Open(file, size)
-		if err == nil {
-			id = fr.Metadata(schema.MetaExportID)
-		}
-		return err
-	})
+	id, _ = tablefile.Metadata(file, size, schema.MetaExportID)
 	return id
 }
 
@@ -90,7 +85,7 @@ func (r *rowCheck) run(ctx context.Context, fr *tablefile.Reader, want int64) er
 		{schema.MetaSchemaVersion, strconv.Itoa(int(r.export.SchemaVersion))},
 	} {
 		if got := fr.Metadata(m.key); got != m.want {
-			r.found("its metadata says %s is %q, want %q", m.key, got, m.want)
+			r.found("its metadata says %s is %q, want %q", m.key, short(got), m.want)
 		}
 	}
 	if !r.columns(fr) {
@@ -133,7 +128,7 @@ func (r *rowCheck) columns(fr *tablefile.Reader) bool {
 		fits = fits && h.Name == w.Name && h.Nullable == w.Nullable && arrow.TypeEqual(h.Type, w.Type)
 	}
 	if !fits {
-		r.found("its columns are not the table's: %s; want %s", tablefile.Columns(have), tablefile.Columns(want))
+		r.found("its columns are not the table's: %s; want %s", short(tablefile.Columns(have)), tablefile.Columns(want))
 	}
 	return fits
 }
@@ -173,7 +168,7 @@ func (r *rowCheck) record(rec arrow.RecordBatch) error {
 	want := r.export.ExportID.String()
 	for i := range int(rec.NumRows()) {
 		if got := exports.Value(i); got != want {
-			r.count("are of another export", i, "%q, not %s", got, want)
+			r.count("are of another export", i, "%q, not %s", short(got), want)
 		}
 		id, err := schema.ParseID(ids.Value(i))
 		if err != nil {
@@ -206,6 +201,15 @@ func (r *rowCheck) record(rec arrow.RecordBatch) error {
 	return nil
 }
 
+// short is a text of a file as a message has it.
+func short(text string) string {
+	const limit = 1000
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "..."
+}
+
 func columnOf[T arrow.Array](rec arrow.RecordBatch, name string) (T, error) {
 	column := rec.Column(rec.Schema().FieldIndices(name)[0])
 	typed, ok := column.(T)
@@ -216,10 +220,12 @@ func columnOf[T arrow.Array](rec arrow.RecordBatch, name string) (T, error) {
 }
 
 // places is a set of the indexes of one image's rows. They count from 0, so a
-// bit each is enough, and the rows of millions of predictions fit in memory.
+// bit each is enough, and the rows of millions of predictions fit in memory. What is far
+// behind the others is in a map: one index must not take the memory of all before it.
 type places struct {
 	low  uint64
 	high []uint64
+	far  map[int32]uint64
 }
 
 // add puts i in the set. It is fresh unless it was there; what does not fit
@@ -228,15 +234,22 @@ func (p *places) add(i int32) (fresh, fits bool) {
 	if i < 0 || i >= schema.MaxItems {
 		return false, false
 	}
-	word := &p.low
-	if i >= 64 {
-		at := int(i/64) - 1
-		for len(p.high) <= at {
-			p.high = append(p.high, 0)
+	bit, word, at := uint64(1)<<(i%64), &p.low, int(i/64)-1
+	switch {
+	case at < 0:
+	case at > len(p.high), p.far[int32(at)] != 0:
+		if p.far == nil {
+			p.far = map[int32]uint64{}
 		}
+		was := p.far[int32(at)]
+		p.far[int32(at)] = was | bit
+		return was&bit == 0, true
+	case at == len(p.high):
+		p.high = append(p.high, 0)
+		fallthrough
+	default:
 		word = &p.high[at]
 	}
-	bit := uint64(1) << (i % 64)
 	fresh = *word&bit == 0
 	*word |= bit
 	return fresh, true

@@ -161,18 +161,6 @@ func TestVerifyFinds(t *testing.T) {
 			},
 			[]string{"images: it cannot be read"},
 		},
-		"breaks off": {
-			func(t *testing.T, s *storetest.Memory) {
-				publish(t, s, exportA, projectA, iterationA, 3)
-				s.ReadError = func(key string) error {
-					if key == path(schema.Tags) {
-						return storetest.ErrBroken
-					}
-					return nil
-				}
-			},
-			[]string{"tags: it cannot be read to its end: the connection broke"},
-		},
 		"rows in the record": {
 			record(func(e *Export) { e.Objects[1].Rows++; e.Rows["predictions"]++ }),
 			[]string{"predictions: it has 210 rows, the exports record says 211"},

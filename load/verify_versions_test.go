@@ -1,9 +1,12 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/cvexport/cvexport/load/store/storetest"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -85,22 +89,85 @@ func TestVerifyFails(t *testing.T) {
 		_, err := Verify(ctx, s, schema.Evaluation, t.TempDir(), nil)
 		wantError(t, err, context.Canceled, projectA.String(), iterationA.String())
 	})
-	t.Run("the store fails", func(t *testing.T) {
-		s.OpenError = func(key string) error {
-			if strings.HasPrefix(key, "tags/") {
-				return fmt.Errorf("reading %s: %w", key, storetest.ErrBroken)
-			}
-			return nil
-		}
-		_, err := Verify(context.Background(), s, schema.Evaluation, t.TempDir(), nil)
-		wantError(t, err, storetest.ErrBroken, projectA.String(), iterationA.String(), "table tags")
-	})
+	s.OpenError = nil
 	t.Run("no folder for the copies", func(t *testing.T) {
-		s.OpenError = nil
 		dir := filepath.Join(t.TempDir(), "missing")
 		_, err := Verify(context.Background(), s, schema.Evaluation, dir, nil)
 		if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("error %v, want one that names %s", err, dir)
+		}
+	})
+}
+
+// changing is a store that gives another object than the one it has: the first so many
+// times that tags is opened, shorter by as many bytes.
+type changing struct {
+	*storetest.Memory
+	times, opened int
+}
+
+func (c *changing) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	r, err := c.Memory.Open(ctx, key)
+	if err != nil || !strings.HasPrefix(key, "tags/") || c.opened == c.times {
+		return r, err
+	}
+	c.opened++
+	body, err := io.ReadAll(r)
+	return io.NopCloser(bytes.NewReader(body[:len(body)-c.opened])), err
+}
+
+// What could not be read is told apart from what is damaged, and the rest is verified.
+func TestVerifyUnread(t *testing.T) {
+	inTags := func(err error) func(string) error {
+		return func(key string) error {
+			if strings.HasPrefix(key, "tags/") && strings.Contains(key, projectA.String()) {
+				return fmt.Errorf("reading %s: %w", key, err)
+			}
+			return nil
+		}
+	}
+	for name, tc := range map[string]struct {
+		openError, readError func(string) error
+		changing             int
+		unread               []string
+	}{
+		"intact":           {},
+		"not opened":       {openError: inTags(storetest.ErrBroken), unread: []string{"could not be read: ", "the connection broke"}},
+		"refused":          {openError: inTags(fs.ErrPermission), unread: []string{"could not be read: ", "permission denied"}},
+		"broken off":       {readError: inTags(storetest.ErrBroken), unread: []string{"could not be read: ", "the connection broke"}},
+		"given up":         {readError: inTags(&patience.Fault{Err: storetest.ErrBroken}), unread: []string{"could not be read: "}},
+		"changing once":    {changing: 1},
+		"changing twice":   {changing: 2},
+		"changing forever": {changing: 99, unread: []string{"could not be read: it arrived different each of 3 times"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &changing{Memory: storetest.NewMemory(), times: tc.changing}
+			publish(t, s.Memory, exportA, projectA, iterationA, 2)
+			if tc.changing == 0 {
+				publish(t, s.Memory, exportB, projectB, iterationB, 2)
+			}
+			iterations := len(s.Objects) / 6
+			s.OpenError, s.ReadError = tc.openError, tc.readError
+			r, err := Verify(t.Context(), s, schema.Evaluation, t.TempDir(), nil)
+			if err != nil || len(r.Findings) > 0 || r.Iterations != iterations || (len(r.Unread) > 0) != (tc.unread != nil) {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			for _, want := range tc.unread {
+				if f := r.Unread[0]; len(r.Unread) != 1 || f.Table != "tags" || !strings.Contains(f.Problem, want) {
+					t.Errorf("%+v, want %q", r.Unread, want)
+				}
+			}
+		})
+	}
+	t.Run("the store is gone", func(t *testing.T) {
+		s := storetest.NewMemory()
+		for i := range 5 {
+			publish(t, s, exportA, schema.ID{byte(i + 1)}, iterationA, 1)
+		}
+		s.OpenError = func(string) error { return &patience.Fault{Err: storetest.ErrBroken} }
+		r, err := Verify(t.Context(), s, schema.Evaluation, t.TempDir(), nil)
+		if _, unread := errors.AsType[*UnreadError](err); !unread || !strings.Contains(err.Error(), "the last 3 iterations could not be read, and the other 2 were not tried") || len(r.Unread) != 3 || len(r.Findings) > 0 {
+			t.Errorf("%+v, %v", r, err)
 		}
 	})
 }

@@ -162,7 +162,7 @@ func (s Script) duckDBRows(d dialect, t Table) string {
 	if keys := s.Files[t.Name]; keys != nil {
 		var paths []string
 		for _, key := range keys {
-			paths = append(paths, d.quote(globEscape(s.Warehouse+"/"+key)))
+			paths = append(paths, d.quote(GlobEscape(s.Warehouse+"/"+key)))
 		}
 		pattern = "[" + strings.Join(paths, ", ") + "]"
 	}
@@ -171,7 +171,7 @@ func (s Script) duckDBRows(d dialect, t Table) string {
 
 // globs returns the pattern, or the list of patterns, for the files of a table.
 func (s Script) globs(d dialect, t Table) string {
-	root := globEscape(s.Warehouse) + "/" + t.Name
+	root := GlobEscape(s.Warehouse) + "/" + t.Name
 	if s.Project == "" && len(s.Iterations) == 0 {
 		return d.quote(root + "/**/*.parquet")
 	}
@@ -189,8 +189,8 @@ func (s Script) globs(d dialect, t Table) string {
 	return "[" + strings.Join(patterns, ", ") + "]"
 }
 
-// globEscape keeps DuckDB from taking a folder's own name for a pattern.
-func globEscape(s string) string {
+// GlobEscape keeps DuckDB from taking a folder's own name for a pattern.
+func GlobEscape(s string) string {
 	return strings.NewReplacer("[", "[[]", "*", "[*]", "?", "[?]").Replace(s)
 }
 

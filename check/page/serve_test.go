@@ -13,7 +13,7 @@ import (
 )
 
 // TestServe goes from the list of projects to a report, and from there to other
-// comparisons.
+// comparisons. The address that is printed has a token, which the browser forgets at once.
 func TestServe(t *testing.T) {
 	root := exported.Warehouse(t, simulated.Config{Seed: 8, Kind: simulated.Multiclass, Images: 60, Iterations: 3, Projects: 2})
 	cmd := exec.Command(cvreport, "serve", "--warehouse", root, "--listen", "127.0.0.1:0")
@@ -39,9 +39,14 @@ func TestServe(t *testing.T) {
 	_, url, _ := strings.Cut(banner, " at ")
 	url, _, _ = strings.Cut(url, " ")
 
+	host, _, _ := strings.Cut(url, "?")
+
 	b := newTab(t)
 	b.look(1280, "light")
 	b.open(url)
+	if now := read[string](b, `location.href`); strings.Contains(now, "token") {
+		t.Errorf("the browser is at %s", now)
+	}
 	if n := read[int](b, `document.querySelectorAll("main section").length`); n != 2 {
 		t.Errorf("%d projects are listed", n)
 	}
@@ -79,7 +84,14 @@ func TestServe(t *testing.T) {
 		t.Errorf("on a phone the list is %d pixels wide", wide)
 	}
 	b.accessible()
-	b.quiet(url)
+	b.quiet(host)
+
+	// Who has neither the token nor the cookie is refused, and told what to do.
+	stranger := newTab(t)
+	stranger.open(host)
+	if said := stranger.text("main"); !strings.Contains(said, "Copy that address") {
+		t.Errorf("without the token, the page says %q", said)
+	}
 
 	// A request under the name of another site (DNS rebinding) is refused.
 	r, err := http.NewRequest(http.MethodGet, url, nil)

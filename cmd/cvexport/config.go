@@ -10,6 +10,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
+	"github.com/cvexport/cvexport/internal/printable"
 	"github.com/cvexport/cvexport/load/store/open"
 )
 
@@ -84,7 +85,7 @@ func (c *configCommand) run(cmd *cobra.Command, resolved *config.Config) error {
 	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "resource\thost\twarehouse\trate\tconcurrency\tprojects")
 	for _, r := range checked {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%v\t%d\t%s\n", r.Name, r.Host, r.Warehouse, r.Rate, r.Concurrency, projectsText(r))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%v\t%d\t%s\n", printable.Line(r.Name), r.Host, printable.Line(r.Warehouse), r.Rate, r.Concurrency, printable.Line(projectsText(r)))
 	}
 	return t.Flush()
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -124,15 +125,15 @@ func (c *demoCommand) tour(ctx context.Context, cmd *cobra.Command, client *extr
 	}
 	for _, q := range demoQueries {
 		fmt.Fprintf(c.text, "\n%s\n", q.question)
-		query := exec.CommandContext(ctx, cvreport, "query", "--warehouse", c.Warehouse, q.sql)
-		query.Stdout, query.Stderr = c.text, cmd.ErrOrStderr()
+		query := commandOf(ctx, cvreport, "query", "--warehouse", c.Warehouse, q.sql)
+		query.Stdout, query.Stderr = program.Raw(c.text), program.Raw(cmd.ErrOrStderr())
 		if err := query.Run(); err != nil {
 			return fmt.Errorf("querying the warehouse: %w", err)
 		}
 	}
 	fmt.Fprintf(c.text, "\nAsk your own: %s query --warehouse %s \"SELECT ...\"\n", cvreport, c.Warehouse)
-	html := exec.CommandContext(ctx, cvreport, "html", "--warehouse", c.Warehouse, "--project", project.ID.String(), "--output", c.html)
-	html.Stderr = cmd.ErrOrStderr()
+	html := commandOf(ctx, cvreport, "html", "--warehouse", c.Warehouse, "--project", project.ID.String(), "--output", c.html)
+	html.Stderr = program.Raw(cmd.ErrOrStderr())
 	path, err := html.Output()
 	if err != nil {
 		return fmt.Errorf("writing the report: %w", err)
@@ -143,7 +144,7 @@ func (c *demoCommand) tour(ctx context.Context, cmd *cobra.Command, client *extr
 }
 
 func (c *demoCommand) export(ctx context.Context, cmd *cobra.Command, client *extract.Client, project simulated.Project) (err error) {
-	opened := stores{}
+	opened := c.stores()
 	defer opened.close(&err)
 	store, err := opened.open(ctx, c.Warehouse)
 	if err != nil {
@@ -168,6 +169,13 @@ func (c *demoCommand) export(ctx context.Context, cmd *cobra.Command, client *ex
 		fmt.Fprintln(c.text)
 	}
 	return nil
+}
+
+// commandOf returns a command that ends with ctx, whoever reads its output.
+func commandOf(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.WaitDelay = 500 * time.Millisecond
+	return cmd
 }
 
 // findReport finds cvreport, a separate program because DuckDB needs cgo and cvexport

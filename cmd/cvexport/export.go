@@ -68,7 +68,7 @@ func (c *exportCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 	}
 	display := newDisplay(cmd.ErrOrStderr(), &c.common)
 	defer display.close()
-	opened := stores{}
+	opened := c.stores()
 	defer opened.close(&err)
 	resource, err := c.open(ctx, opened, r, display.log)
 	if err != nil {
@@ -117,6 +117,9 @@ func (c *exportCommand) export(ctx context.Context, client *extract.Client, ware
 		c.waiting.Log = r.Log
 		// A wrong warehouse should fail now, not in some hours.
 		if _, err := load.ReadPrior(ctx, warehouse, schema.Evaluation, r.Project, schema.ID{}); err != nil {
+			return jobs.Result{}, err
+		}
+		if err := warehouse.Probe(ctx); err != nil {
 			return jobs.Result{}, err
 		}
 		iteration, err := jobs.Wait(ctx, client, r.Project, r.Iteration, c.waiting)

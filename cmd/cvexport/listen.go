@@ -11,6 +11,7 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/jobs/notify"
+	"github.com/cvexport/cvexport/patience"
 )
 
 // listenCommand exports each iteration that a queue announces.
@@ -64,13 +65,13 @@ func (c *listenCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 	if err := c.checkFlags(); err != nil {
 		return err
 	}
-	queue, err := notify.Open(ctx, c.queue, policy.ClientOptions{})
+	display := newDisplay(cmd.ErrOrStderr(), &c.common)
+	defer display.close()
+	queue, err := notify.Open(patience.With(ctx, c.Patience.Bounds(display.log)), c.queue, policy.ClientOptions{})
 	if err != nil {
 		return &usageError{err: err}
 	}
-	display := newDisplay(cmd.ErrOrStderr(), &c.common)
-	defer display.close()
-	opened := stores{}
+	opened := c.stores()
 	defer opened.close(&err)
 	resource, err := c.open(ctx, opened, r, display.log)
 	if err != nil {

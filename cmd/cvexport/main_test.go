@@ -28,6 +28,7 @@ func TestExitCode(t *testing.T) {
 		{usage("warehouse: %w", wrong), exitUsage},
 		{errors.Join(wrong, usage("wrong")), exitUsage},
 		{fmt.Errorf("listing: %w", refused), exitAuth},
+		{fmt.Errorf("warehouse s3://bucket: %w", store.ErrUnsafe), exitUsage},
 		{usage("warehouse: %w", store.ErrLogin), exitFailed},
 		{usage("queue: %w", azurelogin.ErrLogin), exitFailed},
 		{partial(usage("wrong")), exitPartial},

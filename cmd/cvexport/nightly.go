@@ -65,7 +65,7 @@ func (c *nightlyCommand) run(cmd *cobra.Command, resolved *config.Config) (err e
 	several := len(resolved.Resources) > 1
 	options.Progress, options.Log, display.several = display.export, display.log, several
 
-	opened := stores{}
+	opened := c.stores()
 	defer opened.close(&err)
 	var resources []jobs.Resource
 	for i := range resolved.Resources {

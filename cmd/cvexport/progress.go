@@ -11,8 +11,11 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
+	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // display shows the progress of exports: bars on a terminal, a log line every few
@@ -31,15 +34,16 @@ const logEvery = 10 * time.Second
 func newDisplay(stderr io.Writer, c *common) *display {
 	d := &display{log: c.logger(stderr), open: map[string]*progress{}}
 	if isTerminal(stderr) && !c.quiet && c.logFormat == "text" {
-		d.bars = mpb.New(mpb.WithOutput(stderr), mpb.WithAutoRefresh())
-		d.log = c.logger(d.bars) // prints lines above the bars
+		d.bars = mpb.New(mpb.WithOutput(program.Raw(stderr)), mpb.WithAutoRefresh())
+		d.log = c.logger(program.Outlet(d.bars)) // prints lines above the bars
 	}
+	slog.SetDefault(d.log) // for what has none of its own, such as a wait for a lock
 	return d
 }
 
 // isTerminal reports whether bars can be drawn; some terminals have no size.
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := program.Raw(w).(*os.File)
 	if !ok {
 		return false
 	}
@@ -101,7 +105,7 @@ func (p *progress) Planned(images, pages int) {
 	if p.bar == nil {
 		label := "images "
 		if p.several {
-			label = p.name + " "
+			label = printable.Line(secret.Redact(p.name)) + " "
 		}
 		p.bar = p.bars.AddBar(int64(p.total),
 			mpb.PrependDecorators(decor.Name(label), decor.CountersNoUnit("%d / %d")),

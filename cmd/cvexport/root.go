@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -14,9 +16,11 @@ import (
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/open"
+	"github.com/cvexport/cvexport/patience"
 )
 
 // version is set by the linker for a release.
@@ -32,6 +36,7 @@ type common struct {
 	output    string
 	quiet     bool
 	verbose   bool
+	maxListed int
 	report    string
 	metrics   string
 
@@ -60,6 +65,7 @@ them, even after the service has deleted them.`,
 		// Without it, cobra prints the help for an unknown command and succeeds.
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(program.FlagError)
 	root.AddCommand(newExport(), newNightly(), newListen(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo())
 	return root
 }
@@ -67,9 +73,11 @@ them, even after the service has deleted them.`,
 func (c *common) addWarehouse(cmd *cobra.Command) {
 	f := cmd.Flags()
 	program.AddWarehouse(f, &c.Warehouse)
+	c.Patience.Add(f)
 	f.StringVar(&c.spoolDir, "spool", "", "folder for temporary files, about the size of one iteration's tables (default the system's)")
 	f.StringVar(&c.logFormat, "log-format", "text", "format of the log on standard error: text or json")
 	f.StringVar(&c.output, "output", "text", "format of the result on standard output: text or json")
+	f.IntVar(&c.maxListed, "max-objects", store.MaxListed, "maximum number of objects of one table of the warehouse")
 	f.BoolVar(&c.quiet, "quiet", false, "show no progress, and log warnings and errors only")
 	f.BoolVar(&c.verbose, "verbose", false, "log every request too")
 }
@@ -100,15 +108,15 @@ func (c *common) addService(cmd *cobra.Command) {
 	f.StringVar(&c.APIVersion, "api-version", "3.2", "version of the Training API: 3.2, 3.3 or 3.4-preview")
 	f.IntVar(&c.Concurrency, "concurrency", 4, "maximum number of pages in flight")
 	f.Float64Var(&c.Rate, "rate", 8, "maximum requests a second; the service allows 10, its free tier 2")
-	f.IntVar(&c.Retries, "retries", 6, "how often to retry a failed request")
-	f.DurationVar(&c.Timeout, "request-timeout", 2*time.Minute, "longest time for one attempt of a request, from connecting to the end of the response")
-	f.DurationVar(&c.LongestWait, "longest-wait", 2*time.Minute, "longest wait that the service may ask for; if it asks for more, the request fails")
 	f.Int64Var(&c.MaxPage, "max-page", 128, "maximum size of a page of 256 images, in MiB")
 }
 
 func (c *common) validate() error {
 	if c.logFormat != "text" && c.logFormat != "json" {
 		return usage("--log-format %q is neither text nor json", c.logFormat)
+	}
+	if c.maxListed < 0 {
+		return usage("--max-objects %d is below 0", c.maxListed)
 	}
 	if c.output != "text" && c.output != "json" {
 		return usage("--output %q is neither text nor json", c.output)
@@ -125,6 +133,19 @@ func (c *common) validate() error {
 	for flag, file := range map[string]string{"report": c.report, "metrics-file": c.metrics} {
 		if info, err := os.Stat(filepath.Dir(file)); file != "" && (err != nil || !info.IsDir()) {
 			return usage("--%s %s: there is no folder %s: make it first", flag, file, filepath.Dir(file))
+		}
+		if file == "" {
+			continue
+		}
+		stream, err := regular.Target(file)
+		if err == nil && stream != nil {
+			err = stream.Close()
+			if flag == "metrics-file" {
+				err = fmt.Errorf("it is %w, and metrics are merged into one", regular.ErrNotFile)
+			}
+		}
+		if err != nil {
+			return usage("--%s: %w", flag, err)
 		}
 	}
 	return nil
@@ -163,7 +184,7 @@ func (c *common) open(ctx context.Context, opened stores, r *config.Resource, lo
 	if err != nil {
 		return jobs.Resource{Name: r.Name}, &usageError{err: err}
 	}
-	warehouse, err := opened.open(ctx, r.Warehouse)
+	warehouse, err := opened.open(patience.With(ctx, c.Patience.Bounds(log)), r.Warehouse)
 	if err != nil {
 		return jobs.Resource{Name: r.Name}, err
 	}
@@ -174,23 +195,29 @@ func (c *common) open(ctx context.Context, opened stores, r *config.Resource, lo
 }
 
 // stores has the warehouses that a command has opened, by address.
-type stores map[string]store.Store
+type stores struct {
+	byAddress map[string]store.Store
+	maxListed int // objects of a table
+}
+
+func (c *common) stores() stores { return stores{map[string]store.Store{}, c.maxListed} }
 
 func (s stores) open(ctx context.Context, address string) (store.Store, error) {
-	if warehouse, ok := s[address]; ok {
+	if warehouse, ok := s.byAddress[address]; ok {
 		return warehouse, nil
 	}
 	warehouse, err := open.Open(ctx, address)
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
-	s[address] = warehouse
+	warehouse = store.Bounded(warehouse, cmp.Or(s.maxListed, store.MaxListed))
+	s.byAddress[address] = warehouse
 	return warehouse, nil
 }
 
 // close adds failures to close to an error.
 func (s stores) close(err *error) {
-	for _, warehouse := range s {
+	for _, warehouse := range s.byAddress {
 		*err = errors.Join(*err, warehouse.Close())
 	}
 }
@@ -204,6 +231,7 @@ func writeRun(ctx context.Context, run *runreport.Run, failed error) error {
 	return run.Write(ctx, exitCode(ctx, failed), failed)
 }
 
+// logger returns the log on an outlet, which libraries use from now on too.
 func (c *common) logger(stderr io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{}
 	switch {
@@ -212,8 +240,10 @@ func (c *common) logger(stderr io.Writer) *slog.Logger {
 	case c.verbose:
 		opts.Level = slog.LevelDebug
 	}
+	log := slog.New(slog.NewTextHandler(stderr, opts))
 	if c.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(stderr, opts))
+		log = slog.New(slog.NewJSONHandler(stderr, opts))
 	}
-	return slog.New(slog.NewTextHandler(stderr, opts))
+	program.UseLog(log)
+	return log
 }

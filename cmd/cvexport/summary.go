@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cvexport/cvexport/internal/operation/runreport"
+	"github.com/cvexport/cvexport/internal/printable"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
@@ -95,6 +96,7 @@ func printResult(w io.Writer, format string, outcome jobs.Outcome, r jobs.Result
 		return runreport.WriteJSON(w, s)
 	}
 	images := runreport.Count(r.Export.Images(), "image")
+	s.Name, s.ProjectName = printable.Line(s.Name), printable.Line(s.ProjectName)
 	if outcome == jobs.Elsewhere {
 		_, err := fmt.Fprintf(w, "Another run exported iteration %s (%s) of project %s (%s) at the same time, so this one stopped: %s in %s as export %s.\n",
 			s.Name, s.Iteration, s.ProjectName, s.Project, images, warehouse.URL(""), s.ExportID)
@@ -124,13 +126,13 @@ func printResult(w io.Writer, format string, outcome jobs.Outcome, r jobs.Result
 		fmt.Fprintf(&b, "The images changed while they were read, so it took %d attempts.\n", s.Attempts)
 	}
 	if len(s.Unknown) > 0 {
-		fmt.Fprintf(&b, "Skipped %s that this version does not know: %v.\n", runreport.Count(int64(len(s.Unknown)), "field"), s.Unknown)
+		fmt.Fprintf(&b, "Skipped %s that this version does not know: %s.\n", runreport.Count(int64(len(s.Unknown)), "field"), printable.Line(fmt.Sprint(s.Unknown)))
 	}
 	for _, field := range slices.Sorted(maps.Keys(s.Unread)) {
-		fmt.Fprintf(&b, "Left null: times of %s that cannot be read, such as %s.\n", field, s.Unread[field])
+		fmt.Fprintf(&b, "Left null: times of %s that cannot be read, such as %s.\n", printable.Line(field), printable.Line(s.Unread[field]))
 	}
 	if s.Figures != "" {
-		fmt.Fprintf(&b, "Left null: the service's own figures (%s). cvexport nightly asks for them again.\n", s.Figures)
+		fmt.Fprintf(&b, "Left null: the service's own figures (%s). cvexport nightly asks for them again.\n", printable.Line(s.Figures))
 	}
 	if s.Replaced != nil {
 		kind := ""
@@ -176,9 +178,9 @@ func printPlan(w io.Writer, format string, p jobs.Plan, warehouse store.Store, f
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Would read iteration %s (%s) of project %s (%s):\n  %s in %s",
-		p.Iteration.Name, p.Iteration.ID, p.Project.Name, p.Project.ID, runreport.Count(int64(p.Images), "image"), runreport.Count(int64(p.Pages), "page"))
+		printable.Line(p.Iteration.Name), p.Iteration.ID, printable.Line(p.Project.Name), p.Project.ID, runreport.Count(int64(p.Images), "image"), runreport.Count(int64(p.Pages), "page"))
 	if len(out.Tags) > 0 {
-		fmt.Fprintf(&b, ", only those tagged %s", strings.Join(out.Tags, " or "))
+		fmt.Fprintf(&b, ", only those tagged %s", printable.Line(strings.Join(out.Tags, " or ")))
 	}
 	fmt.Fprintln(&b, "\nand write:")
 	for _, url := range out.Writes {
@@ -188,7 +190,7 @@ func printPlan(w io.Writer, format string, p jobs.Plan, warehouse store.Store, f
 		fmt.Fprintf(&b, "It would replace export %s of %s (%s).\n", out.Replaces.ExportID, out.Replaces.Finished.Format(time.RFC3339), runreport.Count(out.Replaces.Images, "image"))
 	}
 	if out.Refused != "" {
-		fmt.Fprintf(&b, "It would be refused: %s.\n", out.Refused)
+		fmt.Fprintf(&b, "It would be refused: %s.\n", printable.Message(out.Refused))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -12,8 +12,10 @@ import (
 
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
+	"github.com/cvexport/cvexport/internal/printable"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -31,8 +33,12 @@ func newVerify() *cobra.Command {
 		Long: `Verify reads every object that an export has committed and compares its bytes,
 checksum, rows and columns with the export's record. It also checks that keys are
 unique, and that every image that another table refers to is in images. It changes
-nothing, and fails if it finds anything wrong. A warehouse without exports, such as a
-mistyped address, is an error unless --allow-empty is given.
+nothing. A warehouse without exports, such as a mistyped address, is an error unless
+--allow-empty is given.
+
+The exit code is 0 if everything is intact, 1 if something is damaged or missing, and 3
+if nothing is, as far as it could be read, but something could not be: the network or a
+permission was in the way, which says nothing about the objects.
 
 With --config it verifies each warehouse of the configuration once, and needs no
 training key. A warehouse that cannot be read does not stop the others. The JSON
@@ -52,30 +58,32 @@ output is then a list.`,
 
 func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err error) {
 	ctx := cmd.Context()
-	opened := stores{}
+	opened := c.stores()
 	defer opened.close(&err)
-	warehouses, err := opened.openAll(ctx, resolved.Resources)
+	warehouses, err := opened.openAll(patience.With(ctx, c.Patience.Bounds(c.logger(cmd.ErrOrStderr()))), resolved.Resources)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	done, findings := []verification{}, 0
+	done, findings, unread := []verification{}, 0, 0
 	for _, warehouse := range warehouses {
 		report, err := load.Verify(ctx, warehouse, schema.Evaluation, c.spoolDir, nil)
+		findings, unread = findings+len(report.Findings), unread+len(report.Unread)
 		if err != nil {
 			errs = append(errs, err)
 			if ctx.Err() != nil {
 				break
 			}
-			continue
-		}
-		findings += len(report.Findings)
-		if report.Iterations+len(report.Findings) == 0 && !c.empty {
+			if report.Iterations == 0 {
+				continue
+			}
+		} else if report.Iterations+len(report.Findings) == 0 && !c.empty {
 			errs = append(errs, nothingIn(warehouse, report))
 			continue
 		}
 		// Empty lists, not null, in JSON.
 		report.Findings, report.Uncommitted = append([]load.Finding{}, report.Findings...), append([]string{}, report.Uncommitted...)
+		report.Unread = append([]load.Finding{}, report.Unread...)
 		done = append(done, verification{warehouse.URL(""), report})
 		if c.output == "text" {
 			if err := printReport(cmd.OutOrStdout(), report, warehouse); err != nil {
@@ -89,10 +97,25 @@ func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err er
 	case c.output == "json" && len(done) > 0:
 		errs = append(errs, runreport.WriteJSON(cmd.OutOrStdout(), done[0]))
 	}
+	if unread > 0 {
+		errs = append(errs, &load.UnreadError{Err: fmt.Errorf("%s, which may be intact: verify again", runreport.Count(int64(unread), "object"))})
+	}
 	if findings > 0 {
 		errs = append(errs, fmt.Errorf("%s in the warehouse: export the iterations above again, with --force where it says so", runreport.Count(int64(findings), "problem")))
 	}
-	return errors.Join(errs...)
+	err = errors.Join(errs...)
+	if err != nil && !slices.ContainsFunc(errs, isNotUnread) {
+		err = &inconclusiveError{err}
+	}
+	return err
+}
+
+// inconclusiveError says that nothing is known to be wrong, but not all could be read.
+type inconclusiveError struct{ error }
+
+func isNotUnread(err error) bool {
+	_, unread := errors.AsType[*load.UnreadError](err)
+	return err != nil && !unread
 }
 
 // nothingIn is the error of a warehouse without a committed export.
@@ -121,12 +144,15 @@ func (s stores) openAll(ctx context.Context, resources []config.Resource) ([]sto
 
 func printReport(w io.Writer, r load.Report, warehouse store.Store) error {
 	var b strings.Builder
-	for _, f := range r.Findings {
-		fmt.Fprintln(&b, f)
+	for _, f := range slices.Concat(r.Findings, r.Unread) {
+		fmt.Fprintln(&b, printable.Message(f.String()))
 	}
 	intact := "Everything is intact"
-	if len(r.Findings) > 0 {
+	switch {
+	case len(r.Findings) > 0:
 		intact = "Not everything is intact"
+	case len(r.Unread) > 0:
+		intact = "What could be read is intact, and not everything could"
 	}
 	fmt.Fprintf(&b, "%s: %s, %s, %s, %s in %s.\n", intact, runreport.Count(int64(r.Iterations), "iteration"), runreport.Count(int64(r.Objects), "object"),
 		runreport.Count(r.Rows, "row"), runreport.Count(r.Bytes, "byte"), warehouse.URL(""))

@@ -16,6 +16,7 @@ import (
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
 	"github.com/cvexport/cvexport/internal/analysis/rows"
+	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -63,12 +64,17 @@ func (c *cocoCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	out, err := query.NewOutput(c.output, cmd.OutOrStdout())
+	source, temp, err := c.source(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, temp.Close()) }()
+	out, err := query.NewOutput(c.output, program.Data(cmd.OutOrStdout()), source.Temp)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	source := c.source(cmd)
+	source.Output = out.Folder()
 	db, err := source.Open(ctx, schema.Behind("exports", "model_kinds", "current_images", "current_labels", "current_predictions"))
 	if err != nil {
 		return err
@@ -79,7 +85,7 @@ func (c *cocoCommand) run(cmd *cobra.Command) (err error) {
 		return source.Explain(err)
 	}
 	// As SQL, the numbers are written like those of any query, in any format.
-	answer, err := query.Parse(c.sql(iteration, detector, format))
+	answer, err := query.Parse(c.sql(iteration, detector, format), false)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
+	"github.com/cvexport/cvexport/internal/program"
 )
 
 type htmlCommand struct {
@@ -61,12 +62,18 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 	if c.options.Pictures, err = c.pictures(); err != nil {
 		return err
 	}
-	out, err := query.NewOutput(c.output, cmd.OutOrStdout())
+	c.options.PictureMemory = c.pictureMemory
+	source, temp, err := c.source(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, temp.Close()) }()
+	out, err := query.NewOutput(c.output, cmd.OutOrStdout(), source.Temp)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	db, err := c.source(cmd).Open(ctx, query.NoFunction)
+	db, err := source.Open(ctx, query.NoFunction)
 	if err != nil {
 		return err
 	}
@@ -76,7 +83,7 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	if page.Warning != nil {
-		fmt.Fprintln(cmd.ErrOrStderr(), "cvreport: warning:", page.Warning)
+		fmt.Fprintln(program.Messages(cmd.ErrOrStderr()), "cvreport: warning:", page.Warning)
 	}
 	err = out.Write(func(w io.Writer) error {
 		return report.Writer{Version: programVersion(), Now: time.Now()}.Write(w, page)
@@ -88,6 +95,6 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(cmd.OutOrStdout(), path)
+	fmt.Fprintln(program.Outlet(cmd.OutOrStdout()), path)
 	return nil
 }

@@ -3,13 +3,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +21,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
-	exitInterrupted = 130
+	exitInterrupted = program.ExitInterrupted
 	exitClosed      = 141 // that of programs that SIGPIPE ends
 )
 
@@ -34,10 +31,12 @@ func main() {
 }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := program.Interruptible("cvreport", stderr)
 	defer stop()
-	context.AfterFunc(ctx, stop)
 
+	stderr = program.Outlet(stderr)
+	program.Begin("cvreport", stderr)
+	messages := program.Messages(stderr)
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -63,12 +62,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case errors.Is(err, query.ErrOutputClosed):
 		return exitClosed
 	case !started: // wrong arguments or flags
-		fmt.Fprintf(stderr, "cvreport: %v\nRun '%s --help' for examples.\n", err, cmd.CommandPath())
+		fmt.Fprintln(messages, "cvreport:", err)
+		fmt.Fprintf(stderr, "Run '%s --help' for examples.\n", cmd.CommandPath())
 		return exitUsage
 	case usage, errors.Is(err, report.ErrChoice), errors.Is(err, report.ErrNotFound):
 		code = exitUsage
 	}
-	fmt.Fprintln(stderr, "cvreport:", err)
+	fmt.Fprintln(messages, "cvreport:", err)
 	return code
 }
 
@@ -90,6 +90,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(program.FlagError)
 	root.AddCommand(newQuery(), newHTML(), newServe(), newCOCO())
 	return root
 }

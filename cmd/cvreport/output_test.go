@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -67,20 +68,29 @@ func TestQueryOutputElsewhere(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	read := make(chan string)
-	go func() {
-		body, err := os.ReadFile(pipe)
-		if err != nil {
-			t.Error(err)
-		}
-		read <- string(body)
-	}()
-	mustQuery(t, "--warehouse", root, "--format", "parquet", "-o", pipe, "SELECT 1 AS n")
-	if body := <-read; !strings.HasPrefix(body, "PAR1") {
-		t.Errorf("through the pipe came %q", body)
+	device := filepath.Join(folder, "device")
+	if err := os.Symlink("/dev/zero", device); err != nil {
+		t.Fatal(err)
 	}
-	if info, err := os.Stat(pipe); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
-		t.Errorf("the pipe is gone: %v, %v", info, err)
+	for _, name := range []string{pipe, device} { // nobody reads the pipe
+		_, stderr, code := runQuery(t, "--warehouse", root, "--format", "csv", "-o", name, "SELECT 1 AS n")
+		if code != exitUsage || !strings.Contains(stderr, "not a file: move it away") {
+			t.Errorf("%s: exit code %d: %s", name, code, stderr)
+		}
+	}
+	mustQuery(t, "--warehouse", root, "--format", "csv", "-o", os.DevNull, "SELECT 1 AS n")
+	if info, err := os.Stat(os.DevNull); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		t.Errorf("%s is gone: %v, %v", os.DevNull, info, err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	mustQuery(t, "--warehouse", root, "--format", "parquet", "-o", fmt.Sprint("/dev/fd/", w.Fd()), "SELECT 1 AS n") // as >(command) is
+	w.Close()
+	if body, err := io.ReadAll(r); err != nil || !strings.HasPrefix(string(body), "PAR1") {
+		t.Errorf("through the pipe came %q, %v", body, err)
 	}
 }
 

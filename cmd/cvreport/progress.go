@@ -10,6 +10,9 @@ import (
 	"golang.org/x/term"
 
 	"github.com/cvexport/cvexport/internal/analysis/mirror"
+	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // fetchDisplay shows the progress of fetching: on a terminal in one line that it
@@ -35,7 +38,8 @@ func newFetchDisplay(stderr io.Writer, quiet bool, warehouse string) *fetchDispl
 	if quiet {
 		stderr = io.Discard
 	}
-	d := &fetchDisplay{w: stderr, warehouse: warehouse, terminal: isTerminal(stderr)}
+	// The display moves the cursor, which an outlet would not let it do.
+	d := &fetchDisplay{w: program.Raw(stderr), warehouse: printable.Line(secret.Redact(warehouse)), terminal: isTerminal(stderr)}
 	d.stall = time.AfterFunc(stallDelay, d.waiting)
 	return d
 }
@@ -49,7 +53,7 @@ func (d *fetchDisplay) waiting() {
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := program.Raw(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

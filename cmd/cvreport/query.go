@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/analysis/cache"
 	"github.com/cvexport/cvexport/internal/analysis/query"
+	"github.com/cvexport/cvexport/internal/program"
 )
 
 type queryCommand struct {
@@ -19,6 +21,7 @@ type queryCommand struct {
 	format, output string
 	project        string
 	iterations     []string
+	allowExternal  bool
 }
 
 func newQuery() *cobra.Command {
@@ -34,6 +37,10 @@ rows of the last one are written.
 
 The tables of a remote warehouse that the SQL names are first copied to a folder on
 this machine (--cache); later, only what has changed is copied.
+
+The SQL can read the warehouse and nothing else, and write nothing but its result:
+no other files, no network, no extensions. --allow-external lifts that, for SQL that
+you trust.
 
 The format table is for people: its columns are as wide as the first rows need.
 csv, json and parquet are for any number of rows.
@@ -54,7 +61,10 @@ Views, and functions with their arguments:
 
   # from a bucket to a file; and the SQL from a file
   cvreport query --warehouse gs://my-bucket/vision -o sure.parquet "FROM current_predictions WHERE probability > 0.9"
-  cvreport query --format json - < question.sql`,
+  cvreport query --format json - < question.sql
+
+  # with another file, here the one above
+  cvreport query --allow-external "SELECT count(*) FROM 'sure.parquet'"`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("want one argument, the SQL (in quotes), or - for standard input")
@@ -63,12 +73,13 @@ Views, and functions with their arguments:
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args[0]) },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return explainComment(err) })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return explainComment(program.FlagError(cmd, err)) })
 	c.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.project, "project", "", "`id` of the only project that the tables then have")
 	f.StringSliceVar(&c.iterations, "iteration", nil, "`id` of the only iteration that the tables then have; may be given several times")
 	addOutput(f, &c.format, &c.output)
+	f.BoolVar(&c.allowExternal, "allow-external", false, "let the SQL use other files, the network, extensions and every setting of DuckDB")
 	return cmd
 }
 
@@ -87,6 +98,29 @@ func explainComment(err error) error {
 	return err
 }
 
+// maxSQL bounds the SQL from standard input, in bytes.
+const maxSQL = 16 << 20
+
+// readSQL reads it until it ends, or until ctx does.
+func readSQL(ctx context.Context, stdin io.Reader) (text string, err error) {
+	done := make(chan struct{})
+	var body []byte
+	var readErr error
+	go func() {
+		defer close(done)
+		body, readErr = io.ReadAll(io.LimitReader(stdin, maxSQL+1))
+	}()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case <-done:
+	}
+	if readErr == nil && len(body) > maxSQL {
+		readErr = query.UsageErrorf("it has more than %d bytes", maxSQL)
+	}
+	return string(body), readErr
+}
+
 func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 	ctx, stdout := cmd.Context(), cmd.OutOrStdout()
 	format, err := chooseFormat(c.format, c.output, stdout)
@@ -94,23 +128,26 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 		return err
 	}
 	if text == "-" {
-		b, err := io.ReadAll(cmd.InOrStdin())
-		if err != nil {
+		if text, err = readSQL(ctx, cmd.InOrStdin()); err != nil {
 			return fmt.Errorf("reading the SQL: %w", err)
 		}
-		text = string(b)
 	}
-	q, err := query.Parse(text)
+	q, err := query.Parse(text, c.allowExternal)
 	if err != nil {
 		return err
 	}
-	out, err := query.NewOutput(c.output, stdout)
+	source, temp, err := c.source(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, temp.Close()) }()
+	out, err := query.NewOutput(c.output, program.Data(stdout), source.Temp)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	source := c.source(cmd)
 	source.Scope = cache.Scope{Project: c.project, Iterations: c.iterations}
+	source.Output, source.AllowExternal = out.Folder(), c.allowExternal
 	db, err := source.Open(ctx, q.Needs)
 	if err != nil {
 		return err

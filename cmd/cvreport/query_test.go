@@ -77,7 +77,8 @@ func TestQueryRefuses(t *testing.T) {
 		"no warehouse":  {[]string{"--warehouse", root + "-not", "SELECT 1"}, exitFailed, "check --warehouse"},
 		"kind":          {[]string{"--warehouse", "https://b/x?sig=secret", "SELECT 1"}, exitUsage, "unknown kind of URL"},
 		"token":         {[]string{"--warehouse", "azblob://b/x?sig=secret", "SELECT 1"}, exitUsage, "AZURE_STORAGE_SAS_TOKEN"},
-		"extension":     {[]string{"--warehouse", root, "SELECT * FROM read_parquet('https://127.0.0.1:1/x.parquet')"}, exitFailed, "httpfs"},
+		"another file":  {[]string{"--warehouse", root, "FROM read_csv('/etc/passwd')"}, exitFailed, "--allow-external"},
+		"extension":     {[]string{"--warehouse", root, "--allow-external", "SELECT * FROM read_parquet('https://127.0.0.1:1/x.parquet')"}, exitFailed, "httpfs"},
 		"file as house": {[]string{"--warehouse", os.Args[0], "SELECT 1"}, exitFailed, "not a folder"},
 	} {
 		_, stderr, code := runQuery(t, tc.args...)

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -122,7 +121,7 @@ func (r *remote) fill(t *testing.T) {
 	}
 	server := httptest.NewServer(r.service)
 	t.Cleanup(server.Close)
-	if r.client, err = extract.NewClient(extract.Options{Endpoint: server.URL, Key: "simulated", Rate: 1e6, Timeout: 10 * time.Second}); err != nil {
+	if r.client, err = extract.NewClient(extract.Options{Endpoint: server.URL, Key: "simulated", Rate: 1e6}); err != nil {
 		t.Fatal(err)
 	}
 	if r.store, err = storeopen.Open(t.Context(), r.address); err != nil {

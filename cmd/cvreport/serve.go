@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,8 +35,10 @@ machine: its projects, their iterations, and any two compared. A page is made wh
 it is requested, and again when the warehouse has changed. Nothing is written.
 It serves until it is interrupted, and then ends with exit code 0.
 
-Everybody who can reach the address sees everything in the warehouse, so it must be
-an address of this machine unless --any-address is given.`,
+It answers only who has the address that it prints, which has a secret token in it:
+open that address in a browser. Who has it sees everything in the warehouse.
+Nothing is encrypted, so it must be an address of this machine unless --any-address
+is given.`,
 		Example: `  cvreport serve
   cvreport serve --warehouse s3://my-bucket/vision --listen 127.0.0.1:9000`,
 		Args: cobra.NoArgs,
@@ -41,13 +46,13 @@ an address of this machine unless --any-address is given.`,
 	}
 	c.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.listen, "listen", "127.0.0.1:8771", "address to serve on, on this machine; port 0 takes a free one")
+	f.StringVar(&c.listen, "listen", "127.0.0.1:8771", "address to serve on, on this machine; port 0 takes a free one, as is done if nothing is given and the port is in use")
 	f.BoolVar(&c.anyAddress, "any-address", false, "allow an address for --listen that others can reach")
-	f.StringSliceVar(&c.hosts, "host", nil, "host `name` that browsers may use, besides localhost and addresses; may be given several times")
+	f.StringSliceVar(&c.hosts, "host", nil, "host `name` or address that browsers may use, besides this machine's own; may be given several times")
 	return cmd
 }
 
-func (c *serveCommand) run(cmd *cobra.Command) error {
+func (c *serveCommand) run(cmd *cobra.Command) (err error) {
 	local, err := program.IsLoopback(c.listen)
 	switch {
 	case err != nil:
@@ -60,20 +65,35 @@ func (c *serveCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	ctx := cmd.Context()
-	source := c.source(cmd)
+	source, temp, err := c.source(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, temp.Close()) }()
 	source.MaxAge = time.Minute
 	if _, err := source.Prepare(ctx, query.NoFunction); err != nil { // not only when a page is requested
 		return err
 	}
-	errorLog := log.New(cmd.ErrOrStderr(), "cvreport: ", 0)
+	errorLog := log.New(program.Messages(cmd.ErrOrStderr()), "cvreport: ", 0)
+	guard := report.NewGuard(c.hosts...)
+	if host, _, err := net.SplitHostPort(c.listen); err == nil {
+		guard.Hosts = append(guard.Hosts, host)
+	}
 	site := &report.Site{
-		Version: programVersion(), Hosts: c.hosts, Pictures: pictures, Log: errorLog,
+		Version: programVersion(), Guard: guard, Pictures: pictures, PictureMemory: c.pictureMemory, Log: errorLog,
 		Open: func(ctx context.Context) (*sql.DB, error) { return source.Open(ctx, query.NoFunction) },
 	}
-	server := &http.Server{Handler: site, ErrorLog: errorLog}
-	return program.Serve(ctx, c.listen, server, func(ctx context.Context, url string) error {
-		fmt.Fprintf(cmd.OutOrStdout(), "Reports of %s are at %s/ until this program is interrupted.\n", c.warehouse, url)
-		<-ctx.Done()
-		return nil
-	})
+	serve := func(address string) error {
+		server := &http.Server{Handler: site, ErrorLog: errorLog}
+		return program.Serve(ctx, address, server, func(ctx context.Context, url string) error {
+			fmt.Fprintf(program.Outlet(cmd.OutOrStdout()), "Reports of %s are at %s%s until this program is interrupted.\n", c.warehouse, url, guard.Path())
+			<-ctx.Done()
+			return nil
+		})
+	}
+	err = serve(c.listen)
+	if errors.Is(err, syscall.EADDRINUSE) && !cmd.Flags().Changed("listen") { // by somebody else, perhaps
+		err = serve("127.0.0.1:0")
+	}
+	return err
 }

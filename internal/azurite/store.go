@@ -7,10 +7,8 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
 	"github.com/cvexport/cvexport/load/store"
@@ -19,11 +17,6 @@ import (
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store/storetest"
 )
-
-// Impatient are options of a client that retries at once.
-func Impatient() azcore.ClientOptions {
-	return azcore.ClientOptions{Retry: policy.RetryOptions{RetryDelay: time.Millisecond, MaxRetryDelay: 2 * time.Millisecond}}
-}
 
 // NewGate puts a gate in front of the emulator.
 func NewGate(t *testing.T, server Server) *storetest.Gate {
@@ -64,11 +57,11 @@ func NewContainer(t *testing.T, server Server) string {
 }
 
 // OpenStore opens a folder of a container of the emulator.
-func OpenStore(t *testing.T, server Server, container string) (*azure.Store, *storetest.Gate) {
+func OpenStore(t *testing.T, server Server, container string) (store.Store, *storetest.Gate) {
 	t.Helper()
 	gate := NewGate(t, server)
 	logintest.Machine(t, map[string]string{azurelogin.ConnectionVariable: ConnectionString(gate.Listen(t)+"/"+server.Account, server.QueueEndpoint)})
-	s, err := azure.New(t.Context(), store.ParseAddress("azblob://"+container+"/a/warehouse"), Impatient())
+	s, err := azure.New(storetest.Quick(t), store.ParseAddress("azblob://"+container+"/a/warehouse"), azcore.ClientOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

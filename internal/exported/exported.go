@@ -63,7 +63,7 @@ func Open(t testing.TB, root string) *sql.DB { return openDuckDB(t, root, query.
 // returns what there is to warn of.
 func OpenCached(t testing.TB, root, folder string, scope cache.Scope) (db *sql.DB, warnings []string) {
 	t.Helper()
-	source := query.Source{Warehouse: root, Cache: folder, Scope: scope, Warn: func(message any) { warnings = append(warnings, fmt.Sprint(message)) }}
+	source := query.Source{Warehouse: root, Cache: folder, Scope: scope, Temp: t.TempDir(), Warn: func(message any) { warnings = append(warnings, fmt.Sprint(message)) }}
 	db, err := source.Open(t.Context(), query.All)
 	if err != nil {
 		t.Fatal(err)

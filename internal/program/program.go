@@ -16,6 +16,10 @@ import (
 	"github.com/cvexport/cvexport/load/store/open"
 )
 
+// shutdown is how long requests may take to finish: an interrupt ends everything within two
+// seconds.
+const shutdown = time.Second
+
 // DefaultWarehouse is used where nothing else names a warehouse.
 const DefaultWarehouse = "./warehouse"
 
@@ -54,8 +58,8 @@ func IsLoopback(address string) (bool, error) {
 	return host == "localhost" || net.ParseIP(host).IsLoopback(), nil
 }
 
-// Serve serves at an address while run runs, then lets requests finish for a few
-// seconds. The contexts of run and of the requests also end if serving fails.
+// Serve serves at an address while run runs, then lets requests finish for a
+// second. The contexts of run and of the requests also end if serving fails.
 func Serve(ctx context.Context, address string, server *http.Server, run func(ctx context.Context, url string) error) error {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
@@ -72,7 +76,7 @@ func Serve(ctx context.Context, address string, server *http.Server, run func(ct
 		ended <- server.Serve(listener)
 	}()
 	err = run(ctx, "http://"+listener.Addr().String())
-	late, cancelLate := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	late, cancelLate := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
 	defer cancelLate()
 	stopped := server.Shutdown(late)
 	if errors.Is(stopped, context.DeadlineExceeded) {

@@ -36,7 +36,15 @@ type Notification struct {
 // Parse reads the text of a message: JSON, or JSON in base64, which is how most of Azure
 // writes into queues, alone or as the data of a CloudEvents or Event Grid envelope. Fields
 // that it does not know it passes over.
-func Parse(text string) (Notification, error) { return parse(text, 0) }
+func Parse(text string) (Notification, error) {
+	if len(text) > maxMessage {
+		return Notification{}, fmt.Errorf("the message has %d bytes, more than the limit of %d", len(text), maxMessage)
+	}
+	return parse(text, 0)
+}
+
+// maxMessage is the most that Azure's queues take as the text of a message, in bytes.
+const maxMessage = 64 << 10
 
 // maxEnvelopes is how many envelopes a message may be in: none has more than two.
 const maxEnvelopes = 3

@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
 
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
+	"github.com/cvexport/cvexport/patience"
 )
 
 // ErrLost means that a message is no longer this receiver's: its time was up, and
@@ -28,6 +29,7 @@ var ErrLost = errors.New("another receiver has the message")
 type Queue struct {
 	client, poison *azqueue.QueueClient
 	name           string
+	patience       *patience.Patience
 }
 
 // Open opens the queue at https://account.queue.core.windows.net/queue, or the one
@@ -42,7 +44,7 @@ func Open(ctx context.Context, address string, options policy.ClientOptions) (*Q
 		if err != nil || u.Scheme != "https" || u.Host == "" {
 			return nil, errors.New("queue: want https://account.queue.core.windows.net/queue, or the queue's name")
 		}
-		if u.RawQuery != "" {
+		if u.RawQuery+u.Fragment != "" {
 			return nil, errors.New("queue: the address has a token in it, which everybody can read on a command line: set AZURE_STORAGE_SAS_TOKEN")
 		}
 		host, name = u.Host, strings.Trim(u.Path, "/")
@@ -50,7 +52,8 @@ func Open(ctx context.Context, address string, options policy.ClientOptions) (*Q
 	if name == "" || strings.ContainsAny(name, "/?#") {
 		return nil, fmt.Errorf("queue: %q is not the name of a queue", name)
 	}
-	q := &Queue{name: name}
+	q := &Queue{name: name, patience: patience.New(patience.From(ctx))}
+	options.Transport = azurelogin.Transport(q.patience, options.Transport)
 	a, err := azurelogin.Open(ctx, host, "queue", "https://ACCOUNT.queue.core.windows.net/queue", options)
 	if err == nil {
 		q.client, err = newClient(a, name, options)
@@ -69,6 +72,7 @@ const poison = "-poison"
 // newClient opens a queue of the account.
 func newClient(a *azurelogin.Account, name string, tuned policy.ClientOptions) (client *azqueue.QueueClient, err error) {
 	options := &azqueue.ClientOptions{ClientOptions: tuned} // a new one each time: the SDK adds to it
+	options.Retry = policy.RetryOptions{MaxRetries: -1}     // patience retries
 	switch {
 	case a.Connection != "":
 		client, err = azqueue.NewQueueClientFromConnectionString(a.Connection, name, options)
@@ -104,7 +108,11 @@ type Message struct {
 // Receive returns the next message and keeps it from others for a time; nil if
 // there is none now.
 func (q *Queue) Receive(ctx context.Context, hidden time.Duration) (*Message, error) {
-	resp, err := q.client.DequeueMessage(ctx, &azqueue.DequeueMessageOptions{VisibilityTimeout: wholeSeconds(hidden)})
+	var resp azqueue.DequeueMessagesResponse
+	err := q.patience.Do(ctx, func(ctx context.Context) (err error) {
+		resp, err = q.client.DequeueMessage(ctx, &azqueue.DequeueMessageOptions{VisibilityTimeout: wholeSeconds(hidden)})
+		return err
+	})
 	if err != nil {
 		return nil, q.failed("receiving", err)
 	}
@@ -123,7 +131,11 @@ func (q *Queue) Receive(ctx context.Context, hidden time.Duration) (*Message, er
 func (m *Message) Hide(ctx context.Context, d time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	resp, err := m.queue.client.UpdateMessage(ctx, m.ID, m.pop, m.Text, &azqueue.UpdateMessageOptions{VisibilityTimeout: wholeSeconds(d)})
+	var resp azqueue.UpdateMessageResponse
+	err := m.queue.patience.Do(ctx, func(ctx context.Context) (err error) {
+		resp, err = m.queue.client.UpdateMessage(ctx, m.ID, m.pop, m.Text, &azqueue.UpdateMessageOptions{VisibilityTimeout: wholeSeconds(d)})
+		return err
+	})
 	if err != nil {
 		return m.queue.failed("keeping message "+m.ID, err)
 	}
@@ -138,7 +150,15 @@ func (m *Message) Hide(ctx context.Context, d time.Duration) error {
 func (m *Message) Delete(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, err := m.queue.client.DeleteMessage(ctx, m.ID, m.pop, nil); err != nil {
+	tries := 0
+	err := m.queue.patience.Do(ctx, func(ctx context.Context) error {
+		_, err := m.queue.client.DeleteMessage(ctx, m.ID, m.pop, nil)
+		if tries++; tries > 1 && queueerror.HasCode(err, queueerror.MessageNotFound) {
+			err = nil // a try before did it, and its answer was lost
+		}
+		return err
+	})
+	if err != nil {
 		return m.queue.failed("deleting message "+m.ID, err)
 	}
 	return nil
@@ -149,16 +169,19 @@ func (m *Message) Delete(ctx context.Context) error {
 // deleted after it: twice is better than not at all.
 func (m *Message) Poison(ctx context.Context) error {
 	forever := int32(-1)
-	put := func() error {
+	put := func(ctx context.Context) error {
 		_, err := m.queue.poison.EnqueueMessage(ctx, m.Text, &azqueue.EnqueueMessageOptions{TimeToLive: &forever})
 		return err
 	}
-	err := put()
-	if queueerror.HasCode(err, queueerror.QueueNotFound) {
-		if _, err = m.queue.poison.Create(ctx, nil); err == nil || queueerror.HasCode(err, queueerror.QueueAlreadyExists) {
-			err = put()
+	err := m.queue.patience.Do(ctx, func(ctx context.Context) error {
+		err := put(ctx)
+		if queueerror.HasCode(err, queueerror.QueueNotFound) {
+			if _, err = m.queue.poison.Create(ctx, nil); err == nil || queueerror.HasCode(err, queueerror.QueueAlreadyExists) {
+				err = put(ctx)
+			}
 		}
-	}
+		return err
+	})
 	if err == nil {
 		return nil
 	}
@@ -173,10 +196,6 @@ func wholeSeconds(d time.Duration) *int32 {
 	s := int32((d + time.Second - 1) / time.Second)
 	return &s
 }
-
-// MayPass reports whether a failure may be over soon: no connection, no answer, or one
-// of a service in trouble.
-func MayPass(err error) bool { return azurelogin.MayPass(err) }
 
 func refused(err error) bool {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)

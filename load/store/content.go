@@ -54,7 +54,10 @@ func Sum(ctx context.Context, s Store, obj Object) (Object, error) {
 		return Object{}, err
 	}
 	hash := crc32.New(Castagnoli)
-	n, err := io.Copy(hash, &contextReader{ctx: ctx, r: r})
+	n, err := io.Copy(hash, &contextReader{ctx: ctx, r: io.LimitReader(r, MaxObject+1)})
+	if err == nil && n > MaxObject {
+		err = fmt.Errorf("%w behind %d bytes", ErrTooLong, int64(MaxObject))
+	}
 	if err := errors.Join(err, r.Close()); err != nil {
 		return Object{}, fmt.Errorf("reading %s: %w", obj.Key, err)
 	}

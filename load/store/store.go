@@ -10,6 +10,8 @@ import (
 	"io"
 	"iter"
 	"strings"
+
+	"github.com/cvexport/cvexport/internal/regular"
 )
 
 // Object describes one object of a store.
@@ -47,8 +49,19 @@ var (
 	// ErrConflict means that an object does not have the expected version.
 	ErrConflict = errors.New("another writer has replaced it")
 
+	// ErrNotFile means that what a local warehouse has in the place of an object is a FIFO,
+	// a device, a socket or a folder.
+	ErrNotFile = regular.ErrNotFile
+
+	// ErrTooLong means that reading an object goes on behind its end.
+	ErrTooLong = errors.New("it goes on")
+
 	// ErrNoBucket means that the bucket or container of a warehouse does not exist.
 	ErrNoBucket = errors.New("no such bucket or container")
+
+	// ErrUnsafe means that a store writes objects whatever the version that they must
+	// have.
+	ErrUnsafe = errors.New("it ignores the conditions of a write")
 )
 
 // Store holds the objects of a warehouse. Its methods are safe for concurrent use
@@ -84,6 +97,11 @@ type Store interface {
 	// cannot be written under these keys: no permission, or not enough free space.
 	// It is nil where only trying would tell.
 	CheckWrite(ctx context.Context, bytes int64, keys ...string) error
+
+	// Probe finds out, once, whether Put's old is heeded, by writing a small object
+	// outside of the tables unless an earlier run has left one that says so. The error
+	// wraps ErrUnsafe if it is not. It is nil in a store that compares versions itself.
+	Probe(ctx context.Context) error
 
 	// URL is what DuckDB or BigQuery calls an object, or any prefix of a key.
 	URL(key string) string
@@ -133,9 +151,25 @@ func (a Address) String() string {
 	return a.Scheme + "://" + a.Rest
 }
 
+// Bounds of what a store says.
+const (
+	// MaxKey is the longest key that the stores of clouds take, in bytes.
+	MaxKey = 1024
+
+	// MaxObject is the largest object that is read, in bytes. Those of S3 and Azure are not
+	// larger, because they are put in one request.
+	MaxObject = 5 << 30
+
+	// MaxListed is how many objects of one table are listed, unless the user says otherwise.
+	MaxListed = 1_000_000
+)
+
 // CheckKey refuses a key that would leave the warehouse. Keys are built from
 // checked ids; this is a second line of defence.
 func CheckKey(key string) error {
+	if len(key) > MaxKey {
+		return fmt.Errorf("object key %.100q... has %d bytes, more than the limit of %d", key, len(key), MaxKey)
+	}
 	for part := range strings.SplitSeq(key, "/") {
 		if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "\\\x00") {
 			return fmt.Errorf("object key %q is not a plain relative path: a part of it is empty, a dot or two dots, or has a backslash or a zero byte", key)

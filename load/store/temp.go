@@ -4,38 +4,51 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"syscall"
+
+	"github.com/cvexport/cvexport/internal/private"
 )
 
-// TempFile is a file that goes away with the program. On a system that makes files
-// without a name, not even kill -9 leaves it behind; where an open file can be
-// removed, only a kill between making and removing it does.
+// TempFile is a file that only this user can open, and that goes away with the program.
+// On a system that makes files without a name, not even kill -9 leaves it behind; where
+// an open file can be removed, only a kill between making and removing it does. What is
+// left the next run removes: see [private.Folder].
 type TempFile struct {
 	*os.File
-	named  bool
+	folder *private.Folder // if the file has a name
 	closed bool
 }
 
-// NewTempFile makes one in the folder dir. It is called as os.CreateTemp would call
-// it if it has to have a name.
-func NewTempFile(dir, pattern string) (*TempFile, error) {
+// NewTempFile makes one in the folder dir.
+func NewTempFile(dir string) (*TempFile, error) {
 	if f, err := openUnnamed(dir); err == nil {
 		return &TempFile{File: f}, nil
 	}
-	f, err := os.CreateTemp(dir, pattern)
+	return newNamed(dir)
+}
+
+// newNamed makes a file for a system where a file has a name at first.
+func newNamed(dir string) (*TempFile, error) {
+	folder, err := private.NewFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	t := &TempFile{File: f, named: true}
-	if runtime.GOOS != "windows" {
-		if err := os.Remove(f.Name()); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-		t.named = false
+	f, err := os.OpenFile(filepath.Join(folder.Path(), "spool"), os.O_CREATE|os.O_EXCL|os.O_RDWR, ownerOnly)
+	if err != nil {
+		return nil, errors.Join(err, folder.Close())
 	}
-	return t, nil
+	if runtime.GOOS == "windows" {
+		return &TempFile{File: f, folder: folder}, nil
+	}
+	if err := folder.Close(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &TempFile{File: f}, nil
 }
+
+const ownerOnly = 0o600
 
 // Close closes and removes the file. Closing it again does nothing.
 func (t *TempFile) Close() error {
@@ -44,8 +57,8 @@ func (t *TempFile) Close() error {
 	}
 	t.closed = true
 	err := t.File.Close()
-	if t.named {
-		err = errors.Join(err, os.Remove(t.Name()))
+	if t.folder != nil {
+		err = errors.Join(err, t.folder.Close())
 	}
 	return err
 }

@@ -8,6 +8,5 @@ import (
 
 // openUnnamed makes a file in a folder that never has a name. Not every file system can.
 func openUnnamed(dir string) (*os.File, error) {
-	const ownerOnly = 0o600
 	return os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, ownerOnly)
 }

@@ -33,3 +33,21 @@ func TestUnnamed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where a file must have a name at first, nobody else can open it, and it is gone at once.
+func TestNamed(t *testing.T) {
+	dir := t.TempDir()
+	f, err := newNamed(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := f.Stat(); err != nil || info.Mode() != ownerOnly {
+		t.Errorf("its mode is %v, %v", info.Mode(), err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("the folder holds %v, %v", entries, err)
+	}
+	if err := errors.Join(f.Close(), f.Close()); err != nil {
+		t.Error(err)
+	}
+}

@@ -80,6 +80,8 @@ func Guard(f func() error) (err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
+		case overBound:
+			err = p
 		case error:
 			err = fmt.Errorf("arrow or parquet panicked: %w", p)
 		default:

@@ -1,6 +1,7 @@
 package tablefile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,23 +17,31 @@ import (
 // readBatchRows is how many rows of a file are in memory at once.
 const readBatchRows = 32 << 10
 
-// Reader reads a Parquet file that [Writer] or [Encode] wrote. The file may be damaged:
-// call the methods within [Guard].
+// Reader reads a Parquet file that [Writer] or [Encode] wrote. The file may be damaged, or
+// made to take gigabytes of memory: call the methods within [Guard]. What is over the
+// bounds (see bounds.go) is an error.
 type Reader struct {
-	file  *file.Reader
-	arrow *pqarrow.FileReader
+	source io.ReaderAt
+	size   int64
+	file   *file.Reader
+	arrow  *pqarrow.FileReader
 }
 
 // Open reads the footer of a file of size bytes.
 func Open(r io.ReaderAt, size int64) (*Reader, error) {
-	var fr Reader
+	fr := Reader{source: r, size: size}
 	err := Guard(func() (err error) {
-		props := parquet.NewReaderProperties(memory.DefaultAllocator)
+		if _, err := CheckFooter(r, size); err != nil {
+			return err
+		}
+		memory := bounded{memory.DefaultAllocator}
+		props := parquet.NewReaderProperties(memory)
 		props.BufferedStreamEnabled = true // a page at a time, not a whole column
+		props.MaxCompressedPageSize, props.MaxUncompressedPageSize = maxPage, maxPage
 		if fr.file, err = file.NewParquetReader(io.NewSectionReader(r, 0, size), file.WithReadProps(props)); err != nil {
 			return err
 		}
-		fr.arrow, err = pqarrow.NewFileReader(fr.file, pqarrow.ArrowReadProperties{BatchSize: readBatchRows}, memory.DefaultAllocator)
+		fr.arrow, err = pqarrow.NewFileReader(fr.file, pqarrow.ArrowReadProperties{BatchSize: readBatchRows}, memory)
 		return err
 	})
 	return &fr, err
@@ -77,6 +86,13 @@ func (r *Reader) Records(ctx context.Context, columns []string, f func(arrow.Rec
 			indices = append(indices, i)
 		}
 	}
+	for _, at := range indices {
+		for i := range r.file.NumRowGroups() {
+			if err := r.checkPages(i, at); err != nil {
+				return fmt.Errorf("column %s: %w", all.Column(at).Path(), err)
+			}
+		}
+	}
 	rr, err := r.arrow.GetRecordReader(ctx, indices, nil)
 	if err != nil {
 		return err
@@ -93,6 +109,15 @@ func (r *Reader) Records(ctx context.Context, columns []string, f func(arrow.Rec
 	return rr.Err()
 }
 
+// checkPages checks the pages of a leaf column in a row group.
+func (r *Reader) checkPages(group, column int) error {
+	chunk, err := r.file.MetaData().RowGroup(group).ColumnChunk(column)
+	if err != nil {
+		return err
+	}
+	return checkPages(r.source, r.size, chunk)
+}
+
 // Has reports whether there is a leaf column of this path.
 func (r *Reader) Has(path string) bool { return r.file.MetaData().Schema.ColumnIndexByName(path) >= 0 }
 
@@ -104,44 +129,56 @@ func (r *Reader) Values(path string) ([]any, error) {
 	if at < 0 {
 		return nil, fmt.Errorf("no part named %s", path)
 	}
-	var all []any
+	var all values
 	for i := range r.file.NumRowGroups() {
+		if err := r.checkPages(i, at); err != nil {
+			return nil, err
+		}
 		column, err := r.file.RowGroup(i).Column(at)
 		if err != nil {
 			return nil, err
 		}
 		switch c := column.(type) {
 		case *file.ByteArrayColumnChunkReader:
-			all, err = appendValues(all, c.ReadBatch, func(b parquet.ByteArray) any { return string(b) })
+			err = appendValues(&all, c.ReadBatch, func(b parquet.ByteArray) any { all.bytes += len(b); return string(b) })
 		case *file.Float64ColumnChunkReader:
-			all, err = appendValues(all, c.ReadBatch, func(f float64) any { return f })
+			err = appendValues(&all, c.ReadBatch, func(f float64) any { return f })
 		case *file.Int32ColumnChunkReader:
-			all, err = appendValues(all, c.ReadBatch, func(n int32) any { return n })
+			err = appendValues(&all, c.ReadBatch, func(n int32) any { return n })
 		case *file.Int64ColumnChunkReader:
-			all, err = appendValues(all, c.ReadBatch, func(n int64) any { return n })
+			err = appendValues(&all, c.ReadBatch, func(n int64) any { return n })
 		default:
 			err = fmt.Errorf("it is stored as %s", column.Type())
 		}
-		if err != nil {
+		if err = cmp.Or(err, column.Err()); err != nil { // a batch ends at a page that cannot be read
 			return nil, err
 		}
 	}
-	return all, nil
+	return all.list, nil
 }
 
-func appendValues[T any](all []any, read func(n int64, values []T, definition, repetition []int16) (int64, int, error), convert func(T) any) ([]any, error) {
-	const batch = 64
+// values are those of a column, and how many bytes the texts among them have.
+type values struct {
+	list  []any
+	bytes int
+}
+
+func appendValues[T any](all *values, read func(n int64, values []T, definition, repetition []int16) (int64, int, error), convert func(T) any) error {
+	const batch = 4 // of which each text may have a page
 	var (
-		values                 [batch]T
+		found                  [batch]T
 		definition, repetition [batch]int16
 	)
 	for {
-		rows, n, err := read(batch, values[:], definition[:], repetition[:])
+		rows, n, err := read(batch, found[:], definition[:], repetition[:])
 		if err != nil || rows == 0 {
-			return all, err
+			return err
 		}
-		for _, v := range values[:n] {
-			all = append(all, convert(v))
+		for _, v := range found[:n] {
+			all.list = append(all.list, convert(v))
+			if len(all.list) > maxRecordValues || all.bytes > maxRecordBytes {
+				return fmt.Errorf("it has more than %d values, or %d bytes of text", maxRecordValues, maxRecordBytes)
+			}
 		}
 	}
 }

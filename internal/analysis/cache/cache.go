@@ -35,8 +35,8 @@ type Cache struct {
 	// Address is the warehouse's, for messages.
 	Address string
 
-	// Temp is a folder for what is not kept; empty: the system's.
-	Temp string
+	Temp   string // a folder for what is not kept; empty: the system's
+	Memory int    // that DuckDB may use to refresh it, in MiB; 0 for a default
 
 	// Progress reports how many files have been read of how many, and their bytes. It may
 	// be nil.

@@ -263,3 +263,27 @@ func TestDamagedFile(t *testing.T) {
 	}
 	w.mustCount(t, "mended")
 }
+
+// A file of far more rows than an export's is read where it is: copied, it would grow.
+func TestDenseFile(t *testing.T) {
+	w := newWorld(t)
+	files, err := filepath.Glob(filepath.Join(w.Folder, "images", "*", "*", "data.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const rows = 50_000
+	if _, err := db.ExecContext(t.Context(), fmt.Sprintf("COPY (SELECT 'export' AS export_id, 'image' AS image_id FROM range(%d)) TO '%s' (FORMAT parquet)", rows, files[0])); err != nil {
+		t.Fatal(err)
+	}
+	w.images = w.images*2/3 + rows
+	settle(t, w)
+	w.mustCount(t, "read in place")
+	if info, err := os.Stat(w.File); err != nil || info.Size() > 10<<20 {
+		t.Errorf("the cache has grown: %v, %v", info, err)
+	}
+}

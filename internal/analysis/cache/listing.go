@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -58,6 +59,7 @@ func (u unit) file(root string) string { return filepath.Join(root, filepath.Fro
 type state struct {
 	version string // the file's time and size; empty if they do not tell it from another
 	size    int64
+	problem error // it is no file
 }
 
 // settled is how old a file must be for its time to tell it from a later one of the same
@@ -97,12 +99,20 @@ func list(ctx context.Context, root string, tables []schema.Table, scope Scope) 
 				if isMissing(err) {
 					continue
 				}
-				if err != nil {
+				if errors.Is(err, fs.ErrPermission) {
 					return l, err
 				}
-				s := state{size: info.Size()}
-				if info.ModTime().Before(young) {
+				var s state
+				switch {
+				case err != nil:
+					s.problem = err
+				case !info.Mode().IsRegular():
+					s.problem = fmt.Errorf("it is no file but %s", info.Mode())
+				case info.ModTime().Before(young):
+					s.size = info.Size()
 					s.version = strconv.FormatInt(info.ModTime().UnixNano(), 36) + "-" + strconv.FormatInt(s.size, 36)
+				default:
+					s.size = info.Size()
 				}
 				l.units[unit{t.Name, p, i}] = s
 				whole = whole && s.version != ""

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/load/tablefile"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -29,6 +31,7 @@ type writer struct {
 	difference
 	db *sql.DB
 
+	dense    map[unit]bool // has far more rows than such a file of cvexport's, and would grow when it is copied
 	damaged  map[iteration]bool
 	findings []load.Finding
 	progress Progress
@@ -37,6 +40,16 @@ type writer struct {
 type iteration struct{ project, id string }
 
 func (u unit) of() iteration { return iteration{u.project, u.iteration} }
+
+// defaultMemory is what DuckDB may use, in MiB: many times what rows of small files take.
+const defaultMemory = 1024
+
+// A row of any table has an id or a probability that hardly compresses: a file with more
+// rows than that is dense.
+const (
+	fewRows     = 1000
+	bytesPerRow = 4
+)
 
 // errDamaged is that a file is damaged which had not been known to be.
 var errDamaged = errors.New("a file is damaged")
@@ -47,16 +60,20 @@ func (w *writer) write(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.db.Close()) }()
 	w.db.SetMaxOpenConns(1)
-	w.damaged = map[iteration]bool{}
+	w.damaged, w.dense = map[iteration]bool{}, map[unit]bool{}
 	if err := w.run(ctx,
 		"SET autoinstall_known_extensions = false",
 		"SET autoload_known_extensions = false",
 		"SET enable_external_file_cache = false", // each file is read once
 		"SET threads = 1",                        // small files: more threads would need more memory and processor time
+		fmt.Sprintf("SET memory_limit = '%dMiB'", cmp.Or(w.Memory, defaultMemory)),
 		fmt.Sprintf("SET temp_directory = %s", quote(filepath.Dir(w.file))),
 		fmt.Sprintf("ATTACH %s AS %s", quote(w.file), Name),
 		"USE "+Name,
 	); err != nil {
+		return err
+	}
+	if err := w.check(ctx); err != nil {
 		return err
 	}
 	for { // once more for each part with a damaged file
@@ -179,7 +196,7 @@ func (w *writer) readTable(ctx context.Context, t schema.Table) error {
 	for u, s := range w.todo {
 		switch {
 		case u.table != t.Name:
-		case s.size >= large:
+		case s.size >= large || w.dense[u]:
 			big = append(big, u)
 		default:
 			small = append(small, u)
@@ -253,21 +270,54 @@ func (w *writer) blame(ctx context.Context, t schema.Table, units []unit, err er
 			delete(w.now.digests, t.Name)
 			continue
 		}
-		w.damaged[u.of()] = true
 		reason, _, _ := strings.Cut(readErr.Error(), "\n") // the other lines are the statement
-		f := load.Finding{Table: t.Name, Key: u.key(), Problem: fmt.Sprintf(
-			"it is damaged, so the iteration is left out; to mend it, run cvexport export --project %s --iteration %s --force --warehouse %q (%s)", u.project, u.iteration, w.Address, reason)}
-		project, projectErr := schema.ParseID(u.project)
-		id, idErr := schema.ParseID(u.iteration)
-		if projectErr == nil && idErr == nil {
-			f.Project, f.Iteration = project, id
-		}
-		w.findings = append(w.findings, f)
+		w.find(u, reason)
 	}
 	if found {
 		return errDamaged
 	}
 	return err
+}
+
+// find notes that a file is damaged.
+func (w *writer) find(u unit, reason string) {
+	w.damaged[u.of()] = true
+	f := load.Finding{Table: u.table, Key: u.key(), Problem: fmt.Sprintf(
+		"it is damaged, so the iteration is left out; to mend it, run cvexport export --project %s --iteration %s --force --warehouse %q (%s)", u.project, u.iteration, w.Address, reason)}
+	project, projectErr := schema.ParseID(u.project)
+	id, idErr := schema.ParseID(u.iteration)
+	if projectErr == nil && idErr == nil {
+		f.Project, f.Iteration = project, id
+	}
+	w.findings = append(w.findings, f)
+}
+
+// check finds what is no file, and files whose footer DuckDB must not see: it believes one
+// of some megabytes that takes gigabytes.
+func (w *writer) check(ctx context.Context) error {
+	for _, u := range slices.SortedFunc(maps.Keys(w.todo), compareUnits) {
+		err, rows := w.todo[u].problem, int64(0)
+		if err == nil {
+			rows, err = checkFooter(u.file(w.Folder), w.todo[u].size)
+		}
+		w.dense[u] = rows > max(fewRows, w.todo[u].size/bytesPerRow)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && !isMissing(err) { // what is gone is found out when it is read
+			w.find(u, err.Error())
+		}
+	}
+	return nil
+}
+
+func checkFooter(path string, size int64) (rows int64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return tablefile.CheckFooter(f, size)
 }
 
 func copyFile(from, to string) (err error) {

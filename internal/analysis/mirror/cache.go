@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cvexport/cvexport/internal/private"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/schema"
@@ -26,6 +28,8 @@ type Cache struct {
 // markName is the file that makes a folder a cache. Its last line names the warehouse.
 const markName = ".cvexport-cache"
 
+const maxMark = 64 << 10 // bytes
+
 // Open opens a folder as the cache of a warehouse, which of names in one line without
 // secrets, and creates the folder, for its owner alone, if there is none. It refuses
 // a folder that contains anything else, so that nothing but a copy is ever removed.
@@ -33,7 +37,7 @@ func Open(folder, of string) (*Cache, error) {
 	if err := prepare(folder, of); err != nil {
 		return nil, fmt.Errorf("open the cache in %s: %w", folder, err)
 	}
-	s, err := local.New(folder)
+	s, err := local.NewPrivate(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +45,7 @@ func Open(folder, of string) (*Cache, error) {
 }
 
 func prepare(folder, of string) error {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := makePrivate(folder); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(folder)
@@ -50,7 +54,7 @@ func prepare(folder, of string) error {
 	}
 	mark := filepath.Join(folder, markName)
 	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == markName }) {
-		text, err := os.ReadFile(mark)
+		text, err := regular.Read(mark, maxMark)
 		if err != nil {
 			return err
 		}
@@ -74,6 +78,22 @@ func prepare(folder, of string) error {
 		return errors.Join(err, os.Remove(temp.Name()))
 	}
 	return os.Rename(temp.Name(), mark)
+}
+
+// makePrivate makes sure that a folder exists and that nobody else can open it. Another
+// user's is refused: what is in it would be theirs.
+func makePrivate(folder string) error {
+	const ownerOnly = 0o700
+	if err := private.CheckLinks(folder); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, ownerOnly); err != nil {
+		return err
+	}
+	if err := private.CheckOwn(folder); err != nil {
+		return err
+	}
+	return os.Chmod(folder, ownerOnly) // earlier versions, or somebody, may have opened it
 }
 
 // Folder is where the cache's tables are.

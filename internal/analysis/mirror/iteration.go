@@ -190,7 +190,12 @@ func (m *iteration) fetch(ctx context.Context) error {
 // if the record has changed meanwhile.
 func (m *iteration) copy(ctx context.Context) error {
 	for _, o := range m.todo {
-		if err := m.object(ctx, o); err != nil {
+		err := m.object(ctx, o)
+		if errors.Is(err, store.ErrTooLong) {
+			m.found(o.Table, o.Key, "%v; the iteration is left out: export it again with --force", err)
+			return m.skip(ctx)
+		}
+		if err != nil {
 			return m.failed(o.Table, err)
 		}
 		if !o.same {
@@ -276,15 +281,20 @@ func (m *iteration) unchanged(ctx context.Context) error {
 	return nil
 }
 
+// slack is how much longer than its record says an object may be, beyond twice, before its
+// store is asked: another export of the iteration has put it.
+const slack = 1 << 20
+
 // download copies an object to a file, nil if there is no object. A file that differs
 // from the record is accepted if the store describes it so too, or if two downloads are
 // alike.
 func (m *iteration) download(ctx context.Context, o missingObject) (*store.File, error) {
 	const maxTries = 3
 	var last store.Object // the size and checksum of the file before
+	limit := 2*o.Bytes + slack
 	for try := 1; ; try++ {
 		arrived := int64(0)
-		file, err := store.Fetch(ctx, m.from, m.store.Root(), o.Key, func(n int) {
+		file, err := store.Fetch(ctx, m.from, m.store.Root(), o.Key, limit, func(n int) {
 			arrived += int64(n)
 			m.advance(Progress{Bytes: int64(n)})
 		})
@@ -301,10 +311,19 @@ func (m *iteration) download(ctx context.Context, o missingObject) (*store.File,
 				return nil, err
 			}
 			err = errors.New("it arrives broken")
-		} else if broken, ok := errors.AsType[*store.UnreadableError](err); !ok || ctx.Err() != nil {
-			return nil, err
-		} else if errors.Is(broken, fs.ErrNotExist) {
+		} else if errors.Is(err, store.ErrTooLong) { // unless it is another one than the record says
+			now, statErr := m.from.Stat(ctx, o.Key)
+			if err := store.IgnoreMissing(statErr); err != nil {
+				return nil, err
+			}
+			if now.Size <= limit {
+				return nil, err
+			}
+			limit = now.Size
+		} else if broken, ok := errors.AsType[*store.UnreadableError](err); ok && errors.Is(broken, fs.ErrNotExist) {
 			return nil, nil
+		} else if !ok || !broken.Opened || ctx.Err() != nil {
+			return nil, err
 		}
 		if try == maxTries {
 			return nil, fmt.Errorf("reading %s: %w, %d times", m.from.URL(o.Key), err, try)

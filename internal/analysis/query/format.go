@@ -11,6 +11,8 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2"
 	"github.com/mattn/go-runewidth"
+
+	"github.com/cvexport/cvexport/internal/printable"
 )
 
 // writeTable writes aligned columns for people, numbers to the right. The first rows
@@ -21,7 +23,8 @@ func writeTable(w io.Writer, r result) error {
 		return nil
 	}
 	const measured = 1000 // rows
-	t := table{w: w, waiting: [][][]string{cellsOf(r.columns)}}
+	plan := slices.Equal(r.columns, []string{"explain_key", "explain_value"})
+	t := table{w: w, waiting: [][][]string{cellsOf(r.columns, false)}}
 	for _, databaseType := range r.types {
 		fill := runewidth.FillRight
 		if number.MatchString(databaseType) {
@@ -42,7 +45,7 @@ func writeTable(w io.Writer, r result) error {
 				line[c] = v.V
 			}
 		}
-		t.waiting = append(t.waiting, cellsOf(line))
+		t.waiting = append(t.waiting, cellsOf(line, plan))
 		if count >= measured {
 			if err := t.flush(); err != nil {
 				return err
@@ -84,7 +87,7 @@ func (t *table) flush() error {
 		for c, width := range t.widths {
 			rule[c] = strings.Repeat("-", width)
 		}
-		t.waiting = slices.Insert(t.waiting, 1, cellsOf(rule))
+		t.waiting = slices.Insert(t.waiting, 1, cellsOf(rule, false))
 	}
 	for _, cells := range t.waiting {
 		if err := t.write(cells); err != nil {
@@ -115,18 +118,38 @@ func (t *table) write(cells [][]string) error {
 	return err
 }
 
-// cellsOf splits texts into lines and replaces control characters, which could move
-// the cursor.
-func cellsOf(texts []string) [][]string {
+// maxCell bounds a cell of a table for people, in characters, and its lines.
+const (
+	maxCell  = 4_000
+	maxLines = 100
+)
+
+// short cuts a text to what a cell may have.
+func short(text string) string {
+	n, lines := 0, 1
+	for at, r := range text {
+		if r == '\n' {
+			lines++
+		}
+		if n++; n > maxCell || lines > maxLines {
+			return text[:at] + fmt.Sprintf("... (%d bytes; --format csv and json have all)", len(text))
+		}
+	}
+	return text
+}
+
+// cellsOf makes texts printable, each in one line, which cannot be taken for another row.
+// Those of a plan have the lines that they come with.
+func cellsOf(texts []string, plan bool) [][]string {
 	cells := make([][]string, len(texts))
 	for c, text := range texts {
-		for line := range strings.SplitSeq(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n") {
-			cells[c] = append(cells[c], strings.Map(func(r rune) rune {
-				if r < ' ' || r == 0x7f {
-					return ' '
-				}
-				return r
-			}, line))
+		text = short(text)
+		if !plan {
+			cells[c] = []string{printable.Line(text)}
+			continue
+		}
+		for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+			cells[c] = append(cells[c], printable.Line(line))
 		}
 	}
 	return cells

@@ -40,23 +40,33 @@ func newWarehouse(t *testing.T, name string) string {
 	return root
 }
 
-// answer runs a query over the warehouse in a folder.
+// answer runs a query over the warehouse in a folder, as cvreport query does.
 func answer(t *testing.T, root string, format Format, target, text string) (stdout string, err error) {
 	t.Helper()
-	q, err := Parse(text)
+	return answerWith(t, root, format, target, text, false)
+}
+
+func answerWith(t *testing.T, root string, format Format, target, text string, external bool) (stdout string, err error) {
+	t.Helper()
+	q, err := Parse(text, external)
 	if err != nil {
 		return "", err
 	}
-	db, err := Open(t.Context(), root, All, q.Needs)
+	var b bytes.Buffer
+	temp := t.TempDir()
+	out, err := NewOutput(target, &b, temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := session{temp: temp}
+	if !external {
+		s.within = []string{root, temp, out.Folder()}
+	}
+	db, err := s.open(t.Context(), root, nil, All, q.Needs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	var b bytes.Buffer
-	out, err := NewOutput(target, &b)
-	if err != nil {
-		t.Fatal(err)
-	}
 	err = q.Run(t.Context(), db, format, out)
 	if err := out.Close(); err != nil {
 		t.Error(err)
@@ -66,7 +76,12 @@ func answer(t *testing.T, root string, format Format, target, text string) (stdo
 
 func mustRun(t *testing.T, root string, format Format, text string) string {
 	t.Helper()
-	out, err := answer(t, root, format, "-", text)
+	return mustRunWith(t, root, format, text, false)
+}
+
+func mustRunWith(t *testing.T, root string, format Format, text string, external bool) string {
+	t.Helper()
+	out, err := answerWith(t, root, format, "-", text, external)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -130,16 +145,16 @@ func TestParquet(t *testing.T) {
 		t.Fatalf("%v: %s", err, stdout)
 	}
 	from := "FROM '" + escape(file) + "'"
-	out := mustRun(t, root, CSV, "SELECT column_name, column_type FROM (DESCRIBE "+from+")")
+	out := mustRunWith(t, root, CSV, "SELECT column_name, column_type FROM (DESCRIBE "+from+")", true)
 	want := "column_name,column_type\ni,TINYINT\nt,VARCHAR\nl,\"DECIMAL(9,2)[]\"\ns,STRUCT(s TIMESTAMP WITH TIME ZONE)\nn,DOUBLE\n"
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("types (-want +got):\n%s", diff)
 	}
-	out = mustRun(t, root, CSV, from)
+	out = mustRunWith(t, root, CSV, from, true)
 	if want := "i,t,l,s,n\n1,a;b,\"[1.50, NULL]\",{'s': '2020-02-11 16:43:08.98791+00'},\n"; out != want {
 		t.Errorf("rows %q, want %q", out, want)
 	}
-	out = mustRun(t, root, CSV, "SELECT DISTINCT compression FROM parquet_metadata('"+escape(file)+"')")
+	out = mustRunWith(t, root, CSV, "SELECT DISTINCT compression FROM parquet_metadata('"+escape(file)+"')", true)
 	if out != "compression\nZSTD\n" {
 		t.Errorf("compression %q", out)
 	}
@@ -178,11 +193,9 @@ func TestManyRows(t *testing.T) {
 func TestCells(t *testing.T) {
 	root := newWarehouse(t, "warehouse")
 	out := mustRun(t, root, Table, "SELECT E'one\ntwo\r\nthree\t\x1b[1m' AS text, 7 AS n, DATE '2020-01-02' AS d, TIME '10:11:12.5' AS t, 'NaN'::DOUBLE AS x")
-	want := `text        n  d           t             x
-----------  -  ----------  ----------  ---
-one         7  2020-01-02  10:11:12.5  nan
-two
-three  [1m
+	want := `text                          n  d           t             x
+----------------------------  -  ----------  ----------  ---
+one\ntwo\r\nthree\t\u001b[1m  7  2020-01-02  10:11:12.5  nan
 (1 row)
 `
 	if diff := cmp.Diff(want, out); diff != "" {
@@ -238,7 +251,7 @@ func TestCSVReadsBack(t *testing.T) {
 		read := "FROM read_csv('" + file + "', header = true, delim = ',', quote = '\"', escape = '\"', all_varchar = true, allow_quoted_nulls = false, null_padding = false)"
 		for _, format := range []Format{JSON, Table} {
 			want := mustRun(t, root, format, "SELECT COLUMNS(*)::VARCHAR FROM ("+text+")")
-			got := mustRun(t, root, format, read)
+			got := mustRunWith(t, root, format, read, true)
 			if diff := cmp.Diff(want, got); diff != "" {
 				body, _ := os.ReadFile(file)
 				t.Errorf("%s (-queried +read back):\n%s%s", text, diff, body)

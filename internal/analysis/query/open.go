@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	_ "github.com/duckdb/duckdb-go/v2" // registers the driver
-
 	"github.com/cvexport/cvexport/internal/analysis/cache"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store/local"
@@ -26,14 +24,15 @@ func NoFunction(name string) bool {
 
 // Open opens an in-memory database over the warehouse in a folder: its tables, of
 // which those not wanted are empty, all views, and the wanted functions. DuckDB needs
-// no extension for that and downloads none.
+// no extension for that and downloads none. What is run in it may do anything:
+// [Source.Open] is for the statements of others.
 func Open(ctx context.Context, folder string, tables, functions func(name string) bool) (_ *sql.DB, err error) {
-	return openFiles(ctx, folder, nil, tables, functions)
+	return session{}.open(ctx, folder, nil, tables, functions)
 }
 
-// openFiles opens the warehouse with no other files than the given ones, or with all
-// if files is nil.
-func openFiles(ctx context.Context, folder string, files map[string][]string, tables, functions func(name string) bool) (_ *sql.DB, err error) {
+// open opens the warehouse with no other files than the given ones, or with all if files
+// is nil.
+func (s session) open(ctx context.Context, folder string, files map[string][]string, tables, functions func(name string) bool) (_ *sql.DB, err error) {
 	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(folder), Files: files, Without: unwanted(functions)}
 	for _, t := range schema.Tables() {
 		hasFiles := len(files[t.Name]) > 0
@@ -46,11 +45,11 @@ func openFiles(ctx context.Context, folder string, files map[string][]string, ta
 			script.Empty = append(script.Empty, t.Name)
 		}
 	}
-	db, err := start(ctx)
+	db, err := s.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := db.ExecContext(ctx, script.String()); err != nil {
+	if err := errors.Join(execute(ctx, db, []string{script.String()}), s.confine(ctx, db)); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the warehouse %s: %w", folder, err), db.Close())
 	}
 	return db, nil
@@ -68,8 +67,8 @@ func unwanted(functions func(name string) bool) (names []string) {
 
 // openCached opens the warehouse of a cache, as far as the scope goes. The findings are
 // of iterations that it leaves out.
-func openCached(ctx context.Context, c *cache.Cache, scope cache.Scope, wanted func(name string) bool) (_ *sql.DB, findings []load.Finding, err error) {
-	db, err := start(ctx)
+func (s session) openCached(ctx context.Context, c *cache.Cache, scope cache.Scope, wanted func(name string) bool) (_ *sql.DB, findings []load.Finding, err error) {
+	db, err := s.start(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -90,27 +89,8 @@ func openCached(ctx context.Context, c *cache.Cache, scope cache.Scope, wanted f
 			script.Empty = append(script.Empty, t.Name)
 		}
 	}
-	if _, err := db.ExecContext(ctx, script.String()); err != nil {
+	if err := errors.Join(execute(ctx, db, []string{script.String()}), s.confine(ctx, db)); err != nil {
 		return nil, nil, fmt.Errorf("opening the cache %s: %w", c.File, err)
 	}
 	return db, attached.Findings, nil
-}
-
-// start starts DuckDB with nothing in it.
-func start(ctx context.Context) (*sql.DB, error) {
-	db, err := sql.Open("duckdb", "")
-	if err != nil {
-		return nil, fmt.Errorf("starting duckdb: %w", err)
-	}
-	db.SetMaxOpenConns(1) // the settings of a session belong to one connection
-	for _, s := range []string{
-		"SET autoinstall_known_extensions = false",
-		"SET autoload_known_extensions = false",
-		"SET TimeZone = 'UTC'",
-	} {
-		if _, err := db.ExecContext(ctx, s); err != nil {
-			return nil, errors.Join(fmt.Errorf("starting duckdb: %w", err), db.Close())
-		}
-	}
-	return db, nil
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/cvexport/cvexport/internal/brokenpipe"
+	"github.com/cvexport/cvexport/internal/private"
+	"github.com/cvexport/cvexport/internal/regular"
 )
 
 // ErrOutputClosed is returned when the reader of standard output has closed it, as
@@ -19,32 +21,43 @@ var ErrOutputClosed = errors.New("standard output was closed")
 // when it is complete.
 type Output struct {
 	target string    // the file; empty for none
-	stream io.Writer // standard output, or a device
+	stream io.Writer // standard output, or another stream
 	device *os.File
-	folder string // of what is not complete
+	temp   string          // the run's folder for temporary files
+	beside *private.Folder // of a file that is not complete
 }
 
-// NewOutput prepares to write the file target, or to stdout for "-". Close must be
-// called, after a failure too.
-func NewOutput(target string, stdout io.Writer) (*Output, error) {
+// NewOutput prepares to write the file target, or to stdout for "-", or to a stream that
+// [regular.Target] knows, such as /dev/null. temp is the run's folder for temporary files.
+// Close must be called, after a failure too.
+func NewOutput(target string, stdout io.Writer, temp string) (*Output, error) {
 	if target == "-" || target == "" {
-		return &Output{stream: pipe{stdout}}, nil
+		return &Output{stream: pipe{stdout}, temp: temp}, nil
+	}
+	if err := private.CheckLinks(target); err != nil {
+		return nil, fmt.Errorf("writing %s: %w", target, err)
+	}
+	if device, err := regular.Target(target); err != nil {
+		return nil, UsageErrorf("--output: %w", err)
+	} else if device != nil {
+		return &Output{stream: pipe{device}, device: device, temp: temp}, nil
 	}
 	if real, err := filepath.EvalSymlinks(target); err == nil {
 		target = real
 	}
-	switch info, err := os.Stat(target); {
-	case err == nil && info.IsDir():
-		return nil, UsageErrorf("--output %s is a folder", target)
-	case err == nil && !info.Mode().IsRegular(): // a pipe or a terminal must not be replaced
-		device, err := os.OpenFile(target, os.O_WRONLY, 0)
-		return &Output{stream: device, device: device}, err
-	}
-	folder, err := os.MkdirTemp(filepath.Dir(target), ".cvreport-*")
+	beside, err := private.NewFolder(filepath.Dir(target))
 	if err != nil {
 		return nil, fmt.Errorf("writing %s: %w", target, err)
 	}
-	return &Output{target: target, folder: folder}, nil
+	return &Output{target: target, temp: temp, beside: beside}, nil
+}
+
+// Folder is the folder that [Output.WriteFile] has a file made in.
+func (o *Output) Folder() string {
+	if o.beside != nil {
+		return o.beside.Path()
+	}
+	return o.temp
 }
 
 // pipe returns ErrOutputClosed for standard output that is closed. The same error of
@@ -65,8 +78,8 @@ func (o *Output) Close() error {
 	if o.device != nil {
 		err = o.device.Close()
 	}
-	if o.folder != "" {
-		err = errors.Join(err, os.RemoveAll(o.folder))
+	if o.beside != nil {
+		err = errors.Join(err, o.beside.Close())
 	}
 	return err
 }
@@ -77,7 +90,8 @@ func (o *Output) Write(write func(io.Writer) error) error {
 		return buffered(o.stream, write)
 	}
 	return o.WriteFile(func(path string) (err error) {
-		f, err := os.Create(path)
+		const readable = 0o666 // before umask and default access lists
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, readable)
 		if err != nil {
 			return err
 		}
@@ -97,12 +111,7 @@ func buffered(w io.Writer, write func(io.Writer) error) error {
 // WriteFile calls write with the path of a file to create, and moves that file to the
 // output when it is complete.
 func (o *Output) WriteFile(write func(path string) error) (err error) {
-	if o.folder == "" {
-		if o.folder, err = os.MkdirTemp("", "cvreport-*"); err != nil {
-			return err
-		}
-	}
-	path := filepath.Join(o.folder, "result")
+	path := filepath.Join(o.Folder(), "result")
 	if err := write(path); err != nil {
 		return err
 	}

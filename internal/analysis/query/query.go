@@ -73,24 +73,31 @@ type Query struct {
 	// Needs reports whether the query may read the table, view or function.
 	Needs func(name string) bool
 
+	external     bool
 	before, last string
 }
 
-// Parse checks the syntax of a query.
-func Parse(text string) (*Query, error) {
-	p, err := newParser()
+// Parse checks the syntax of a query and, unless external is true, that its statements
+// are such as a database of [Source.Open] without AllowExternal may run.
+func Parse(text string, external bool) (*Query, error) {
+	if !external {
+		if err := checkConfined(text); err != nil {
+			return nil, fmt.Errorf("query: %w", err)
+		}
+	}
+	p, err := newParser(external)
 	if err != nil {
 		return nil, err
 	}
 	defer p.close()
 	before, last, err := splitLast(text, p.count)
 	if err != nil {
-		return nil, fmt.Errorf("query: %w", err)
+		return nil, explainRefusal(fmt.Errorf("query: %w", err), external)
 	}
 	if last == "" {
 		return nil, UsageErrorf("there is no SQL to run")
 	}
-	return &Query{namesIn(text), before, last}, nil
+	return &Query{namesIn(text), external, before, last}, nil
 }
 
 // Run runs the statements and writes the rows of the last one to out.
@@ -104,7 +111,7 @@ func (q *Query) Run(ctx context.Context, db *sql.DB, f Format, out *Output) (err
 		if hint := hintFor(ctx, conn, err.Error()); hint != "" {
 			return fmt.Errorf("query: %w\n%s", err, hint)
 		}
-		return fmt.Errorf("query: %w", err)
+		return explainRefusal(fmt.Errorf("query: %w", err), q.external)
 	}
 	return nil
 }
@@ -120,7 +127,7 @@ func (q *Query) run(ctx context.Context, conn *sql.Conn, f Format, out *Output) 
 	}
 	// A false match only costs memory.
 	inTransaction := transaction.MatchString(q.before)
-	return ask(ctx, conn, q.last, inTransaction, writers[f], func(r result) error {
+	return ask(ctx, conn, q.last, inTransaction, writers[f], out.temp, func(r result) error {
 		return out.Write(func(w io.Writer) error { return writers[f].write(w, r) })
 	})
 }

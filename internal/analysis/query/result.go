@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/cvexport/cvexport/load/store"
 )
 
 // result is what one statement returns. Its rows can be read once.
@@ -25,7 +27,7 @@ type cell = sql.Null[string]
 // ask runs one statement and passes its result, formatted for w, to use. The driver would keep a whole result in memory, so it goes to a table on disk first,
 // which is read in batches; but not in a transaction, which can write to one database
 // only. What is not a query (EXPLAIN, INSERT) returns little, and is formatted here.
-func ask(ctx context.Context, conn *sql.Conn, statement string, inTransaction bool, w writer, use func(result) error) error {
+func ask(ctx context.Context, conn *sql.Conn, statement string, inTransaction bool, w writer, temp string, use func(result) error) error {
 	from := " FROM (\n" + statement + "\n)"
 	rows, err := conn.QueryContext(ctx, "SELECT *"+from+" LIMIT 0")
 	if err != nil { // not a query, or a wrong one: the error about the statement alone is clearer
@@ -40,7 +42,7 @@ func ask(ctx context.Context, conn *sql.Conn, statement string, inTransaction bo
 	}
 	query := "SELECT " + w.cast + from
 	if !inTransaction {
-		return askOnDisk(ctx, conn, query, types, use)
+		return askOnDisk(ctx, conn, query, types, temp, use)
 	}
 	if rows, err = conn.QueryContext(ctx, query); err != nil {
 		return fixLineNumber(err)
@@ -48,19 +50,15 @@ func ask(ctx context.Context, conn *sql.Conn, statement string, inTransaction bo
 	return useRows(rows, types, formatted, use)
 }
 
-func askOnDisk(ctx context.Context, conn *sql.Conn, query string, types []string, use func(result) error) (err error) {
-	folder, err := os.MkdirTemp("", "cvreport-*")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	attach := fmt.Sprintf("ATTACH '%s' AS cvreport_result", escape(filepath.Join(folder, "result.duckdb")))
+func askOnDisk(ctx context.Context, conn *sql.Conn, query string, types []string, temp string, use func(result) error) (err error) {
+	file := filepath.Join(temp, "result.duckdb")
+	attach := fmt.Sprintf("ATTACH '%s' AS cvreport_result", escape(file))
 	if _, err := conn.ExecContext(ctx, attach); err != nil {
 		return err
 	}
 	defer func() {
 		_, detachErr := conn.ExecContext(context.WithoutCancel(ctx), "DETACH cvreport_result")
-		err = errors.Join(err, detachErr)
+		err = errors.Join(err, detachErr, store.IgnoreMissing(os.Remove(file)))
 	}()
 	if _, err := conn.ExecContext(ctx, "CREATE TABLE cvreport_result.result AS "+query); err != nil {
 		return fixLineNumber(err)

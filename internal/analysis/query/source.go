@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,17 +21,25 @@ import (
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/load/store/open"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
 // Source is a warehouse of any kind. A remote one is copied to a folder first, because
 // DuckDB would have to download an extension to read it in place.
 type Source struct {
-	Warehouse string        // a folder or URL
-	Cache     string        // folder for the copies of remote warehouses; empty: in the user's cache folder
-	Offline   bool          // use the copy as it is
-	MaxAge    time.Duration // how long Open uses a copy without looking for changes
-	Scope     cache.Scope   // what Open is about; the tables have no other rows
+	Warehouse string          // a folder or URL
+	Cache     string          // folder for the copies of remote warehouses; empty: in the user's cache folder
+	Offline   bool            // use the copy as it is
+	Bounds    patience.Bounds // of each operation on a remote warehouse
+	MaxAge    time.Duration   // how long Open uses a copy without looking for changes
+	Scope     cache.Scope     // what Open is about; the tables have no other rows
+	Memory    int             // that DuckDB may use, in MiB; 0 for [DefaultMemory]
+	MaxListed int             // objects of a table; 0 for [store.MaxListed]
+
+	Temp          string // the run's folder for temporary files
+	Output        string // the folder that a result is written to, if there is one
+	AllowExternal bool   // what is run in the database may use other files and the network
 
 	// Warn reports what is wrong with the warehouse or its copy. Progress is called
 	// before the copy of a remote warehouse is updated; it returns functions to report
@@ -45,44 +55,56 @@ type Source struct {
 // Open opens a database over the warehouse, as [Open] does, with the wanted tables and
 // functions. Of a remote warehouse, it first copies the wanted tables as far as they
 // have changed. It leaves out iterations with a damaged file and warns of them. The
-// database belongs to the caller.
+// database belongs to the caller. Unless AllowExternal is set, it opens no files but
+// those of the warehouse (or its copy), Temp and Output.
 func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.DB, error) {
 	folder, err := s.Prepare(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}
-	db, err := s.openCached(ctx, folder, wanted)
+	session := session{temp: s.Temp, memory: s.Memory}
+	if !s.AllowExternal {
+		session.within = slices.DeleteFunc([]string{folder, s.Temp, s.Output}, func(f string) bool { return f == "" })
+	}
+	db, err := s.openCached(ctx, session, folder, wanted)
 	if err == nil || ctx.Err() != nil {
 		return db, err
 	}
-	s.Warn(fmt.Sprintf("%v; it is answered from the files, which takes longer", err))
+	s.Warn(fmt.Sprintf("the cache cannot be used, so the files are read, which takes longer: %v", err))
 	tables := All
 	if s.isRemote() { // the copies of others may be missing or old
 		tables = wanted
 	}
-	db, openErr := Open(ctx, folder, tables, wanted)
-	if openErr == nil || ctx.Err() != nil {
-		return db, openErr
+	sound, err := allSound(ctx, folder, tables)
+	if err != nil {
+		return nil, err
 	}
-	files, findings, err := readable(ctx, s.Warehouse, folder, tables)
-	if err != nil || len(findings) == 0 {
+	var openErr error
+	if sound {
+		var db *sql.DB
+		if db, openErr = session.open(ctx, folder, nil, tables, wanted); openErr == nil || ctx.Err() != nil {
+			return db, openErr
+		}
+	}
+	files, findings, err := session.readable(ctx, s.Warehouse, folder, tables)
+	if err != nil || len(findings) == 0 && openErr != nil {
 		return nil, s.Explain(errors.Join(openErr, err))
 	}
 	for _, f := range findings {
 		s.Warn(f)
 	}
-	db, err = openFiles(ctx, folder, files, tables, wanted)
+	db, err = session.open(ctx, folder, files, tables, wanted)
 	return db, s.Explain(err)
 }
 
 // openCached opens a database over the cache of the warehouse in a folder.
-func (s *Source) openCached(ctx context.Context, folder string, wanted func(name string) bool) (*sql.DB, error) {
+func (s *Source) openCached(ctx context.Context, session session, folder string, wanted func(name string) bool) (*sql.DB, error) {
 	base, err := cacheFolder(s.Cache, folder)
 	if err != nil {
 		return nil, err
 	}
-	c := &cache.Cache{File: base + ".duckdb", Folder: folder, Address: s.Warehouse}
-	db, findings, err := openCached(ctx, c, s.Scope, wanted)
+	c := &cache.Cache{File: base + ".duckdb", Folder: folder, Address: s.Warehouse, Temp: s.Temp, Memory: s.Memory}
+	db, findings, err := session.openCached(ctx, c, s.Scope, wanted)
 	for _, f := range findings {
 		s.Warn(f)
 	}
@@ -113,11 +135,18 @@ func (s *Source) Prepare(ctx context.Context, wanted func(table string) bool) (f
 func (s *Source) Explain(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil && ofFile.MatchString(err.Error()) {
+		err = fmt.Errorf("%w\nan object of the warehouse may be damaged: cvexport verify --warehouse %q says which", err, s.Warehouse)
+	}
 	if err == nil || !s.isRemote() || !strings.Contains(err.Error(), s.folder) {
 		return err
 	}
 	return fmt.Errorf("%w\nif a file in the cache is damaged, remove the cache and run it again: %s", err, s.folder)
 }
+
+// ofFile matches DuckDB's errors about the inside of a Parquet file, most of which do not
+// name it.
+var ofFile = regexp.MustCompile(`Invalid Error: |Can't find next power of 2|Parquet file|Failed to read file|Out of Memory Error`)
 
 func (s *Source) isRemote() bool {
 	name, err := open.Identity(s.Warehouse)
@@ -162,7 +191,7 @@ func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ 
 	if s.Offline {
 		return s.offline(ctx, folder, name, wanted)
 	}
-	from, err := open.Open(ctx, s.Warehouse)
+	from, err := open.Open(patience.With(ctx, s.Bounds), s.Warehouse)
 	switch {
 	case errors.Is(err, store.ErrLogin): // the address is right
 		return "", err
@@ -170,6 +199,7 @@ func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ 
 		return "", &UsageError{err}
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
+	from = store.Bounded(from, cmp.Or(s.MaxListed, store.MaxListed))
 	cache, err := mirror.Open(folder, name)
 	if err != nil {
 		return "", err

@@ -2,7 +2,9 @@ package query
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
@@ -48,35 +50,44 @@ var token = regexp.MustCompile(`(?s)^(?:` + strings.Join([]string{
 // lastStatement returns where the last statement is that is more than white space and
 // comments.
 func lastStatement(text string) (start, end int) {
-	segment, filled := 0, false // of the statement at pos
+	segment, filled := 0, false // of the statement at hand
+	eachToken(text, func(from, to int, blank bool) {
+		switch {
+		case text[from:to] == ";":
+			if filled {
+				start, end = segment, from
+			}
+			segment, filled = to, false
+		case !blank:
+			filled = true
+		}
+	})
+	if filled {
+		return segment, len(text)
+	}
+	return start, end
+}
+
+// eachToken calls do with the place of each token, and whether it is white space or a
+// comment.
+func eachToken(text string, do func(start, end int, blank bool)) {
 	for pos := 0; pos < len(text); {
 		size := max(1, len(token.FindString(text[pos:])))
 		t := text[pos : pos+size]
+		blank := strings.HasPrefix(t, "--") || strings.TrimSpace(t) == ""
 		switch {
-		case t == ";":
-			if filled {
-				start, end = segment, pos
-			}
-			segment, filled = pos+1, false
 		case t == "/*":
-			size = commentSize(text[pos:])
+			size, blank = commentSize(text[pos:]), true
 		case t[0] == '$' && size > 1:
 			if n := strings.Index(text[pos+size:], t); n >= 0 {
 				size += n + size
 			} else {
 				size = len(text) - pos
 			}
-			filled = true
-		case strings.HasPrefix(t, "--") || strings.TrimSpace(t) == "":
-		default:
-			filled = true
 		}
+		do(pos, pos+size, blank)
 		pos += size
 	}
-	if filled {
-		return segment, len(text)
-	}
-	return start, end
 }
 
 // commentSize is the length of the comment that text begins with. Comments nest.
@@ -104,10 +115,19 @@ type parser struct {
 	conn mapping.Connection
 }
 
-func newParser() (*parser, error) {
+// newParser starts one. It needs external access to parse IMPORT DATABASE, which it
+// replaces by the statements that it reads.
+func newParser(external bool) (*parser, error) {
 	p := &parser{}
-	if mapping.Open(":memory:", &p.db) == mapping.StateError {
+	var config mapping.Config
+	if mapping.CreateConfig(&config) == mapping.StateError {
 		return nil, errors.New("starting duckdb failed")
+	}
+	defer mapping.DestroyConfig(&config)
+	var message string
+	if mapping.SetConfig(config, "enable_external_access", strconv.FormatBool(external)) == mapping.StateError ||
+		mapping.OpenExt(":memory:", &p.db, config, &message) == mapping.StateError {
+		return nil, fmt.Errorf("starting duckdb failed: %s", message)
 	}
 	if mapping.Connect(p.db, &p.conn) == mapping.StateError {
 		mapping.Close(&p.db)

@@ -6,7 +6,7 @@ import (
 )
 
 func TestSplitLast(t *testing.T) {
-	p, err := newParser()
+	p, err := newParser(false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestSplitLast(t *testing.T) {
 
 // The parser reads each byte three times at most, however many semicolons there are.
 func TestSplitLastIsLinear(t *testing.T) {
-	p, err := newParser()
+	p, err := newParser(false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func FuzzSplitLast(f *testing.F) {
 	for _, seed := range []string{"SELECT 1; SELECT ';' -- ;\n; FROM x;", "PIVOT a ON b; SELECT $$;$$", "/* ; */;;"} {
 		f.Add(seed)
 	}
-	p, err := newParser()
+	p, err := newParser(false)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -62,6 +62,7 @@ type Iteration struct {
 	Domain    string `json:"domain,omitempty"`
 	Filtered  bool   `json:"filtered,omitempty"` // the export was limited to some tags
 	Images    int64  `json:"images"`
+	endpoint  string // the service's host
 
 	Precision            *float64 `json:"precision"`
 	Recall               *float64 `json:"recall"`

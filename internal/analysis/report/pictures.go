@@ -2,34 +2,40 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	_ "image/gif"
 	"image/jpeg"
 	_ "image/png"
-	"io"
 	"math"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	_ "golang.org/x/image/bmp"
 	"golang.org/x/image/draw"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/cvexport/cvexport/internal/regular"
 )
 
 // Pictures returns the picture of an image, as JPEG, PNG, GIF or BMP. The error is
 // ErrNoPicture if there is none; no error may contain an address, which can hold an
 // access token.
-type Pictures func(ctx context.Context, id, imageURI, thumbnailURI string) ([]byte, error)
+type Pictures func(ctx context.Context, of Recorded) ([]byte, error)
+
+// Recorded is what a warehouse says of an image's picture.
+type Recorded struct {
+	ID                     string
+	ImageURI, ThumbnailURI string // where the service keeps it; may be empty
+	EndpointHost           string // the service's host, perhaps with a port
+}
 
 // ErrNoPicture is the error for an image that has no picture.
 var ErrNoPicture = errors.New("there is no picture")
@@ -48,29 +54,37 @@ func Folder(path string) (Pictures, error) {
 			files[strings.ToLower(strings.TrimSuffix(e.Name(), extension))] = filepath.Join(path, e.Name())
 		}
 	}
-	return func(_ context.Context, id, _, _ string) ([]byte, error) {
-		file, ok := files[strings.ToLower(id)]
+	return func(_ context.Context, of Recorded) ([]byte, error) {
+		file, ok := files[strings.ToLower(of.ID)]
 		if !ok {
 			return nil, ErrNoPicture
 		}
-		return os.ReadFile(file)
+		return regular.Read(file, maxPictureBytes)
 	}, nil
 }
 
 // Limits that keep a page small enough to be mailed.
 const (
-	pictureSide   = 320        // pixels, of an embedded picture
-	pictureBytes  = 2_000_000  // of all pictures, before base64 adds a third
-	picturePixels = 60_000_000 // of an original
+	pictureSide  = 320       // pixels, of an embedded picture
+	pictureBytes = 2_000_000 // of all pictures, before base64 adds a third
 )
 
-const picturesAtOnce = 8
+// DefaultPictureMemory bounds the memory that opening pictures takes, of all that are open
+// at once, in MiB. It is enough for a JPEG of 89 megapixels, or of 16 if it is progressive,
+// and for a PNG of 33. A picture that needs more is not opened.
+const DefaultPictureMemory = 256
+
+const (
+	picturesAtOnce = 8
+	maxSide        = 1 << 17 // pixels of an original: its area fits 64 bits
+)
 
 // addPictures adds pictures to the page's images, to the most visible ones first. The
 // page draws the other images as outlines, and a note says how many there are.
-func (l *loader) addPictures(pictures Pictures) error {
+func (l *loader) addPictures(pictures Pictures, mebibytes int) error {
 	order := l.page.byVisibility()
 	found := make([][]byte, len(l.page.Images))
+	memory := newMemory(mebibytes)
 	failed := make([]error, len(l.page.Images))
 	group, ctx := errgroup.WithContext(l.ctx)
 	group.SetLimit(picturesAtOnce)
@@ -80,9 +94,9 @@ func (l *loader) addPictures(pictures Pictures) error {
 				return ctx.Err()
 			}
 			i := l.page.Images[at]
-			b, err := pictures(ctx, i.ID, l.uris[at].image, l.uris[at].thumbnail)
+			b, err := pictures(ctx, Recorded{i.ID, l.uris[at].image, l.uris[at].thumbnail, l.shown().endpoint})
 			if err == nil {
-				b, err = shrink(b, i.Width, i.Height)
+				b, err = memory.shrink(ctx, b, i.Width, i.Height)
 			}
 			found[at], failed[at] = b, err
 			return ctx.Err()
@@ -157,15 +171,64 @@ func (p *Page) byVisibility() []int {
 	return order
 }
 
+// pictureMemory is the memory for opening pictures.
+type pictureMemory struct {
+	free  *semaphore.Weighted
+	bytes int64
+}
+
+func newMemory(mebibytes int) pictureMemory {
+	bytes := int64(cmp.Or(mebibytes, DefaultPictureMemory)) << 20
+	return pictureMemory{semaphore.NewWeighted(bytes), bytes}
+}
+
+// needs returns how much memory opening a picture takes. A progressive JPEG is kept as
+// coefficients of four bytes each, up to four for a pixel, until all of it was read.
+func needs(config image.Config, format string, b []byte) int64 {
+	pixels := int64(config.Width) * int64(config.Height)
+	switch {
+	case format == "jpeg" && progressive(b):
+		return 16 * pixels
+	case format == "jpeg" && config.ColorModel == color.CMYKModel:
+		return 8 * pixels
+	case format == "jpeg":
+		return 3 * pixels
+	case config.ColorModel == color.RGBA64Model || config.ColorModel == color.NRGBA64Model:
+		return 16 * pixels // the passes of an interlaced PNG come on top of the whole
+	}
+	return 8 * pixels
+}
+
+// progressive reports whether a JPEG is, by the marker of its frame.
+func progressive(b []byte) bool {
+	for at := 2; at+4 <= len(b) && b[at] == 0xff; {
+		switch marker := b[at+1]; {
+		case marker == 0xc2:
+			return true
+		case marker == 0xc0 || marker == 0xc1:
+			return false
+		case marker == 0xff: // fills
+			at++
+			continue
+		}
+		at += 2 + int(b[at+2])<<8 + int(b[at+3])
+	}
+	return true // not seen, so it may be
+}
+
 // shrink converts a picture to a small JPEG. It refuses a picture of another shape than
-// the image, because boxes would be in wrong places on it.
-func shrink(b []byte, width, height *int64) ([]byte, error) {
-	config, _, err := image.DecodeConfig(bytes.NewReader(b))
+// the image, because boxes would be in wrong places on it. It looks at the size that the
+// picture says it has before it opens it, and waits for memory.
+func (m pictureMemory) shrink(ctx context.Context, b []byte, width, height *int64) ([]byte, error) {
+	config, format, err := image.DecodeConfig(bytes.NewReader(b))
 	if err != nil {
 		return nil, fmt.Errorf("reading a picture: %w", err)
 	}
-	if config.Width <= 0 || config.Height <= 0 || config.Width*config.Height > picturePixels {
+	if config.Width <= 0 || config.Height <= 0 {
 		return nil, fmt.Errorf("a picture has %d x %d pixels", config.Width, config.Height)
+	}
+	if config.Width > maxSide || config.Height > maxSide || needs(config, format, b) > m.bytes {
+		return nil, fmt.Errorf("a picture has %d x %d pixels, which take more than %d MiB to open: make it smaller, or raise --picture-memory", config.Width, config.Height, m.bytes>>20)
 	}
 	if width != nil && height != nil && *width > 0 && *height > 0 {
 		want, have := float64(*width)/float64(*height), float64(config.Width)/float64(config.Height)
@@ -173,6 +236,11 @@ func shrink(b []byte, width, height *int64) ([]byte, error) {
 			return nil, fmt.Errorf("a picture has another shape, %d x %d, than its image, %d x %d", config.Width, config.Height, *width, *height)
 		}
 	}
+	need := needs(config, format, b)
+	if err := m.free.Acquire(ctx, need); err != nil {
+		return nil, err
+	}
+	defer m.free.Release(need)
 	picture, _, err := image.Decode(bytes.NewReader(b))
 	if err != nil {
 		return nil, fmt.Errorf("reading a picture: %w", err)
@@ -186,94 +254,4 @@ func shrink(b []byte, width, height *int64) ([]byte, error) {
 		return nil, fmt.Errorf("writing a picture: %w", err)
 	}
 	return out.Bytes(), nil
-}
-
-// Unless the export kept access tokens, no address in a warehouse works, so fetching
-// gives up after some failures without a success.
-const (
-	fetchTimeout     = 10 * time.Second
-	maxPictureBytes  = 20 << 20
-	maxFetchFailures = 24
-)
-
-// fetcher fetches pictures from the service. It sends no key.
-type fetcher struct {
-	client              *http.Client
-	successes, failures atomic.Int64
-	firstErr            atomic.Pointer[error]
-}
-
-// Fetch returns the pictures at the addresses of the images, preferring thumbnails.
-func Fetch() Pictures {
-	f := &fetcher{client: &http.Client{
-		Timeout: fetchTimeout,
-		// A redirect could send the address, with its token, to another host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-	return f.picture
-}
-
-// checkEncrypted refuses addresses that would send a token unencrypted.
-func checkEncrypted(u *url.URL) error {
-	ip := net.ParseIP(u.Hostname())
-	if u.Scheme == "https" || (u.Scheme == "http" && ip != nil && ip.IsLoopback()) {
-		return nil
-	}
-	return errors.New("its address is not https")
-}
-
-func (f *fetcher) picture(ctx context.Context, _, imageURI, thumbnailURI string) ([]byte, error) {
-	err := ErrNoPicture
-	for _, address := range []string{thumbnailURI, imageURI} {
-		if address == "" {
-			continue
-		}
-		if f.successes.Load() == 0 && f.failures.Load() >= maxFetchFailures {
-			return nil, fmt.Errorf("gave up after %d failures, the first of them: %w", maxFetchFailures, *f.firstErr.Load())
-		}
-		var b []byte
-		if b, err = f.get(ctx, address); err == nil {
-			f.successes.Add(1)
-			return b, nil
-		}
-		failure := err
-		f.firstErr.CompareAndSwap(nil, &failure)
-		f.failures.Add(1)
-	}
-	return nil, err
-}
-
-// get returns errors without the address.
-func (f *fetcher) get(ctx context.Context, address string) (_ []byte, err error) {
-	defer func() {
-		if withAddress, ok := errors.AsType[*url.Error](err); ok {
-			err = withAddress.Err
-		}
-		if err != nil {
-			err = fmt.Errorf("fetching a picture: %w", err)
-		}
-	}()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, errors.New("its address is malformed")
-	}
-	if err := checkEncrypted(r.URL); err != nil {
-		return nil, err
-	}
-	response, err := f.client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, response.Body.Close()) }()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the response is %s", response.Status)
-	}
-	b, err := io.ReadAll(io.LimitReader(response.Body, maxPictureBytes+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > maxPictureBytes {
-		return nil, fmt.Errorf("it has more than %d bytes", maxPictureBytes)
-	}
-	return b, nil
 }

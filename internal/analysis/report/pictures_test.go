@@ -3,17 +3,19 @@ package report
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
-	"fmt"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,74 +124,47 @@ func TestFolderOfPictures(t *testing.T) {
 	}
 }
 
-func TestFetch(t *testing.T) {
-	picture := noise(t, 20, 10, ".png")
-	var served *httptest.Server
-	served = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for name := range r.Header {
-			if strings.Contains(strings.ToLower(name), "key") || name == "Authorization" {
-				t.Errorf("the request has the header %s", name)
-			}
+// A picture is opened only if that takes no more memory than there may be, by the size
+// that it says it has.
+func TestPictureMemory(t *testing.T) {
+	encode := func(f func(io.Writer, image.Image) error) []byte {
+		var b bytes.Buffer
+		if err := f(&b, image.NewGray(image.Rect(0, 0, 64, 48))); err != nil {
+			t.Fatal(err)
 		}
-		switch r.URL.Path {
-		case "/picture":
-			w.Write(picture)
-		case "/gone":
-			w.WriteHeader(http.StatusForbidden)
-		case "/redirect":
-			http.Redirect(w, r, served.URL+"/picture?sig=other-secret", http.StatusFound)
-		case "/huge":
-			for range maxPictureBytes/len(picture) + 2 {
-				w.Write(picture)
-			}
-		case "/reset":
-			panic(http.ErrAbortHandler)
-		}
-	}))
-	defer served.Close()
-	const token = "?sig=very-secret"
-	for name, tc := range map[string]struct{ image, thumbnail, want string }{
-		"thumbnail":   {served.URL + "/gone" + token, served.URL + "/picture" + token, ""},
-		"image":       {served.URL + "/picture" + token, served.URL + "/gone" + token, ""},
-		"none":        {"", "", ErrNoPicture.Error()},
-		"gone":        {served.URL + "/gone" + token, "", "403"},
-		"redirect":    {served.URL + "/redirect" + token, "", "302"},
-		"huge":        {served.URL + "/huge" + token, "", "more than"},
-		"reset":       {served.URL + "/reset" + token, "", "EOF"},
-		"not https":   {"http://192.0.2.1/picture" + token, "", "not https"},
-		"file":        {"file:///etc/passwd", "", "not https"},
-		"no address":  {"http://[::1" + token, "", "its address is malformed"},
-		"no protocol": {"picture" + token, "", "not https"},
+		return b.Bytes()
+	}
+	asPNG := encode(png.Encode)
+	asJPEG := encode(func(w io.Writer, m image.Image) error { return jpeg.Encode(w, m, nil) })
+	frame := bytes.Index(asJPEG, []byte{0xff, 0xc0})
+	huge := func(b []byte, at int, size []byte) []byte {
+		b = slices.Clone(b)
+		copy(b[at:], size)
+		return b
+	}
+	hugePNG := huge(asPNG, 16, []byte{0, 0, 0x7f, 0xff, 0, 0, 0x7f, 0xff})
+	binary.BigEndian.PutUint32(hugePNG[29:], crc32.ChecksumIEEE(hugePNG[12:29]))
+	progressiveJPEG := huge(huge(asJPEG, frame+5, []byte{0x20, 0, 0x20, 0}), frame+1, []byte{0xc2})
+	memory := newMemory(0)
+	for name, tc := range map[string]struct {
+		picture []byte
+		want    string
+	}{
+		"a small PNG":       {asPNG, ""},
+		"a small JPEG":      {asJPEG, ""},
+		"a huge PNG":        {hugePNG, "a picture has 32767 x 32767 pixels, which take more than 256 MiB"},
+		"a huge JPEG":       {huge(asJPEG, frame+5, []byte{0xff, 0xff, 0xff, 0xff}), "65535 x 65535 pixels"},
+		"a progressive one": {progressiveJPEG, "8192 x 8192 pixels"},
 	} {
-		got, err := Fetch()(t.Context(), "id", tc.image, tc.thumbnail)
-		switch {
-		case tc.want == "" && (err != nil || !bytes.Equal(got, picture)):
-			t.Errorf("%s: %d bytes, %v", name, len(got), err)
-		case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
-			t.Errorf("%s: %v, want %q", name, err, tc.want)
-		case err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "sig=")):
-			t.Errorf("%s: the error tells a token: %v", name, err)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := memory.shrink(t.Context(), tc.picture, nil, nil)
+		runtime.ReadMemStats(&after)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v", name, err)
 		}
-	}
-
-	// It gives up on addresses of which none works.
-	asked := 0
-	deaf := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked++
-		w.WriteHeader(http.StatusForbidden)
-	}))
-	defer deaf.Close()
-	f := Fetch()
-	for n := range 100 {
-		_, err := f(t.Context(), fmt.Sprint(n), deaf.URL, "")
-		if err == nil {
-			t.Fatal("a picture of nothing")
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("%s: it took %d MiB", name, took>>20)
 		}
-		if !strings.Contains(err.Error(), "403") || strings.Contains(err.Error(), "gave up") != (n >= maxFetchFailures) {
-			t.Errorf("of picture %d the error is %v", n, err)
-		}
-	}
-	if asked != maxFetchFailures {
-		t.Errorf("it asked %d times, want %d", asked, maxFetchFailures)
 	}
 }

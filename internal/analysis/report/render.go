@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/cvexport/cvexport/internal/printable"
 )
 
 //go:embed assets
@@ -85,7 +87,7 @@ func (w Writer) Write(to io.Writer, page *Page) error {
 		"Policy":          policy(script, forms),
 		"Style":           template.CSS(style),
 		"Script":          template.JS(script),
-		"Data":            template.JS(data), // json.Marshal has escaped <, > and &
+		"Data":            template.JS(printable.JSON(string(data))), // json.Marshal has escaped <, > and &
 		"Version":         w.Version,
 		"Written":         w.Now.UTC().Format("2006-01-02 15:04 UTC"),
 		"ChartistVersion": ChartistVersion,
@@ -123,11 +125,11 @@ func (w Writer) nav(page *Page) any {
 	return nav
 }
 
-// visibleName replaces a name that has no visible character, so that it can be clicked
-// on. base.js does the same.
+// visibleName makes a name printable, and replaces one that has no visible character, so
+// that it can be clicked on. base.js does the same.
 func visibleName(name string) string {
 	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.In(r, unicode.Z, unicode.Cc, unicode.Cf) }) {
-		return name
+		return printable.Line(name)
 	}
 	return "(no name)"
 }

@@ -23,6 +23,8 @@ type Options struct {
 	Threshold *float64 // where the slider starts; nil: the threshold of the service's figures
 	Overlap   *float64 // of a detector's boxes; nil: the overlap of the service's figures
 	Pictures  Pictures // nil: outlines only
+
+	PictureMemory int // MiB; 0 for [DefaultPictureMemory]
 }
 
 // connections is how many thresholds are evaluated at once.
@@ -71,7 +73,7 @@ func Load(ctx context.Context, db *sql.DB, o Options) (_ *Page, err error) {
 		}
 	}
 	if o.Pictures != nil {
-		if err := l.addPictures(o.Pictures); err != nil {
+		if err := l.addPictures(o.Pictures, o.PictureMemory); err != nil {
 			return nil, err
 		}
 	}

@@ -8,24 +8,27 @@ import (
 	"fmt"
 	"html/template"
 	"log"
-	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/cvexport/cvexport/internal/analysis/rows"
+	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/secret"
 )
 
-// Site serves the pages of a warehouse over HTTP: / lists its projects and their
-// iterations, /report?project=&iteration=&compare= is a page.
+// Site serves the pages of a warehouse over HTTP to whom its guard admits: / lists its
+// projects and their iterations, /report?project=&iteration=&compare= is a page. Both are
+// below the guard's path.
 type Site struct {
 	Version  string
 	Open     func(context.Context) (*sql.DB, error) // a new database at each call
 	Pictures Pictures                               // nil: outlines only
-	Hosts    []string                               // names of this machine besides localhost
+	Guard    *Guard
 	Log      *log.Logger
+
+	PictureMemory int // MiB; 0 for [DefaultPictureMemory]
 
 	work  sync.Mutex // held while a page is made, which uses most memory and all cores
 	cache []cached   // the last one used is last
@@ -39,8 +42,7 @@ type cached struct {
 
 const cachedPages = 12
 
-// ServeHTTP serves only hosts that it knows. Otherwise a web site could point its own
-// name here and read the pages (DNS rebinding).
+// ServeHTTP answers the requests that the guard admits, and tells the others why not.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -48,19 +50,23 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Cache-Control", "no-store")
-	if !s.knows(r.Host) {
-		s.fail(w, http.StatusMisdirectedRequest, fmt.Errorf("this is not %s (give the name with --host, if it is)", r.Host))
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cache-Control", "private, no-store")
+	path, entered, refused := s.Guard.admit(r)
+	switch {
+	case refused != nil:
+		if refused.code == http.StatusMethodNotAllowed {
+			h.Set("Allow", "GET, HEAD")
+		}
+		s.fail(w, refused.code, refused, false)
 		return
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		h.Set("Allow", "GET, HEAD")
-		s.fail(w, http.StatusMethodNotAllowed, fmt.Errorf("%s is not allowed, only GET", r.Method))
+	case entered:
+		s.Guard.enter(w, r)
 		return
 	}
 	var body []byte
 	var err error
-	switch r.URL.Path {
+	switch path {
 	case "/":
 		body, err = s.index(r.Context())
 	case "/report":
@@ -68,20 +74,20 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body, err = s.report(r.Context(), Options{
 			Project: q.Get("project"), Iteration: q.Get("iteration"), Compare: q.Get("compare"),
 			Lenient:  true, // the form keeps the other choice when one changes
-			Pictures: s.Pictures,
+			Pictures: s.Pictures, PictureMemory: s.PictureMemory,
 		})
 	default:
-		err = fmt.Errorf("%s: %w", r.URL.Path, ErrNotFound)
+		err = fmt.Errorf("%s: %w", path, ErrNotFound)
 	}
 	switch {
 	case errors.Is(err, ErrNotFound):
-		s.fail(w, http.StatusNotFound, err)
+		s.fail(w, http.StatusNotFound, err, true)
 	case errors.Is(err, ErrChoice):
-		s.fail(w, http.StatusBadRequest, err)
+		s.fail(w, http.StatusBadRequest, err, true)
 	case err != nil && r.Context().Err() != nil: // the client has gone
 	case err != nil:
 		s.Log.Print(err)
-		s.fail(w, http.StatusInternalServerError, err)
+		s.fail(w, http.StatusInternalServerError, err, true)
 	default:
 		if _, err := w.Write(body); err != nil {
 			s.Log.Printf("sending a page: %v", err)
@@ -89,19 +95,10 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// knows reports whether a request's Host is an address, localhost or one of Hosts.
-func (s *Site) knows(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.Trim(host, "[]")
-	return net.ParseIP(host) != nil || strings.EqualFold(host, "localhost") ||
-		slices.ContainsFunc(s.Hosts, func(name string) bool { return strings.EqualFold(name, host) })
-}
-
-func (s *Site) fail(w http.ResponseWriter, code int, err error) {
+// fail says what is wrong; home adds a link to the projects.
+func (s *Site) fail(w http.ResponseWriter, code int, err error, home bool) {
 	var b bytes.Buffer
-	if err := errorTemplate.Execute(&b, map[string]any{"Code": http.StatusText(code), "Error": err.Error(), "Style": template.CSS(style)}); err != nil {
+	if err := errorTemplate.Execute(&b, map[string]any{"Code": http.StatusText(code), "Error": printable.Text(secret.Redact(err.Error())), "Home": home, "Style": template.CSS(style)}); err != nil {
 		s.Log.Print(err)
 	}
 	w.WriteHeader(code)

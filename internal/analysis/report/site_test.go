@@ -23,12 +23,13 @@ func TestSite(t *testing.T) {
 	root := exported.Warehouse(t, simulated.Config{Kind: simulated.Multiclass, Images: 20, Iterations: 2, Projects: 2})
 	opened := 0
 	site := &Site{
-		Version: "test", Hosts: []string{"Reports.example"}, Log: log.New(io.Discard, "", 0),
+		Version: "test", Guard: NewGuard("Reports.example"), Log: log.New(io.Discard, "", 0),
 		Open: func(context.Context) (*sql.DB, error) { opened++; return exported.OpenViews(t, root), nil },
 	}
 	get := func(method, host, path string) (int, string, http.Header) {
 		t.Helper()
-		r := httptest.NewRequest(method, "http://"+host+path, nil)
+		r := httptest.NewRequest(method, "http://"+host+strings.TrimSuffix(site.Guard.path, "/")+path, nil)
+		r.AddCookie(&http.Cookie{Name: cookieName, Value: site.Guard.cookie})
 		w := httptest.NewRecorder()
 		site.ServeHTTP(w, r)
 		return w.Code, w.Body.String(), w.Header()
@@ -55,7 +56,7 @@ func TestSite(t *testing.T) {
 		"another's report":  {"GET", "evil.example:8771", page, 421, ""},
 		"localhost-like":    {"GET", "localhost.evil.example", "/", 421, ""},
 		"writing":           {"POST", "127.0.0.1", "/", 405, "only GET"},
-		"report":            {"GET", "127.0.0.1", page, 200, `action="/report"`},
+		"report":            {"GET", "127.0.0.1", page, 200, `action="report"`},
 		"compared":          {"GET", "127.0.0.1", page + "&iteration=" + iterations[0].ID + "&compare=" + iterations[1].ID, 200, "Content-Security-Policy"},
 		"with itself":       {"GET", "127.0.0.1", page + "&iteration=" + iterations[1].ID + "&compare=" + iterations[1].ID, 200, `"shown":1,"compared":0`},
 		"first with itself": {"GET", "127.0.0.1", page + "&iteration=" + iterations[0].ID + "&compare=" + iterations[0].ID, 200, `"shown":0,"compared":-1`},
@@ -68,7 +69,7 @@ func TestSite(t *testing.T) {
 		if code != tc.code || !strings.Contains(body, tc.says) || strings.Contains(body, "<script>:") {
 			t.Errorf("%s: %d, want %d and %q: %.300s", name, code, tc.code, tc.says, body)
 		}
-		if header.Get("X-Frame-Options") != "DENY" || header.Get("Cache-Control") != "no-store" {
+		if header.Get("X-Frame-Options") != "DENY" || header.Get("Cache-Control") != "private, no-store" || header.Get("Referrer-Policy") != "no-referrer" || header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: headers %v", name, header)
 		}
 	}
@@ -101,7 +102,7 @@ func TestSite(t *testing.T) {
 
 // A name without anything to see still is something to click on.
 func TestVisibleName(t *testing.T) {
-	for name, want := range map[string]string{"a": "a", " a ": " a ", "": "(no name)", " \t\u200b\u2029": "(no name)", "\u202ex": "\u202ex"} {
+	for name, want := range map[string]string{"a": "a", " a ": " a ", "": "(no name)", " \t\u200b\u2029": "(no name)", "\u202ex": `\u202ex`, "a\tb": `a\tb`} {
 		if got := visibleName(name); got != want {
 			t.Errorf("%q: %q", name, got)
 		}

@@ -32,13 +32,13 @@ SELECT
   iteration_id, COALESCE(iteration_name, iteration_id),
   CASE WHEN k.model_kind = 'detection' THEN 'detection' ELSE COALESCE(lower(classification_type), 'classification') END,
   COALESCE(strftime(COALESCE(trained_at, created), '%Y-%m-%dT%H:%M:%SZ'), ''), COALESCE(publish_name, ''), COALESCE(domain_id, ''),
-  COALESCE(len(tag_filter), 0) > 0, images, precision, recall, average_precision, probability_threshold, overlap_threshold
+  COALESCE(len(tag_filter), 0) > 0, images, precision, recall, average_precision, probability_threshold, overlap_threshold, endpoint_host
 FROM exports
 JOIN model_kinds AS k USING (project_id, iteration_id)
 WHERE project_id = `+rows.Quote(project)+`
 ORDER BY COALESCE(trained_at, created, finished_at), iteration_id`,
 		[]any{&i.ID, &i.Name, &i.Kind, &i.Trained, &i.Published, &i.Domain, &i.Filtered, &i.Images,
-			&i.Precision, &i.Recall, &i.AveragePrecision, &i.ProbabilityThreshold, &i.OverlapThreshold},
+			&i.Precision, &i.Recall, &i.AveragePrecision, &i.ProbabilityThreshold, &i.OverlapThreshold, &i.endpoint},
 		func() { iterations = append(iterations, i) })
 	if err != nil {
 		return nil, fmt.Errorf("project %s: listing the iterations: %w", project, err)

@@ -21,6 +21,7 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
 	storeopen "github.com/cvexport/cvexport/load/store/open"
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -45,7 +46,7 @@ func exportSimulatedTags(t testing.TB, root string, config simulated.Config, tag
 	server := httptest.NewServer(service)
 	defer server.Close()
 	client, err := extract.NewClient(extract.Options{
-		Endpoint: server.URL, Key: "simulated", Rate: 1e6, Retries: 2, RetryDelay: time.Nanosecond, Timeout: 10 * time.Second,
+		Endpoint: server.URL, Key: "simulated", Rate: 1e6, Bounds: patience.Bounds{Retries: 2, Delay: time.Nanosecond},
 	})
 	if err != nil {
 		t.Fatal(err)

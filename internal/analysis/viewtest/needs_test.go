@@ -31,7 +31,7 @@ func TestNeeds(t *testing.T) {
 			continue
 		}
 		text := fmt.Sprintf("SELECT count(*), coalesce(sum(hash(t)), 0)::VARCHAR FROM (SELECT COLUMNS(c -> c NOT LIKE 'f1%%' AND c NOT LIKE '%%precision%%' AND c NOT LIKE '%%recall%%') FROM %s) AS t", call)
-		q, err := query.Parse(text)
+		q, err := query.Parse(text, false)
 		if err != nil {
 			t.Fatal(err)
 		}

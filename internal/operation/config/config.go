@@ -15,10 +15,12 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -56,11 +58,15 @@ type projects struct {
 
 const (
 	maxSize        = 1 << 20 // bytes of a configuration file
+	maxKey         = 4096    // bytes of a key file
+	maxNesting     = 100     // lists and mappings in one another; a configuration has four
+	maxColumn      = 10_000  // where something begins in a line
 	maxConcurrency = 64
+	maxRate        = 1_000_000
 )
 
 func read(name string) (*file, error) {
-	body, err := readFile(name, maxSize)
+	body, err := regular.ReadGiven(name, maxSize)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -94,6 +100,9 @@ func parse(name string, body []byte) (_ *file, err error) {
 		}
 	}()
 	source := &source{name: name}
+	if err := checkNesting(body); err != nil {
+		return nil, fmt.Errorf("%s:%w", name, err)
+	}
 	tree, err := parser.ParseBytes(body, 0)
 	if err != nil {
 		return nil, source.wrap(err)
@@ -113,14 +122,40 @@ func parse(name string, body []byte) (_ *file, err error) {
 	return &f, f.check(source)
 }
 
+// checkNesting refuses what a configuration needs nothing of, and what the YAML library
+// takes gigabytes of memory or of stack for: aliases, which may stand for one another over
+// and over, and lists in lists.
+func checkNesting(body []byte) error {
+	flow, line, dashes := 0, 0, 0
+	for _, t := range lexer.Tokenize(string(body)) {
+		if t.Position.Line != line {
+			line, dashes = t.Position.Line, 0
+		}
+		switch t.Type {
+		case token.AliasType, token.AnchorType, token.MergeKeyType:
+			return fmt.Errorf("%d: this YAML cannot be read; leave out tags (!), anchors (&) and aliases (*)", line)
+		case token.SequenceStartType, token.MappingStartType:
+			flow++
+		case token.SequenceEndType, token.MappingEndType:
+			flow--
+		case token.SequenceEntryType, token.MappingKeyType, token.TagType:
+			dashes++
+		}
+		if flow+dashes > maxNesting || t.Position.Column > maxColumn {
+			return fmt.Errorf("%d: it is nested deeper than %d levels, or %d columns wide", line, maxNesting, maxColumn)
+		}
+	}
+	return nil
+}
+
 func (f *file) check(s *source) error {
 	var errs []error
 	wrong := func(field, format string, args ...any) {
 		errs = append(errs, s.at(field, fmt.Errorf(format, args...)))
 	}
 	checkLimits := func(prefix string, rate, concurrency *float64) {
-		if rate != nil && !(*rate > 0 && *rate <= 1e6) {
-			wrong(prefix+"rate", "%v is not above 0 requests a second", *rate)
+		if rate != nil && !(*rate > 0 && *rate <= maxRate) {
+			wrong(prefix+"rate", "%v is not above 0 requests a second, and at most %d", *rate, maxRate)
 		}
 		if concurrency != nil && !(*concurrency >= 1 && *concurrency <= maxConcurrency && *concurrency == math.Trunc(*concurrency)) {
 			wrong(prefix+"concurrency", "%v is not a whole number between 1 and %d", *concurrency, maxConcurrency)

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -107,6 +109,41 @@ func TestParseOddYAML(t *testing.T) {
 	file, err := parse("x.yaml", []byte("rate: 0\nresources: !0 #00000000"))
 	if file != nil || err == nil || !strings.Contains(err.Error(), "x.yaml: this YAML cannot be read; leave out tags") {
 		t.Errorf("%+v, %v", file, err)
+	}
+}
+
+// A small file that takes much memory or stack of who reads it is an error.
+func TestParseHostileYAML(t *testing.T) {
+	const limit = 300 << 20 // bytes, of all that is allocated
+	laughs := "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+	for i := range 12 {
+		laughs += fmt.Sprintf("a%d: &a%[1]d [%s]\n", i+1, strings.Repeat(fmt.Sprintf("*a%d, ", i), 9))
+	}
+	deep := ""
+	for i := range 1000 {
+		deep += strings.Repeat(" ", i) + "a:\n"
+	}
+	for name, text := range map[string]string{
+		"aliases of aliases": laughs,
+		"lists in lists":     "resources: " + strings.Repeat("[", maxSize/2),
+		"mappings":           strings.Repeat("{a: ", maxSize/8),
+		"dashes":             strings.Repeat("- ", maxSize/4),
+		"keys of keys":       strings.Repeat("? ", maxSize/4),
+		"tags":               strings.Repeat("!a ", maxSize/4),
+		"indents":            deep,
+		"a long line":        "rate: " + strings.Repeat("1", maxSize-10),
+		"lines":              strings.Repeat("a\n", maxSize/4),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := parse("x.yaml", []byte(text))
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.HasPrefix(err.Error(), "x.yaml") || len(err.Error()) > 1000 {
+			t.Errorf("%s: %.1000s", name, fmt.Sprint(err))
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > limit {
+			t.Errorf("%s: it took %d MiB: %v", name, took>>20, err)
+		}
 	}
 }
 

@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
 	"github.com/cvexport/cvexport/secret"
@@ -32,10 +31,8 @@ type Flags struct {
 	Warehouse   string
 	Concurrency int
 	Rate        float64
-	Retries     int
-	Timeout     time.Duration // of one try of a request
-	LongestWait time.Duration // that the service may ask for
-	MaxPage     int64         // MiB
+	Patience    program.Patience
+	MaxPage     int64 // MiB
 
 	Projects, Include, Exclude []string // choose projects in place of the file's choice
 }
@@ -169,14 +166,10 @@ func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client
 	switch {
 	case r.Concurrency < 1 || r.Concurrency > maxConcurrency:
 		return nil, fmt.Errorf("--concurrency %d is not between 1 and %d", r.Concurrency, maxConcurrency)
-	case f.Retries < 0 || f.Retries > 100:
-		return nil, fmt.Errorf("--retries %d is not between 0 and 100", f.Retries)
-	case f.Timeout <= 0 || f.LongestWait <= 0:
-		return nil, fmt.Errorf("--request-timeout %s and --longest-wait %s must be above 0", f.Timeout, f.LongestWait)
 	case f.MaxPage < 1 || f.MaxPage > 4096:
 		return nil, fmt.Errorf("--max-page %d is not between 1 and 4096 MiB", f.MaxPage)
-	case !(r.Rate > 0):
-		return nil, fmt.Errorf("--rate %v is not above 0 requests a second", r.Rate)
+	case !(r.Rate > 0 && r.Rate <= maxRate):
+		return nil, fmt.Errorf("--rate %v is not above 0 requests a second, and at most %d", r.Rate, maxRate)
 	}
 	key, err := r.key.read()
 	if err != nil {
@@ -185,12 +178,9 @@ func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client
 	if log != nil {
 		log = log.With("resource", r.Name)
 	}
-	if f.Retries == 0 {
-		f.Retries = -1 // 0 means the default
-	}
 	return extract.NewClient(extract.Options{
-		Endpoint: r.Endpoint, Key: key, APIVersion: f.APIVersion, Rate: r.Rate, Retries: f.Retries,
-		Timeout: f.Timeout, MaxWait: f.LongestWait, MaxPage: f.MaxPage << 20, UserAgent: userAgent, Log: log,
+		Endpoint: r.Endpoint, Key: key, APIVersion: f.APIVersion, Rate: r.Rate,
+		Bounds: f.Patience.Bounds(nil), MaxPage: f.MaxPage << 20, UserAgent: userAgent, Log: log,
 	})
 }
 
@@ -206,8 +196,7 @@ func (k key) read() (string, error) {
 		}
 		return text, err
 	}
-	const maxKey = 4096
-	body, err := readFile(k.File, maxKey)
+	body, err := regular.ReadGiven(k.File, maxKey)
 	if err != nil {
 		return "", fmt.Errorf("reading the key: %w", err)
 	}
@@ -234,18 +223,4 @@ func onlyKey(raw []byte, variable string) (string, error) {
 		return "", errors.New("it has spaces or other characters that no key has: leave only the key")
 	}
 	return text, nil
-}
-
-// readFile reads a file of at most limit bytes.
-func readFile(name string, limit int) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	body, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
-	if err == nil && len(body) > limit {
-		err = fmt.Errorf("%s has more than %d bytes", name, limit)
-	}
-	return body, err
 }

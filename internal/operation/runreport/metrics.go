@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/internal/private"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // gauges describe the last run, as is usual for batch jobs. Each has labels for
@@ -41,20 +44,29 @@ const metricPrefix = "cvexport_"
 var metricLabels = []string{"command", "project", "resource", "shard"}
 
 // lockTimeout is how long to wait for other jobs, which hold the lock for an instant.
-const lockTimeout = 30 * time.Second
+// An interrupted run waits for them no longer than lastTimeout.
+const (
+	lockTimeout = 30 * time.Second
+	lastTimeout = time.Second
+)
 
 // writeMetrics merges the run into the metrics file. Jobs that share the file do so
 // one at a time, and no job loses the values of another. An interrupted run writes its
 // metrics too.
 func (r *Run) writeMetrics(ctx context.Context) (err error) {
+	interrupted := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockTimeout)
 	defer cancel()
-	const (
-		retry    = 5 * time.Millisecond
-		readable = 0o644 // jobs may run as several users
-	)
+	defer context.AfterFunc(interrupted, func() { time.AfterFunc(lastTimeout, cancel) })()
+	if err := private.CheckLinks(r.MetricsFile); err != nil {
+		return err
+	}
+	const retry = 5 * time.Millisecond
 	name := filepath.Join(filepath.Dir(r.MetricsFile), "."+filepath.Base(r.MetricsFile)+".lock")
-	lock := flock.New(name, flock.SetPermissions(readable))
+	lock, err := private.Lock(name)
+	if err != nil {
+		return err
+	}
 	if _, err := lock.TryLockContext(ctx, retry); err != nil {
 		return fmt.Errorf("waiting for another job that writes %s, by %s: %w", r.MetricsFile, name, err)
 	}
@@ -70,7 +82,7 @@ func (r *Run) writeMetrics(ctx context.Context) (err error) {
 	}
 	for _, n := range r.Resources {
 		set := func(project string, values map[string]float64, complete bool) {
-			labels := prometheus.Labels{"command": r.Command, "project": project, "resource": n.Name, "shard": r.Shard}
+			labels := prometheus.Labels{"command": r.Command, "project": project, "resource": label(n.Name), "shard": r.Shard}
 			for name, value := range values {
 				vectors[name].With(labels).Set(value)
 			}
@@ -91,8 +103,22 @@ func (r *Run) writeMetrics(ctx context.Context) (err error) {
 		}
 		set("", map[string]float64{"failures": failures}, complete)
 	}
-	return prometheus.WriteToTextfile(r.MetricsFile, registry)
+	families, err := registry.Gather()
+	if err != nil {
+		return err
+	}
+	return private.Replace(r.MetricsFile, func(w io.Writer) error {
+		for _, family := range families {
+			if _, err := expfmt.MetricFamilyToText(w, family); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
+
+// label is a text that anybody may see, for the value of a label.
+func label(text string) string { return printable.Line(secret.Redact(text)) }
 
 // dropped reports whether labels are of a project that this run, which read all
 // projects of the resource, did not find.
@@ -101,7 +127,7 @@ func (r *Run) dropped(labels prometheus.Labels) bool {
 		return false
 	}
 	return slices.ContainsFunc(r.Resources, func(n jobs.ResourceResult) bool {
-		return n.Name == labels["resource"] && n.All && n.Err == nil &&
+		return label(n.Name) == labels["resource"] && n.All && n.Err == nil &&
 			!slices.ContainsFunc(n.Projects, func(p jobs.ProjectResult) bool { return p.ID.String() == labels["project"] })
 	})
 }
@@ -140,11 +166,15 @@ func projectGauges(p jobs.ProjectResult) (v map[string]float64, complete bool) {
 	return v, complete
 }
 
+// maxMetrics bounds the metrics file that a run adds to, in bytes: a thousand projects of
+// which each command and shard has its own are a tenth of it.
+const maxMetrics = 64 << 20
+
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // readMetrics reads the values of earlier runs, except those that are dropped.
 func readMetrics(file string, vectors map[string]*prometheus.GaugeVec, dropped func(prometheus.Labels) bool) error {
-	f, err := os.Open(file)
+	f, err := regular.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -153,6 +183,9 @@ func readMetrics(file string, vectors map[string]*prometheus.GaugeVec, dropped f
 	}
 	defer f.Close()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
+	if info, err := f.Stat(); err == nil && info.Size() > maxMetrics {
+		return fmt.Errorf("%s has %d bytes, more than the limit of %d; move it away", file, info.Size(), maxMetrics)
+	}
 	families, err := parser.TextToMetricFamilies(f)
 	if err != nil {
 		return fmt.Errorf("%s exists, but is not a metrics file; move it away: %w", file, err)

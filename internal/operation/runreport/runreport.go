@@ -3,19 +3,22 @@
 package runreport
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/internal/private"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // Run is what a run of a command did.
@@ -119,7 +122,7 @@ func (r *Run) Failure() error {
 func (r *Run) Write(ctx context.Context, exitCode int, failed error) error {
 	var errs []error
 	if r.ReportFile != "" {
-		if err := replaceFile(r.ReportFile, r.report(exitCode, failed)); err != nil {
+		if err := writeReport(r.ReportFile, r.report(exitCode, failed)); err != nil {
 			errs = append(errs, fmt.Errorf("writing the report: %w", err))
 		}
 	}
@@ -225,27 +228,30 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// WriteJSON writes a value as indented JSON.
-func WriteJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+// WriteJSON writes a value as indented JSON, without secrets and with escapes for what
+// does not print.
+func WriteJSON(w io.Writer, v any) error { return writeJSON(w, v, "  ") }
+
+func writeJSON(w io.Writer, v any, indent string) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	e.SetIndent("", indent)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, printable.Text(secret.Redact(b.String())))
+	return err
 }
 
-// replaceFile writes a JSON file atomically: a reader sees the old or the new one.
-func replaceFile(name string, v any) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+// writeReport replaces a file, or writes to a stream that the user has named.
+func writeReport(name string, v any) error {
+	stream, err := regular.Target(name)
 	if err != nil {
 		return err
 	}
-	const readable = 0o644
-	err = errors.Join(WriteJSON(f, v), f.Chmod(readable), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
+	if stream != nil {
+		return errors.Join(WriteJSON(stream, v), stream.Close())
 	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return private.Replace(name, func(w io.Writer) error { return WriteJSON(w, v) })
 }

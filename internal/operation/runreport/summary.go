@@ -1,13 +1,13 @@
 package runreport
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/printable"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -23,14 +23,14 @@ func (r *Run) PrintSummary(w io.Writer) error {
 	total := map[jobs.Outcome]int64{}
 	unread := int64(0) // projects or resources
 	for _, n := range r.Resources {
-		fmt.Fprintf(&b, "%s: %s, %s in %s", n.Name, Count(int64(n.Wanted), "project"), Count(n.Stats.Requests, "request"), n.Finished.Sub(n.Started).Round(time.Millisecond))
+		fmt.Fprintf(&b, "%s: %s, %s in %s", printable.Line(n.Name), Count(int64(n.Wanted), "project"), Count(n.Stats.Requests, "request"), n.Finished.Sub(n.Started).Round(time.Millisecond))
 		if n.Stats.Throttled > 0 {
 			fmt.Fprintf(&b, ", throttled %s (waited %s)", Count(n.Stats.Throttled, "time"), n.Stats.Waited.Round(time.Second))
 		}
 		fmt.Fprintln(&b)
 		if n.Err != nil {
 			unread++
-			fmt.Fprintf(&b, "  failed: %v\n", n.Err)
+			fmt.Fprintf(&b, "  failed: %s\n", message(n.Err))
 		}
 		for _, p := range n.Projects {
 			if p.Err != nil {
@@ -75,6 +75,12 @@ func Group(n int64) string {
 	return digits
 }
 
+// message is the text of an error, whose further lines cannot be taken for others of the
+// summary.
+func message(err error) string {
+	return strings.ReplaceAll(printable.Message(err.Error()), "\n", "\n        ")
+}
+
 func are(n int64) string {
 	if n == 1 {
 		return "1 is"
@@ -98,9 +104,9 @@ func writeProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outco
 		counts[it.Outcome]++
 		total[it.Outcome]++
 	}
-	fmt.Fprintf(b, "  project %s (%s): ", p.Name, p.ID)
+	fmt.Fprintf(b, "  project %s (%s): ", printable.Line(p.Name), p.ID)
 	if p.Err != nil {
-		fmt.Fprintf(b, "failed: %v\n", p.Err)
+		fmt.Fprintf(b, "failed: %s\n", message(p.Err))
 		return
 	}
 	var parts []string
@@ -116,34 +122,32 @@ func writeProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outco
 	for _, it := range p.Iterations {
 		switch it.Outcome {
 		case jobs.Exported:
-			fmt.Fprintf(b, "    exported  %s (%s): %s in %s\n", it.Name, it.ID, Count(it.Result.Export.Images(), "image"), it.Result.Elapsed.Round(time.Millisecond))
+			fmt.Fprintf(b, "    exported  %s (%s): %s in %s\n", printable.Line(it.Name), it.ID, Count(it.Result.Export.Images(), "image"), it.Result.Elapsed.Round(time.Millisecond))
 			if why := it.Result.Export.FiguresMissing; why != "" {
-				fmt.Fprintf(b, "              without the service's own figures, which the next run asks for again: %s\n", why)
+				fmt.Fprintf(b, "              without the service's own figures, which the next run asks for again: %s\n", printable.Line(why))
 			}
 		case jobs.Due:
-			fmt.Fprintf(b, "    due       %s (%s)\n", it.Name, it.ID)
+			fmt.Fprintf(b, "    due       %s (%s)\n", printable.Line(it.Name), it.ID)
 		case jobs.Failed:
-			fmt.Fprintf(b, "    failed    %s (%s): %v\n", it.Name, it.ID, it.Err)
+			fmt.Fprintf(b, "    failed    %s (%s): %s\n", printable.Line(it.Name), it.ID, message(it.Err))
 		case jobs.Kept:
-			fmt.Fprintf(b, "    kept      %s (%s): %v\n", it.Name, it.ID, it.Err)
+			fmt.Fprintf(b, "    kept      %s (%s): %s\n", printable.Line(it.Name), it.ID, message(it.Err))
 		}
 	}
 	if p.Listed >= jobs.AlmostFull {
-		fmt.Fprintf(b, "    It has %d of the %d iterations that the service keeps; the oldest, %s (%s), will soon have to be deleted.\n", p.Listed, extract.MaxIterations, p.Oldest.Name, p.Oldest.ID)
+		fmt.Fprintf(b, "    It has %d of the %d iterations that the service keeps; the oldest, %s (%s), will soon have to be deleted.\n", p.Listed, extract.MaxIterations, printable.Line(p.Oldest.Name), p.Oldest.ID)
 	}
 }
 
 // PrintIteration prints one line about an iteration, as JSON or as text.
 func PrintIteration(w io.Writer, asJSON bool, project schema.ID, it jobs.IterationResult) error {
 	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(struct {
+		return writeJSON(w, struct {
 			Project schema.ID `json:"project_id"`
 			reportIteration
-		}{project, newReportIteration(it)})
+		}{project, newReportIteration(it)}, "")
 	}
-	line := fmt.Sprintf("%s: iteration %s (%s) of project %s", it.Outcome, it.Name, it.ID, project)
+	line := fmt.Sprintf("%s: iteration %s (%s) of project %s", it.Outcome, printable.Line(it.Name), it.ID, project)
 	if it.Result != nil {
 		line += fmt.Sprintf(": %s in %s", Count(it.Result.Export.Images(), "image"), it.Result.Elapsed.Round(time.Millisecond))
 	}

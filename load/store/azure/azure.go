@@ -8,10 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -26,6 +25,7 @@ import (
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
 	"github.com/cvexport/cvexport/load/store/internal/cloud"
+	"github.com/cvexport/cvexport/patience"
 )
 
 // Kind opens azblob://container/folder, of the account that the environment names, and
@@ -95,19 +95,19 @@ func (l location) place() (cloud.Place, error) {
 	return cloud.NewPlace(base, l.root)
 }
 
-// Store is a folder of a container.
-type Store struct {
+// folder is a folder of a container, each of whose operations tries once.
+type folder struct {
 	cloud.Place
 	client *container.Client
 }
 
-var _ store.Store = (*Store)(nil)
+var _ cloud.Tries = (*folder)(nil)
 
 const maxBytes = 5000 << 20 // of one Put Blob
 
 // New opens the warehouse at an address; its account may come from the environment.
 // Tests change the client's options.
-func New(ctx context.Context, at store.Address, options azcore.ClientOptions) (*Store, error) {
+func New(ctx context.Context, at store.Address, options azcore.ClientOptions) (store.Store, error) {
 	l, err := parse(at)
 	if err != nil {
 		return nil, err
@@ -116,7 +116,11 @@ func New(ctx context.Context, at store.Address, options azcore.ClientOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	account, host, err := newClient(ctx, l.host, options)
+	wait := patience.New(patience.From(ctx))
+	options.Transport = azurelogin.Transport(wait, options.Transport)
+	var named serverName
+	options.PerCallPolicies = append(slices.Clone(options.PerCallPolicies), &named)
+	account, host, err := newClient(ctx, l.host, options, wait)
 	if err != nil {
 		return nil, fmt.Errorf("warehouse %s: %w", strings.Replace(place.URL(""), "az://", "azblob://", 1), err)
 	}
@@ -124,11 +128,12 @@ func New(ctx context.Context, at store.Address, options azcore.ClientOptions) (*
 	if place, err = l.place(); err != nil {
 		return nil, err
 	}
-	return &Store{Place: place, client: account.NewContainerClient(l.container)}, nil
+	named.Place = place
+	return cloud.Patient(place, &folder{Place: place, client: account.NewContainerClient(l.container)}, wait), nil
 }
 
 // Stat describes an object.
-func (a *Store) Stat(ctx context.Context, key string) (store.Object, error) {
+func (a *folder) Stat(ctx context.Context, key string) (store.Object, error) {
 	name, err := a.Name(key)
 	if err != nil {
 		return store.Object{}, err
@@ -162,47 +167,64 @@ func metadataOf(metadata map[string]*string, name string) string {
 	return ""
 }
 
-// Open reads an object.
-func (a *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+// OpenFrom reads an object from an offset on.
+func (a *folder) OpenFrom(ctx context.Context, key string, offset int64, version string) (io.ReadCloser, store.Object, error) {
 	name, err := a.Name(key)
 	if err != nil {
-		return nil, err
+		return nil, store.Object{}, err
 	}
-	download, err := a.client.NewBlobClient(name).DownloadStream(ctx, nil)
-	if err != nil {
-		return nil, a.failed("reading", key, err)
-	}
-	return download.NewRetryReader(ctx, nil), nil
-}
-
-// List yields objects with their checksums.
-func (a *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
-	return func(yield func(store.Object, error) bool) {
-		pages := a.client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{
-			Prefix:  to.Ptr(a.Prefix(prefix)),
-			Include: container.ListBlobsInclude{Metadata: true},
-		})
-		for pages.More() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				yield(store.Object{}, a.failed("listing", prefix, err))
-				return
-			}
-			for _, item := range page.Segment.BlobItems {
-				if metadataOf(item.Metadata, "hdi_isfolder") == "true" {
-					continue // an account with a hierarchical namespace lists folders too
-				}
-				if !yield(objectOf(a.Key(*item.Name), item.Properties.ContentLength, item.Properties.ETag, item.Metadata), nil) {
-					return
-				}
-			}
+	var options *blob.DownloadStreamOptions
+	if offset > 0 {
+		options = &blob.DownloadStreamOptions{
+			Range:            blob.HTTPRange{Offset: offset},
+			AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(cloud.ETagOf(version)))}},
 		}
 	}
+	download, err := a.client.NewBlobClient(name).DownloadStream(ctx, options)
+	if err != nil {
+		return nil, store.Object{}, a.failed("reading", key, err)
+	}
+	obj := objectOf(key, to.Ptr(int64(-1)), download.ETag, nil)
+	if download.ContentLength != nil {
+		obj.Size = *download.ContentLength
+	}
+	if offset > 0 {
+		served := ""
+		if download.ContentRange != nil {
+			served = *download.ContentRange
+		}
+		if err := cloud.CheckRange(download.Body, offset, served); err != nil {
+			return nil, store.Object{}, a.failed("reading", key, err)
+		}
+	}
+	return download.Body, obj, nil
+}
+
+// Page returns objects with their checksums.
+func (a *folder) Page(ctx context.Context, prefix, from string) (objects []store.Object, next string, err error) {
+	options := &container.ListBlobsFlatOptions{Prefix: to.Ptr(a.Prefix(prefix)), Include: container.ListBlobsInclude{Metadata: true}}
+	if from != "" {
+		options.Marker = &from
+	}
+	page, err := a.client.NewListBlobsFlatPager(options).NextPage(ctx)
+	if err != nil {
+		return nil, "", a.failed("listing", prefix, err)
+	}
+	for _, item := range page.Segment.BlobItems {
+		if metadataOf(item.Metadata, "hdi_isfolder") == "true" {
+			continue // an account with a hierarchical namespace lists folders too
+		}
+		objects = append(objects, objectOf(a.Key(*item.Name), item.Properties.ContentLength, item.Properties.ETag, item.Metadata))
+	}
+	if page.NextMarker != nil {
+		next = *page.NextMarker
+	}
+	return objects, next, nil
 }
 
 // Put uploads in one request, under a precondition on the ETag and with the MD5,
 // which the service compares before anybody sees the object.
-func (a *Store) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
+func (a *folder) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	name, err := a.Name(key)
 	if err != nil {
 		return store.Object{}, err
@@ -220,7 +242,7 @@ func (a *Store) Put(ctx context.Context, key string, src store.Source, old strin
 		condition = &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(cloud.ETagOf(old)))}
 	}
 	answer, err := a.client.NewBlockBlobClient(name).Upload(ctx, newBody(src), &blockblob.UploadOptions{
-		HTTPHeaders:             &blob.HTTPHeaders{BlobContentType: to.Ptr(cloud.ParquetType), BlobContentMD5: sum},
+		HTTPHeaders:             &blob.HTTPHeaders{BlobContentType: to.Ptr(cloud.ContentType(key)), BlobContentMD5: sum},
 		Metadata:                map[string]*string{cloud.CRCName: to.Ptr(cloud.FormatCRC(src))},
 		AccessConditions:        &blob.AccessConditions{ModifiedAccessConditions: condition},
 		TransactionalValidation: blob.TransferValidationTypeMD5(sum),
@@ -239,6 +261,16 @@ func (a *Store) Put(ctx context.Context, key string, src store.Source, old strin
 	return obj, nil
 }
 
+// Service is what a probe needs to know.
+func (a *folder) Service() cloud.Service {
+	host, _, _ := strings.Cut(a.client.URL(), "?")
+	return cloud.Service{
+		Endpoint: host,
+		Stale:    "0x8D0000000000000",
+		Instead:  "use Azure Blob Storage itself, or another kind of warehouse",
+	}
+}
+
 // body is a source that is being uploaded.
 type body struct{ *io.SectionReader }
 
@@ -248,18 +280,22 @@ func (body) Close() error { return nil }
 
 // newClient opens the storage account at host, or the one that the environment names if
 // that is empty, and returns its host.
-func newClient(ctx context.Context, host string, options azcore.ClientOptions) (client *service.Client, _ string, err error) {
-	a, err := azurelogin.Open(ctx, host, "blob", "azblob://ACCOUNT.blob.core.windows.net/container", options)
-	if err == nil {
-		err = a.Outage // better known now than after the export
-	}
+func newClient(ctx context.Context, host string, options azcore.ClientOptions, wait *patience.Patience) (client *service.Client, _ string, err error) {
+	var a *azurelogin.Account
+	err = wait.Do(ctx, func(ctx context.Context) (err error) {
+		if a, err = azurelogin.Open(ctx, host, "blob", "azblob://ACCOUNT.blob.core.windows.net/container", options); err == nil {
+			err = a.Outage // better known now than after the export
+		}
+		return err
+	})
 	if errors.Is(err, azurelogin.ErrLogin) {
 		err = fmt.Errorf("%w: %w", store.ErrLogin, err)
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	options.PerRetryPolicies = append(options.PerRetryPolicies, freshBody{}, hideQuery{})
+	options.Retry = policy.RetryOptions{MaxRetries: -1} // patience retries
+	options.PerRetryPolicies = append(options.PerRetryPolicies, hideQuery{})
 	o := &service.ClientOptions{ClientOptions: options}
 	switch {
 	case a.Connection != "":
@@ -282,6 +318,17 @@ func newClient(ctx context.Context, host string, options azcore.ClientOptions) (
 	return client, host, err
 }
 
+// serverName notes what the server calls itself.
+type serverName struct{ cloud.Place }
+
+func (n *serverName) Do(req *policy.Request) (*http.Response, error) {
+	answer, err := req.Next()
+	if answer != nil {
+		n.Served(answer.Header.Get("Server"))
+	}
+	return answer, err
+}
+
 // hideQuery keeps the query out of the error of a connection: it may have a SAS token.
 type hideQuery struct{}
 
@@ -293,45 +340,5 @@ func (hideQuery) Do(req *policy.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// freshBody gives each attempt of an upload its own reader. net/http may still be
-// reading the last attempt's while the SDK rewinds it, and would take its bytes.
-type freshBody struct{}
-
-func (freshBody) Do(req *policy.Request) (*http.Response, error) {
-	if b, ok := req.Body().(body); ok {
-		src, from, size := b.Outer()
-		req.Raw().Body = io.NopCloser(io.NewSectionReader(src, from, size))
-	}
-	return req.Next()
-}
-
-func (a *Store) failed(doing, key string, err error) error {
-	hint := ""
-	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		err = answerError{answer}
-		switch answer.StatusCode {
-		case http.StatusNotFound:
-			if doing == "writing" || doing == "listing" || answer.ErrorCode == string(bloberror.ContainerNotFound) {
-				err, hint = fmt.Errorf("%w: %w", store.ErrNoBucket, err), "make the container, or check the warehouse's address"
-			} else {
-				err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-			}
-		case http.StatusUnauthorized, http.StatusForbidden:
-			hint = "grant the identity in use the role Storage Blob Data Contributor on the container, or check the AZURE_STORAGE_ variables"
-		}
-	}
-	return a.Place.Failed(doing, key, err, hint)
-}
-
-// answerError is an error of the service in one line. The SDK's text is the whole
-// answer, which may quote what signed the request.
-type answerError struct{ answer *azcore.ResponseError }
-
-func (e answerError) Error() string {
-	return strings.TrimSpace(fmt.Sprintf("the service answered %d %s", e.answer.StatusCode, e.answer.ErrorCode))
-}
-
-func (e answerError) Unwrap() error { return e.answer }
-
 // Close does nothing.
-func (a *Store) Close() error { return nil }
+func (a *folder) Close() error { return nil }

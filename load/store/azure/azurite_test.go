@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
@@ -25,9 +26,9 @@ import (
 const azureHost = azurite.Account + ".blob.core.windows.net"
 
 // openText opens what stands behind azblob:// in an address.
-func openText(t *testing.T, text string, options azcore.ClientOptions) (*azure.Store, error) {
+func openText(t *testing.T, text string, options azcore.ClientOptions) (store.Store, error) {
 	t.Helper()
-	return azure.New(t.Context(), store.ParseAddress("azblob://"+text), options)
+	return azure.New(storetest.Quick(t), store.ParseAddress("azblob://"+text), options)
 }
 
 func azureOpener(server azurite.Server) storetest.Opener {
@@ -93,15 +94,28 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		_, err := s.Put(t.Context(), storetest.Key, storetest.RandomSource(10, 1), "")
 		storetest.CheckError(t, err, "404 ContainerNotFound")
 	})
+	storetest.TestRefusals(t, azureOpener(server), func(w http.ResponseWriter, code string) {
+		if code == "" {
+			http.Error(w, "<html>no</html>", http.StatusForbidden)
+			return
+		}
+		azureSays(http.StatusForbidden, code)(w)
+	}, map[string]string{
+		"AuthenticationFailed":               "this machine's clock",
+		"AuthorizationFailure":               "the account's firewall",
+		"AuthorizationPermissionMismatch":    "Storage Blob Data Contributor",
+		"KeyBasedAuthenticationNotPermitted": "does not allow keys",
+		"":                                   "proxy or firewall",
+	})
 	t.Run("refused", func(t *testing.T) {
 		container := azurite.NewContainer(t, server)
 		logintest.Machine(t, map[string]string{azurelogin.ConnectionVariable: strings.Replace(server.ConnectionString, "AccountKey=Eby8", "AccountKey=AAAA", 1)})
-		s, err := openText(t, container, azurite.Impatient())
+		s, err := openText(t, container, azcore.ClientOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = s.Put(t.Context(), storetest.Key, storetest.RandomSource(10, 1), "")
-		storetest.CheckError(t, err, "403 Auth", "Storage Blob Data Contributor")
+		storetest.CheckError(t, err, "403 Auth", "AZURE_STORAGE_ variables")
 		if strings.Contains(err.Error(), "\n") {
 			t.Errorf("more than a line: %v", err)
 		}
@@ -126,7 +140,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			logintest.Machine(t, tc.variables)
-			_, err := openText(t, tc.address, azurite.Impatient())
+			_, err := openText(t, tc.address, azcore.ClientOptions{})
 			storetest.CheckError(t, err, tc.want...)
 			if err != nil && strings.Contains(err.Error(), "secret") {
 				t.Errorf("a secret is in %v", err)
@@ -155,9 +169,9 @@ func accountToken(t *testing.T, server azurite.Server) string {
 }
 
 // openReal opens a warehouse as at the real service, with a server in its place.
-func openReal(t *testing.T, address string, server http.Handler) *azure.Store {
+func openReal(t *testing.T, address string, server http.Handler) store.Store {
 	t.Helper()
-	options := azurite.Impatient()
+	options := azcore.ClientOptions{Retry: policy.RetryOptions{MaxRetries: -1}}
 	options.Transport = logintest.Hosts{azureHost: storetest.Serve(t, server.ServeHTTP)}
 	s, err := openText(t, address, options)
 	if err != nil {

@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
 	"github.com/cvexport/cvexport/internal/azurite"
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store/storetest"
@@ -17,7 +20,7 @@ func TestIdentities(t *testing.T) {
 			logintest.Machine(t, identity.Machine(t))
 			hosts := logintest.ForIdentity(t)
 			hosts[azureHost] = logintest.Signing(t, emulator, accountToken(t, server), identity.Token)
-			options := azurite.Impatient()
+			options := azcore.ClientOptions{Retry: policy.RetryOptions{MaxRetries: -1}}
 			options.Transport = hosts
 			s, err := openText(t, azureHost+"/"+azurite.NewContainer(t, server)+"/vision", options)
 			if err != nil {

@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
+	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
-	"time"
 
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/googleapi"
@@ -21,10 +22,14 @@ import (
 
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/internal/cloud"
+	"github.com/cvexport/cvexport/patience"
 )
 
 // emulator is the variable that puts another server in the place of Google's.
 const emulator = "STORAGE_EMULATOR_HOST"
+
+// loggingVariable makes the SDK log to standard error, unless it is given another log.
+const loggingVariable = "GOOGLE_SDK_GO_LOGGING_LEVEL"
 
 // Kind opens gs://bucket/folder.
 var Kind = store.Kind{
@@ -41,16 +46,16 @@ var Kind = store.Kind{
 	},
 }
 
-// Store is a folder of a bucket. Credentials are the machine's own;
-// STORAGE_EMULATOR_HOST is followed.
-type Store struct {
+// bucket is a folder of a bucket, each of whose operations tries once; of an upload, each
+// chunk a few times.
+type bucket struct {
 	cloud.Place
 	client *storage.Client
 	bucket string
 	chunk  int // bytes of each request of an upload
 }
 
-var _ store.Store = (*Store)(nil)
+var _ cloud.Tries = (*bucket)(nil)
 
 const (
 	defaultChunk = 16 << 20
@@ -59,37 +64,45 @@ const (
 	// sent.
 	uploads = 3
 
-	// attempts is how often in a row a request may fail. Left to itself the SDK tries
-	// forever. With its pauses this takes a minute.
-	attempts = 8
+	// chunkTries is how often in a row a chunk is sent before the upload begins anew.
+	chunkTries = 3
 )
 
 // Options are what tests change.
 type Options struct {
 	Client  []option.ClientOption
-	Retries []storage.RetryOption
-	Chunk   int // bytes of each request of an upload; 0 is the default
+	Retries []storage.RetryOption // of a chunk
+	Chunk   int                   // bytes of each request of an upload; 0 is the default
 }
 
-// New opens the warehouse at an address.
-func New(ctx context.Context, at store.Address, o Options) (*Store, error) {
-	place, bucket, err := cloud.ParsePlace(at)
+// New opens the warehouse at an address. Credentials are the machine's own;
+// STORAGE_EMULATOR_HOST is followed.
+func New(ctx context.Context, at store.Address, o Options) (store.Store, error) {
+	place, name, err := cloud.ParsePlace(at)
 	if err != nil {
 		return nil, err
 	}
-	client, err := storage.NewClient(ctx, o.Client...)
-	if err != nil {
-		return nil, fmt.Errorf("warehouse gs://%s: %w: %w (log in with: gcloud auth application-default login)", bucket, store.ErrLogin, err)
+	if os.Getenv(loggingVariable) != "" {
+		o.Client = append([]option.ClientOption{option.WithLogger(slog.Default())}, o.Client...)
 	}
-	// Every write here has a precondition, so all of them can be retried.
-	client.SetRetry(append(o.Retries, storage.WithPolicy(storage.RetryAlways), storage.WithMaxAttempts(attempts))...)
+	wait := patience.New(patience.From(ctx))
+	transport, err := authenticated(ctx, o.Client)
+	var client *storage.Client
+	if err == nil {
+		sending := &http.Client{Transport: single{wait.Strict(transport)}}
+		client, err = storage.NewClient(ctx, append(slices.Clip(o.Client), option.WithHTTPClient(sending))...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("warehouse gs://%s: %w: %w (log in with: gcloud auth application-default login)", name, store.ErrLogin, err)
+	}
+	client.SetRetry(append(o.Retries, storage.WithPolicy(storage.RetryNever))...) // patience retries
 	if o.Chunk == 0 {
 		o.Chunk = defaultChunk
 	}
-	return &Store{Place: place, client: client, bucket: bucket, chunk: o.Chunk}, nil
+	return cloud.Patient(place, &bucket{Place: place, client: client, bucket: name, chunk: o.Chunk}, wait), nil
 }
 
-func (g *Store) handle(key string) (*storage.ObjectHandle, error) {
+func (g *bucket) handle(key string) (*storage.ObjectHandle, error) {
 	name, err := g.Name(key)
 	if err != nil {
 		return nil, err
@@ -98,7 +111,7 @@ func (g *Store) handle(key string) (*storage.ObjectHandle, error) {
 }
 
 // Stat describes an object.
-func (g *Store) Stat(ctx context.Context, key string) (store.Object, error) {
+func (g *bucket) Stat(ctx context.Context, key string) (store.Object, error) {
 	handle, err := g.handle(key)
 	if err != nil {
 		return store.Object{}, err
@@ -110,52 +123,52 @@ func (g *Store) Stat(ctx context.Context, key string) (store.Object, error) {
 	return g.object(key, attrs), nil
 }
 
-func (g *Store) object(key string, attrs *storage.ObjectAttrs) store.Object {
+func (g *bucket) object(key string, attrs *storage.ObjectAttrs) store.Object {
 	return store.Object{Key: key, Size: attrs.Size, CRC32C: attrs.CRC32C, Summed: true, Version: strconv.FormatInt(attrs.Generation, 10)}
 }
 
-// Open reads an object.
-func (g *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+// OpenFrom reads an object from an offset on.
+func (g *bucket) OpenFrom(ctx context.Context, key string, offset int64, version string) (io.ReadCloser, store.Object, error) {
 	handle, err := g.handle(key)
 	if err != nil {
-		return nil, err
+		return nil, store.Object{}, err
 	}
-	r, err := handle.NewReader(ctx)
+	if offset > 0 {
+		generation, err := strconv.ParseInt(version, 10, 64)
+		if err != nil {
+			return nil, store.Object{}, g.failed("reading", key, err)
+		}
+		handle = handle.Generation(generation)
+	}
+	r, err := handle.NewRangeReader(withOneRequest(ctx), offset, -1)
 	if err != nil {
-		return nil, g.Missing(ctx, g, key, g.failed("reading", key, err))
+		return nil, store.Object{}, g.Missing(ctx, g, key, g.failed("reading", key, err))
 	}
-	return r, nil
+	return r, store.Object{Key: key, Size: r.Attrs.Size, Version: strconv.FormatInt(r.Attrs.Generation, 10)}, nil
 }
 
-// List yields objects with their checksums.
-func (g *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
-	return func(yield func(store.Object, error) bool) {
-		query := &storage.Query{Prefix: g.Prefix(prefix), Projection: storage.ProjectionNoACL}
-		if err := query.SetAttrSelection([]string{"Name", "Size", "CRC32C", "Generation"}); err != nil {
-			yield(store.Object{}, g.failed("listing", prefix, err))
-			return
-		}
-		objects := g.client.Bucket(g.bucket).Objects(ctx, query)
-		for {
-			attrs, err := objects.Next()
-			if errors.Is(err, iterator.Done) {
-				return
-			}
-			if err != nil {
-				yield(store.Object{}, g.failed("listing", prefix, err))
-				return
-			}
-			if !yield(g.object(g.Key(attrs.Name), attrs), nil) {
-				return
-			}
-		}
+// Page returns objects with their checksums.
+func (g *bucket) Page(ctx context.Context, prefix, from string) (objects []store.Object, next string, err error) {
+	query := &storage.Query{Prefix: g.Prefix(prefix), Projection: storage.ProjectionNoACL}
+	if err := query.SetAttrSelection([]string{"Name", "Size", "CRC32C", "Generation"}); err != nil {
+		return nil, "", g.failed("listing", prefix, err)
 	}
+	const most = 1000 // the service's limit
+	var page []*storage.ObjectAttrs
+	next, err = iterator.NewPager(g.client.Bucket(g.bucket).Objects(ctx, query), most, from).NextPage(&page)
+	if err != nil {
+		return nil, "", g.failed("listing", prefix, err)
+	}
+	for _, attrs := range page {
+		objects = append(objects, g.object(g.Key(attrs.Name), attrs))
+	}
+	return objects, next, nil
 }
 
 // Put uploads under a precondition on the generation. What arrived is compared with
 // what was sent, because a server may take a chunk twice when its acknowledgement is
 // lost; then the object is uploaded again over that one.
-func (g *Store) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
+func (g *bucket) Put(ctx context.Context, key string, src store.Source, old string, others ...store.Object) (store.Object, error) {
 	handle, err := g.handle(key)
 	if err != nil {
 		return store.Object{}, err
@@ -189,19 +202,29 @@ func (g *Store) Put(ctx context.Context, key string, src store.Source, old strin
 	}
 }
 
+// Service is what a probe needs to know.
+func (g *bucket) Service() cloud.Service {
+	return cloud.Service{
+		Endpoint: os.Getenv(emulator),
+		Stale:    "1",
+		Instead:  "use Google Cloud Storage itself, or another kind of warehouse",
+	}
+}
+
 // upload sends the whole source. A failed upload is cancelled, never closed: closing a
-// writer commits what it has. The SDK does not count the attempts of an upload.
-func (g *Store) upload(ctx context.Context, handle *storage.ObjectHandle, src store.Source) (*storage.ObjectAttrs, error) {
+// writer commits what it has.
+func (g *bucket) upload(ctx context.Context, handle *storage.ObjectHandle, src store.Source) (*storage.ObjectAttrs, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var failures atomic.Int32 // since the last chunk that arrived
-	w := handle.Retryer(storage.WithErrorFunc(func(err error) bool {
-		return storage.ShouldRetry(err) && failures.Add(1) < attempts
+	w := handle.Retryer(storage.WithPolicy(storage.RetryAlways), storage.WithErrorFunc(func(err error) bool {
+		fault, passes := errors.AsType[*patience.Fault](err)
+		_, stalled := errors.AsType[*patience.StallError](err)
+		return passes && !stalled && fault.After == 0 && failures.Add(1) < chunkTries
 	})).NewWriter(ctx)
 	w.ProgressFunc = func(int64) { failures.Store(0) }
 	w.ChunkSize = g.chunk
-	w.ChunkRetryDeadline = 2 * time.Minute
-	w.ContentType = cloud.ParquetType
+	w.ContentType = cloud.ContentType(handle.ObjectName())
 	w.CRC32C, w.SendCRC32C = src.CRC32C(), true
 	if err := store.Copy(ctx, w, src); err != nil {
 		cancel()
@@ -218,7 +241,7 @@ func isPrecondition(err error) bool {
 	return errors.As(err, &e) && e.Code == http.StatusPreconditionFailed
 }
 
-func (g *Store) failed(doing, key string, err error) error {
+func (g *bucket) failed(doing, key string, err error) error {
 	hint := ""
 	var e *googleapi.Error
 	switch {
@@ -227,10 +250,25 @@ func (g *Store) failed(doing, key string, err error) error {
 	case errors.Is(err, storage.ErrObjectNotExist):
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	case errors.As(err, &e) && (e.Code == http.StatusForbidden || e.Code == http.StatusUnauthorized):
-		hint = "grant the credentials in use roles/storage.objectUser on the bucket"
+		hint = refusal(e)
 	}
 	return g.Place.Failed(doing, key, err, hint)
 }
 
+// refusal says what to do about a 401 or 403, by the service's reason:
+// https://cloud.google.com/storage/docs/json_api/v1/status-codes.
+func refusal(e *googleapi.Error) string {
+	text := e.Message + e.Body // a read answers in XML, which the SDK does not decode
+	switch {
+	case e.Message == "" && !strings.Contains(text, `"error"`) && !strings.Contains(text, "<Code>"):
+		return cloud.Between
+	case strings.Contains(text, "vpcServiceControlsUniqueIdentifier"), strings.Contains(text, "IP filter"):
+		return "a service perimeter, or the bucket's IP filter, refuses this machine's address: allow it there"
+	case e.Code == http.StatusUnauthorized:
+		return "log in again: gcloud auth application-default login"
+	}
+	return "grant the credentials in use roles/storage.objectUser on the bucket"
+}
+
 // Close closes the client.
-func (g *Store) Close() error { return g.client.Close() }
+func (g *bucket) Close() error { return g.client.Close() }

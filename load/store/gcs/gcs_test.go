@@ -1,10 +1,8 @@
 package gcs_test
 
 import (
-	"io"
+	"fmt"
 	"net/http"
-	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cvexport/cvexport/load/store"
@@ -30,33 +28,25 @@ func TestChunksSurvive(t *testing.T) {
 	})
 }
 
-// If the server is away for good, nothing waits for it forever.
-func TestGivesUp(t *testing.T) {
-	s, gate := fakes.OpenGCS(t, fakes.Bucket)
-	var asked atomic.Int32
-	gate.Server = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		io.Copy(io.Discard, r.Body)
-		storetest.Busy(w)
-	})
-	_, stat := s.Stat(t.Context(), storetest.Key)
-	_, open := s.Open(t.Context(), storetest.Key)
-	_, small := s.Put(t.Context(), storetest.Key, storetest.RandomSource(1000, 1), "")
-	_, large := s.Put(t.Context(), storetest.Key, storetest.RandomSource(1_000_000, 1), "")
-	var list error
-	for _, list = range s.List(t.Context(), "") {
-	}
-	for name, err := range map[string]error{"stat": stat, "open": open, "small": small, "large": large, "list": list} {
-		if err == nil || !strings.Contains(err.Error(), "503") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if n := asked.Load(); n > 8*8 {
-		t.Errorf("it asked %d times", n)
-	}
-}
-
 func TestErrorsSayWhatToDo(t *testing.T) {
 	s, _ := fakes.OpenGCS(t, "no-such-bucket")
 	storetest.TestNoBucket(t, s, cloud.MakeBucket)
+	storetest.TestRefusals(t, open, func(w http.ResponseWriter, code string) {
+		status := http.StatusForbidden
+		if code == "Invalid Credentials" {
+			status = http.StatusUnauthorized
+		}
+		if code == "" {
+			http.Error(w, "<html>no</html>", status)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"error":{"code":%d,"message":%q,"errors":[{"reason":"forbidden"}]}}`, status, code)
+	}, map[string]string{
+		"x does not have storage.objects.get access": "roles/storage.objectUser",
+		"Invalid Credentials":                        "gcloud auth application-default login",
+		"Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: 1": "service perimeter",
+		"": "proxy or firewall",
+	})
 }

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cvexport/cvexport/internal/private"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/load/store"
 )
 
@@ -54,7 +56,10 @@ func Folder(at store.Address) (string, error) {
 }
 
 // Store is a warehouse in a folder.
-type Store struct{ root string }
+type Store struct {
+	root              string
+	files, subfolders fs.FileMode // of those that it makes, before the umask
+}
 
 var _ store.Store = (*Store)(nil)
 
@@ -76,7 +81,16 @@ func New(folder string) (*Store, error) {
 	if info, err := os.Stat(root); err == nil && !info.IsDir() {
 		return nil, fmt.Errorf("warehouse %s is a file, not a folder", root)
 	}
-	return &Store{root: root}, nil
+	return &Store{root: root, files: 0o666, subfolders: 0o777}, nil
+}
+
+// NewPrivate returns a warehouse whose files only their owner can open.
+func NewPrivate(folder string) (*Store, error) {
+	s, err := New(folder)
+	if err == nil {
+		s.files, s.subfolders = 0o600, 0o700
+	}
+	return s, err
 }
 
 // Root is the folder's absolute path.
@@ -95,7 +109,7 @@ func (s *Store) Stat(_ context.Context, key string) (store.Object, error) {
 	if err != nil {
 		return store.Object{}, err
 	}
-	info, err := os.Stat(path)
+	info, err := regular.Stat(path)
 	if err != nil {
 		return store.Object{}, fmt.Errorf("looking at %s: %w", key, err)
 	}
@@ -121,14 +135,17 @@ func (s *Store) open(key string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
 	return f, nil
 }
 
-// List walks the folder. Objects without a checksum are all that it yields.
+// List walks the folder. Objects without a checksum are all that it yields. What is
+// neither a file nor a folder is listed too, without size and version, and Stat says what
+// it is. A folder
+// that cannot be read is a key that ends in a slash: it must not hide the others.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object, error] {
 	return func(yield func(store.Object, error) bool) {
 		root := target(s.root)
@@ -136,14 +153,26 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 			if errors.Is(err, fs.ErrNotExist) && path == root {
 				return nil // nothing was exported yet
 			}
-			if err := errors.Join(err, ctx.Err()); err != nil {
-				return err
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			unread := err
+			if unread != nil && path == root {
+				return unread
 			}
 			relative, err := filepath.Rel(root, path)
 			if err != nil {
 				return err
 			}
 			key := filepath.ToSlash(relative)
+			switch {
+			case errors.Is(unread, fs.ErrNotExist):
+				return nil // it is gone since its folder was read
+			case unread != nil && strings.HasPrefix(key+"/", prefix) && !yield(store.Object{Key: key + "/"}, nil):
+				return filepath.SkipAll
+			case unread != nil:
+				return nil
+			}
 			if key == "." && !entry.IsDir() {
 				return nil // a link to nowhere
 			}
@@ -157,13 +186,17 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 				return nil
 			}
 			info, err := entry.Info()
-			if errors.Is(err, fs.ErrNotExist) {
+			if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+				info, err = os.Stat(path)
+			}
+			if errors.Is(err, fs.ErrNotExist) && entry.Type()&fs.ModeSymlink == 0 {
 				return nil
 			}
-			if err != nil {
-				return err
+			obj := store.Object{Key: key}
+			if err == nil && info.Mode().IsRegular() {
+				obj = objectOf(key, info)
 			}
-			if !yield(objectOf(key, info), nil) {
+			if !yield(obj, nil) {
 				return filepath.SkipAll
 			}
 			return nil
@@ -184,7 +217,7 @@ func target(folder string) string {
 }
 
 // HasFile reports whether a folder, or one below it, has a file whose name ends in
-// suffix. A folder that does not exist has none.
+// suffix, or something else of such a name. A folder that does not exist has none.
 func HasFile(folder, suffix string) (found bool, err error) {
 	err = filepath.WalkDir(target(folder), func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -204,6 +237,9 @@ func (s *Store) URL(key string) string { return filepath.Join(s.root, filepath.F
 
 // Close does nothing.
 func (s *Store) Close() error { return nil }
+
+// Probe has nothing to find out: Put compares versions itself, under a lock.
+func (s *Store) Probe(context.Context) error { return nil }
 
 // CheckWrite asks the system about the lock, and about the folders of the warehouse and
 // of the keys, or the ones that they would be made in.
@@ -236,7 +272,12 @@ func (s *Store) CheckWrite(_ context.Context, bytes int64, keys ...string) error
 
 // checkLock returns an error if there is a lock that this process may not take.
 func checkLock(path string) error {
-	lock, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
+	if info, err := os.Lstat(path); err == nil {
+		if err := regular.Check(path, info); err != nil {
+			return err
+		}
+	}
+	lock, err := os.OpenFile(path, os.O_RDWR|private.NoFollow|regular.DontWait, 0)
 	if err != nil {
 		return store.IgnoreMissing(err)
 	}

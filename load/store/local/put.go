@@ -2,9 +2,11 @@ package local
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/load/store"
 )
 
@@ -26,6 +29,10 @@ import (
 // It is held twice, for moments: to make the temporary file, and to compare the
 // object's version and rename. The content is copied in between, without the lock, so
 // that no writer waits for another one's disk.
+//
+// The temporary file is created with the mode that umask, setgid and default access lists
+// give a file of its folder, and keeps it: it is as public as the object will be. No link
+// is followed that somebody else has put into the warehouse.
 //
 // The temporary file of a writer that died stays until somebody writes to the same
 // folder. To tell it from one that is being written, a writer marks its own for as
@@ -48,7 +55,10 @@ func (s *Store) Put(ctx context.Context, key string, src store.Source, old strin
 }
 
 func (s *Store) put(ctx context.Context, path string, src store.Source, expected []store.Object) (fs.FileInfo, error) {
-	if err := makeFolder(filepath.Dir(path)); err != nil {
+	if err := private.CheckLinks(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	if err := makeFolder(filepath.Dir(path), s.subfolders); err != nil {
 		return nil, err
 	}
 	temp, err := s.begin(ctx, path, expected)
@@ -76,7 +86,7 @@ func (s *Store) begin(ctx context.Context, path string, expected []store.Object)
 	if err := removeAbandoned(folder); err != nil {
 		return nil, err
 	}
-	temp, err = os.CreateTemp(folder, TempPrefix+"*")
+	temp, err = os.OpenFile(filepath.Join(folder, TempPrefix+rand.Text()), os.O_CREATE|os.O_EXCL|os.O_RDWR, s.files)
 	if err != nil {
 		return nil, err
 	}
@@ -89,10 +99,6 @@ func (s *Store) begin(ctx context.Context, path string, expected []store.Object)
 // write brings the source to the disk.
 func write(ctx context.Context, temp *os.File, src store.Source) error {
 	if err := store.Copy(ctx, temp, src); err != nil {
-		return err
-	}
-	const readable = 0o644 // CreateTemp's files are for their owner only
-	if err := temp.Chmod(readable); err != nil {
 		return err
 	}
 	return temp.Sync()
@@ -162,39 +168,40 @@ func discard(temp *os.File) error {
 // lock waits until no other writer has the warehouse's lock, which is for everyone who
 // may write to the warehouse's folder.
 func (s *Store) lock(ctx context.Context) (*flock.Flock, error) {
-	root, err := os.Stat(s.root)
+	lock, err := private.Lock(filepath.Join(s.root, lockName))
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(s.root, lockName)
-	if err := makeLock(path, root.Mode().Perm()&0o222); err != nil {
-		return nil, err
-	}
-	lock := flock.New(path, flock.SetFlag(os.O_RDWR|noFollow))
 	const retry = 10 * time.Millisecond
-	if _, err := lock.TryLockContext(ctx, retry); err != nil {
-		return nil, fmt.Errorf("waiting for another writer of the warehouse: %w", err)
+	if err := waitFor(ctx, lock, retry); err != nil {
+		return nil, err
 	}
 	return lock, nil
 }
 
-// makeLock makes the lock file if there is none, for those who have these bits to write.
-// In a folder that others may write to, what has the lock's name may be a link to
-// somebody's file: it is neither followed nor changed.
-func makeLock(path string, writers fs.FileMode) error {
-	mode := 0o600 | writers | writers<<1 // flock needs the right to read and, on NFS, to write
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, mode)
-	if err == nil {
-		return errors.Join(f.Chmod(mode), f.Close()) // despite the umask
-	}
-	info, statErr := os.Lstat(path)
+// GiveUpAfter bounds how long a writer waits for the warehouse's lock, which others hold
+// for moments. tellAfter is when it says that it waits.
+const (
+	GiveUpAfter = 15 * time.Minute
+	tellAfter   = 5 * time.Second
+)
+
+// waitFor takes the lock, which it asks for every so often. It ends at once with ctx.
+func waitFor(ctx context.Context, lock *flock.Flock, retry time.Duration) error {
+	bounded, cancel := context.WithTimeout(ctx, GiveUpAfter)
+	defer cancel()
+	waits := time.AfterFunc(tellAfter, func() {
+		slog.Warn("waiting for another writer of the warehouse", "lock", lock.Path(), "at most", GiveUpAfter)
+	})
+	defer waits.Stop()
+	_, err := lock.TryLockContext(bounded, retry)
 	switch {
-	case !errors.Is(err, fs.ErrExist):
-		return err
-	case statErr != nil:
-		return statErr
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a file, so that it cannot lock the warehouse: remove it", path)
+	case ctx.Err() != nil:
+		return fmt.Errorf("waiting for another writer of the warehouse, by %s: %w", lock.Path(), ctx.Err())
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("another writer of the warehouse has had %s for %s: find the process that holds it, as fuser or lsof do, and end it", lock.Path(), GiveUpAfter)
+	case err != nil:
+		return fmt.Errorf("locking the warehouse: %w", err)
 	}
 	return nil
 }
@@ -223,6 +230,9 @@ func (s *Store) Remove(ctx context.Context, key, version string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := private.CheckLinks(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("removing %s: %w", path, err)
+	}
 	lock, err := s.lock(ctx)
 	if err != nil {
 		return err
@@ -238,17 +248,17 @@ func (s *Store) Remove(ctx context.Context, key, version string) (err error) {
 }
 
 // makeFolder makes a folder and those above it, and brings each to the disk.
-func makeFolder(path string) error {
+func makeFolder(path string, mode fs.FileMode) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil
 	}
 	parent := filepath.Dir(path)
 	if parent != path {
-		if err := makeFolder(parent); err != nil {
+		if err := makeFolder(parent, mode); err != nil {
 			return err
 		}
 	}
-	if err := os.Mkdir(path, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(path, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncFolder(parent)

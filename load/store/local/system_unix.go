@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
-)
 
-// noFollow makes it an error to open a symbolic link.
-const noFollow = syscall.O_NOFOLLOW
+	"github.com/cvexport/cvexport/internal/private"
+	"github.com/cvexport/cvexport/internal/regular"
+)
 
 // syncFolder brings a folder's entries to the disk, so that a rename survives a power
 // cut.
@@ -40,10 +40,10 @@ func mark(f *os.File) error {
 	return nil
 }
 
-// removeUnmarked removes a file unless somebody is writing it, or it belongs to another
-// user, of whom nobody can tell.
+// removeUnmarked removes a file unless somebody is writing it, or this user may not write
+// it and so cannot tell.
 func removeUnmarked(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0) // NFS locks no file that is open for reading only
+	f, err := os.OpenFile(path, os.O_RDWR|private.NoFollow|regular.DontWait, 0) // NFS locks no file that is open for reading only
 	if errors.Is(err, fs.ErrPermission) {
 		return nil
 	}

@@ -6,9 +6,6 @@ import (
 	"syscall"
 )
 
-// noFollow is nothing: Windows lets only administrators make symbolic links.
-const noFollow = 0
-
 // syncFolder does nothing: Windows keeps renames by itself and cannot sync a folder.
 func syncFolder(string) error { return nil }
 

@@ -76,8 +76,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		status int
 		want   string
 	}{
-		"AccessDenied":                 {http.StatusForbidden, "s3:PutObject"},
-		"InvalidAccessKeyId":           {http.StatusForbidden, "log in again"},
+		"NotImplemented":               {http.StatusNotImplemented, "If-None-Match"},
 		"ExpiredToken":                 {http.StatusBadRequest, "log in again"},
 		"PermanentRedirect":            {http.StatusMovedPermanently, "set AWS_REGION"},
 		"AuthorizationHeaderMalformed": {http.StatusBadRequest, "set AWS_REGION"},
@@ -93,6 +92,18 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			storetest.CheckError(t, err, code, tc.want)
 		})
 	}
+	storetest.TestRefusals(t, func(t *testing.T) (store.Store, *storetest.Gate) { return fakes.OpenS3(t, fakes.Bucket) }, func(w http.ResponseWriter, code string) {
+		if code == "" {
+			http.Error(w, "<html>no</html>", http.StatusForbidden)
+			return
+		}
+		fakes.S3Error(http.StatusForbidden, code)(w)
+	}, map[string]string{
+		"AccessDenied":          "s3:PutObject",
+		"InvalidAccessKeyId":    "AWS_ACCESS_KEY_ID",
+		"SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY",
+		"":                      "proxy or firewall",
+	})
 	t.Run("too large", func(t *testing.T) {
 		s, gate := fakes.OpenS3(t, fakes.Bucket)
 		gate.Server = http.NotFoundHandler()

@@ -5,12 +5,21 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/patience"
 )
+
+// Quick is a context for opening a store that tries again at once, and not often.
+func Quick(t *testing.T) context.Context {
+	return patience.With(t.Context(), patience.Bounds{Retries: 4, Delay: time.Millisecond})
+}
 
 // Opener opens a new warehouse behind a gate.
 type Opener func(t *testing.T) (store.Store, *Gate)
@@ -24,6 +33,75 @@ func TestCloud(t *testing.T, open Opener) {
 	TestUploads(t, open, singleFaults())
 	testFailingUploads(t, open)
 	testConflict(t, open)
+	testProbe(t, open)
+}
+
+// testProbe checks that a server that ignores one of the conditions is refused, and one
+// that heeds both is not.
+func testProbe(t *testing.T, open Opener) {
+	for name, tc := range map[string]struct {
+		ignores string
+		want    string
+	}{
+		"heeds conditions":      {"", ""},
+		"ignores If-None-Match": {"If-None-Match", "must not exist"},
+		"ignores If-Match":      {"If-Match", "(If-M"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, gate := open(t)
+			gate.Interfere = Ignoring(tc.ignores)
+			err := s.Probe(t.Context())
+			if tc.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				gate.Interfere = func(_ int32, w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+					t.Error("it was probed twice")
+					Busy(w)
+				}
+				if err := s.Probe(t.Context()); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if !errors.Is(err, store.ErrUnsafe) {
+				t.Fatalf("error = %v", err)
+			}
+			CheckError(t, err, s.URL(""), tc.want)
+		})
+	}
+}
+
+// TestRefusals checks what is said about a 401 or 403, by the code of the answer.
+func TestRefusals(t *testing.T, open Opener, answer func(w http.ResponseWriter, code string), want map[string]string) {
+	for code, want := range want {
+		t.Run("refused: "+code, func(t *testing.T) {
+			s, gate := open(t)
+			gate.Server = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodHead || code == "" {
+					answer(w, code)
+					return
+				}
+				refused := httptest.NewRecorder()
+				answer(refused, code)
+				maps.Copy(w.Header(), refused.Header())
+				w.WriteHeader(refused.Code)
+			})
+			_, stat := s.Stat(t.Context(), Key)
+			_, read := s.Open(t.Context(), Key)
+			_, put := s.Put(t.Context(), Key, RandomSource(10, 1), "")
+			var list error
+			for _, list = range s.List(t.Context(), "images/") {
+			}
+			for _, err := range []error{stat, read, put, list} {
+				if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrNoBucket) {
+					t.Errorf("error = %v", err)
+					continue
+				}
+				CheckError(t, err, want)
+			}
+		})
+	}
 }
 
 // Fault is what happens to the upload of a source.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -135,4 +136,38 @@ func Cut(w http.ResponseWriter) {
 		tcp.SetLinger(0)
 	}
 	conn.Close()
+}
+
+// Ignoring serves uploads as a server does that ignores If-None-Match or If-Match, or
+// neither if condition is empty.
+func Ignoring(condition string) Interference {
+	return func(_ int32, w http.ResponseWriter, r *http.Request, server http.Handler) {
+		query := r.URL.Query()
+		generation := query.Get("ifGenerationMatch") // of Google's: 0 says that it must not exist
+		switch {
+		case condition == "":
+		case r.Header.Get(condition) != "" && r.Header.Get("X-Ms-Version") != "":
+			// The signature is over Azure's conditions, so the server heeds them, and its answer
+			// is changed.
+			answer := httptest.NewRecorder()
+			server.ServeHTTP(answer, r)
+			maps.Copy(w.Header(), answer.Header())
+			if answer.Code == http.StatusConflict || answer.Code == http.StatusPreconditionFailed {
+				w.Header().Del("X-Ms-Error-Code")
+				w.Header().Del("Content-Length")
+				w.Header().Set("Etag", `"0x8DEADBEEF"`)
+				w.WriteHeader(http.StatusCreated)
+				return
+			}
+			w.WriteHeader(answer.Code)
+			_, _ = w.Write(answer.Body.Bytes())
+			return
+		case generation != "" && (generation == "0") == (condition == "If-None-Match"):
+			query.Del("ifGenerationMatch")
+			r.URL.RawQuery = query.Encode()
+		default:
+			r.Header.Del(condition)
+		}
+		server.ServeHTTP(w, r)
+	}
 }

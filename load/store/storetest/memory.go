@@ -142,6 +142,9 @@ func (s *Memory) OpenAt(context.Context, string) (store.ReadAtCloser, error) {
 	return nil, errors.ErrUnsupported
 }
 
+// Probe has nothing to find out.
+func (s *Memory) Probe(context.Context) error { return nil }
+
 // CheckWrite allows everything.
 func (s *Memory) CheckWrite(context.Context, int64, ...string) error { return nil }
 

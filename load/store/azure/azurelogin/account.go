@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"github.com/cvexport/cvexport/patience"
 	"github.com/cvexport/cvexport/secret"
 )
 
@@ -31,6 +32,9 @@ func variable(name string, err *error) string {
 	text, wrong := secret.Text([]byte(os.Getenv(name)), name)
 	if wrong != nil && *err == nil {
 		*err = fmt.Errorf("%s cannot be used: %w", name, wrong)
+	}
+	if name != AccountVariable {
+		secret.Add(text)
 	}
 	return text
 }
@@ -88,7 +92,7 @@ func Open(ctx context.Context, host, service, example string, options policy.Cli
 	}
 	if a.Key+a.Token == "" {
 		identity, err := logIn(ctx, options)
-		if err != nil && !MayPass(err) {
+		if err != nil && !patience.MayPass(err) {
 			return nil, err
 		}
 		a.Identity, a.Outage = identity, err

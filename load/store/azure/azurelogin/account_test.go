@@ -11,6 +11,7 @@ import (
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin/logintest"
 	"github.com/cvexport/cvexport/load/store/storetest"
+	"github.com/cvexport/cvexport/patience"
 )
 
 const host = "account.table.core.windows.net"
@@ -120,8 +121,8 @@ func TestLogin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			logintest.Machine(t, variables)
 			_, err := open(t, host, logintest.Hosts{logintest.LoginHost: logintest.Login(t)}.Options())
-			if !errors.Is(err, azurelogin.ErrLogin) || azurelogin.MayPass(err) || !strings.Contains(err.Error(), "log in with: az login") {
-				t.Errorf("error %v, may pass %v", err, azurelogin.MayPass(err))
+			if !errors.Is(err, azurelogin.ErrLogin) || patience.MayPass(err) || !strings.Contains(err.Error(), "log in with: az login") {
+				t.Errorf("error %v, may pass %v", err, patience.MayPass(err))
 			}
 		})
 	}
@@ -135,8 +136,8 @@ func TestLogin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !errors.Is(a.Outage, azurelogin.ErrLogin) || !azurelogin.MayPass(a.Outage) || !strings.Contains(a.Outage.Error(), "logging in: ") {
-				t.Errorf("outage %v, may pass %v", a.Outage, azurelogin.MayPass(a.Outage))
+			if !errors.Is(a.Outage, azurelogin.ErrLogin) || !patience.MayPass(a.Outage) || !strings.Contains(a.Outage.Error(), "logging in: ") {
+				t.Errorf("outage %v, may pass %v", a.Outage, patience.MayPass(a.Outage))
 			}
 			hosts[logintest.LoginHost] = logintest.Login(t)
 			if _, err := a.Identity.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{"https://storage.azure.com/.default"}}); err != nil {

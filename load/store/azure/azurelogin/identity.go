@@ -5,15 +5,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/cvexport/cvexport/patience"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // ErrLogin means that the machine has no identity, or one that is refused. A machine
@@ -44,8 +44,12 @@ func (i identity) GetToken(ctx context.Context, options policy.TokenRequestOptio
 	if err != nil {
 		// A machine without identities gets no answer either, but another error.
 		_, failed := errors.AsType[*azidentity.AuthenticationFailedError](err)
-		err = &loginError{err: err, passes: failed && unanswered.Load()}
+		passes := failed && unanswered.Load()
+		if err = (&loginError{err: err, passes: passes}); passes {
+			err = &patience.Fault{Err: err}
+		}
 	}
+	secret.AddToken(token.Token)
 	return token, err
 }
 
@@ -59,7 +63,7 @@ type watch struct{}
 func (watch) Do(req *policy.Request) (*http.Response, error) {
 	answer, err := req.Next()
 	if unanswered, ok := req.Raw().Context().Value(unansweredKey{}).(*atomic.Bool); ok {
-		unanswered.Store(err != nil && isUnreachable(err) || err == nil && isTrouble(answer.StatusCode))
+		unanswered.Store(patience.MayPass(err) || err == nil && patience.Passing(answer.StatusCode))
 	}
 	return answer, err
 }
@@ -80,33 +84,23 @@ func (e *loginError) Error() string {
 func (e *loginError) Unwrap() error        { return e.err }
 func (e *loginError) Is(target error) bool { return target == ErrLogin }
 
-// MayPass reports whether a failure of a login, or of a service, may be over soon: there
-// was no connection, no answer, or the answer of a service in trouble.
-func MayPass(err error) bool {
-	if login, ok := errors.AsType[*loginError](err); ok {
-		return login.passes
+// Transport is what the clients of an account send with; by may be nil.
+func Transport(p *patience.Patience, by policy.Transporter) policy.Transporter {
+	var base http.RoundTripper
+	if by != nil {
+		base = roundTripper{by}
 	}
-	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		return isTrouble(answer.StatusCode)
-	}
-	return isUnreachable(err)
+	return transporter{p.Strict(base)}
 }
 
-func isTrouble(status int) bool {
-	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
-}
+type roundTripper struct{ policy.Transporter }
 
-// isUnreachable reports whether there was no connection, or one that broke.
-func isUnreachable(err error) bool {
-	if IsCertificate(err) {
-		return false
-	}
-	if request, ok := errors.AsType[*url.Error](err); ok {
-		return request.Op != "parse" // a malformed address stays malformed
-	}
-	_, network := errors.AsType[net.Error](err)
-	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-}
+func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return t.Do(r) }
+
+// transporter follows no redirects: a key or token stays with its host.
+type transporter struct{ http.RoundTripper }
+
+func (t transporter) Do(r *http.Request) (*http.Response, error) { return t.RoundTrip(r) }
 
 // IsCertificate reports whether a server's certificate was refused.
 func IsCertificate(err error) bool {

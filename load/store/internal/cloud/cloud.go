@@ -9,28 +9,53 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/cvexport/cvexport/load/store"
+	"github.com/cvexport/cvexport/patience"
+	"github.com/cvexport/cvexport/secret"
 )
 
 const (
-	// ParquetType is the content type of every object.
-	ParquetType = "application/vnd.apache.parquet"
-
 	// CRCName is the metadata that holds an object's checksum, as eight hexadecimal
 	// digits, where the service itself keeps none of this kind.
 	CRCName = "crc32c"
 
 	// MakeBucket is the hint for a bucket that does not exist.
 	MakeBucket = "make the bucket, or check the warehouse's address"
+
+	// Between is the hint for a refusal without a code of the service's.
+	Between = "the refusal has no code of the service's: look for a proxy or firewall in between"
 )
+
+// MaxEmpty is how many pages of a listing may come without an object, one after another: a
+// server that lies has another page for ever.
+const MaxEmpty = 1000
+
+// Empty counts the pages of a listing that have no object, and returns an error when there
+// are more than MaxEmpty in a row.
+func Empty(count *int, objects int) error {
+	if *count++; objects > 0 {
+		*count = 0
+	}
+	if *count > MaxEmpty {
+		return fmt.Errorf("the listing has had %d pages without an object, and goes on", MaxEmpty)
+	}
+	return nil
+}
+
+// ContentType is that of an object, by its key.
+func ContentType(key string) string {
+	if path.Ext(key) == ".parquet" {
+		return "application/vnd.apache.parquet"
+	}
+	return "text/plain; charset=utf-8"
+}
 
 // Place is the folder of a bucket or container that holds a warehouse.
 type Place struct {
-	base  string       // the bucket's URL, without a slash at its end
-	root  string       // without slashes at its ends; may be empty
-	found *atomic.Bool // whether the bucket is known to exist
+	base  string // the bucket's URL, without a slash at its end
+	root  string // without slashes at its ends; may be empty
+	known *known
 }
 
 // NewPlace returns the folder root of the bucket at the URL base.
@@ -41,7 +66,7 @@ func NewPlace(base, root string) (Place, error) {
 			return Place{}, fmt.Errorf("warehouse %s/%s: %w", base, root, err)
 		}
 	}
-	return Place{base: base, root: root, found: &atomic.Bool{}}, nil
+	return Place{base: base, root: root, known: &known{}}, nil
 }
 
 // ParsePlace returns the place at an address such as gs://bucket/folder.
@@ -64,7 +89,7 @@ func URL(at store.Address) (string, error) {
 func Identity(at store.Address, endpoint string) (string, error) {
 	id := strings.TrimRight(at.String(), "/")
 	if endpoint != "" {
-		id += " at " + endpoint
+		id += " at " + secret.Redact(endpoint)
 	}
 	if strings.ContainsAny(id, "\r\n") {
 		return "", fmt.Errorf("warehouse %q: the address has more than one line", at)
@@ -118,20 +143,16 @@ func (p Place) Failed(doing, key string, err error, hint string) error {
 // has no body or the SDK drops it, so the bucket is listed, once. Otherwise an export
 // would read all its pages before it learned that they have no place to go. Any other
 // failure of the listing, such as a refusal, leaves the object missing.
-func (p Place) Missing(ctx context.Context, s store.Store, key string, err error) error {
-	if !errors.Is(err, fs.ErrNotExist) || p.found.Load() {
+func (p Place) Missing(ctx context.Context, s Tries, key string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) || p.known.bucket.Load() {
 		return err
 	}
-	for _, listErr := range s.List(ctx, key) {
-		if errors.Is(listErr, store.ErrNoBucket) {
-			return listErr
-		}
-		if listErr != nil {
-			return err
-		}
-		break
+	switch _, _, listErr := s.Page(ctx, key, ""); {
+	case errors.Is(listErr, store.ErrNoBucket), patience.MayPass(listErr):
+		return listErr
+	case listErr == nil:
+		p.known.bucket.Store(true)
 	}
-	p.found.Store(true)
 	return err
 }
 
@@ -146,7 +167,7 @@ func CheckSize(src store.Source, limit int64) error {
 
 // CheckOthers returns an error that wraps [store.ErrConflict] if one of the objects does
 // not have its version.
-func CheckOthers(ctx context.Context, s store.Store, others []store.Object) error {
+func CheckOthers(ctx context.Context, s Tries, others []store.Object) error {
 	for _, want := range others {
 		obj, err := s.Stat(ctx, want.Key)
 		if err := store.IgnoreMissing(err); err != nil {
@@ -162,15 +183,18 @@ func CheckOthers(ctx context.Context, s store.Store, others []store.Object) erro
 // Settle finds out what became of an upload that ended with err. It may have arrived
 // all the same: its answer was lost, and a retry found what the upload itself had
 // written. Only if it did not arrive is a failed precondition a conflict. If looking
-// at the object fails, the upload's error says more.
-func Settle(ctx context.Context, s store.Store, key string, src store.Source, old string, err error, precondition bool) (store.Object, error) {
+// at the object fails, the upload's error says more, unless it is a failed precondition.
+func Settle(ctx context.Context, s Tries, key string, src store.Source, old string, err error, precondition bool) (store.Object, error) {
 	if ctx.Err() != nil {
 		return store.Object{}, err
 	}
-	if obj, statErr := s.Stat(ctx, key); statErr == nil && obj.Version != old && obj.Matches(src) {
+	obj, statErr := s.Stat(ctx, key)
+	switch {
+	case statErr == nil && obj.Version != old && obj.Matches(src):
 		return obj, nil
-	}
-	if precondition {
+	case precondition && patience.MayPass(statErr):
+		return store.Object{}, statErr // the next try finds out
+	case precondition:
 		err = store.ErrConflict
 	}
 	return store.Object{}, err

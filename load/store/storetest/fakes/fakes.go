@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"cloud.google.com/go/storage"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/fsouza/fake-gcs-server/fakestorage"
 	"github.com/googleapis/gax-go/v2"
 	"github.com/johannesboyne/gofakes3"
@@ -54,10 +52,10 @@ func GCS(t *testing.T) *storetest.Gate {
 }
 
 // OpenGCS opens a folder of a bucket on such a server, with small chunks and short pauses.
-func OpenGCS(t *testing.T, bucket string) (*gcs.Store, *storetest.Gate) {
+func OpenGCS(t *testing.T, bucket string) (store.Store, *storetest.Gate) {
 	t.Helper()
 	gate := GCS(t)
-	s, err := gcs.New(t.Context(), store.ParseAddress("gs://"+bucket+"/a/warehouse"), gcs.Options{
+	s, err := gcs.New(storetest.Quick(t), store.ParseAddress("gs://"+bucket+"/a/warehouse"), gcs.Options{
 		Retries: []storage.RetryOption{storage.WithBackoff(gax.Backoff{Initial: time.Millisecond, Max: 2 * time.Millisecond, Multiplier: 2})},
 		Chunk:   256 << 10,
 	})
@@ -90,12 +88,10 @@ func S3(t *testing.T) *storetest.Gate {
 }
 
 // OpenS3 opens a folder of a bucket on such a server, with short pauses.
-func OpenS3(t *testing.T, bucket string) (*s3.Store, *storetest.Gate) {
+func OpenS3(t *testing.T, bucket string) (store.Store, *storetest.Gate) {
 	t.Helper()
 	gate := S3(t)
-	s, err := s3.New(t.Context(), store.ParseAddress("s3://"+bucket+"/a/warehouse"), func(o *awss3.Options) {
-		o.Retryer = retry.AddWithMaxBackoffDelay(o.Retryer, time.Millisecond)
-	})
+	s, err := s3.New(storetest.Quick(t), store.ParseAddress("s3://"+bucket+"/a/warehouse"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
 	"github.com/cvexport/cvexport/load/store/storetest"
+	"github.com/cvexport/cvexport/patience"
 )
 
 // LoginHost is the host of Microsoft's login.
@@ -69,7 +70,7 @@ func (h Hosts) Do(r *http.Request) (*http.Response, error) {
 
 // Options are those of a client that uses the hosts and does not retry.
 func (h Hosts) Options() policy.ClientOptions {
-	return policy.ClientOptions{Transport: h, Retry: policy.RetryOptions{MaxRetries: -1}}
+	return policy.ClientOptions{Transport: azurelogin.Transport(patience.New(patience.Bounds{}), h), Retry: policy.RetryOptions{MaxRetries: -1}}
 }
 
 // Identity is a way in which a machine has an identity.
