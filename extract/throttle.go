@@ -98,7 +98,11 @@ func (t *throttle) wait(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	return t.limiter.Wait(ctx)
+	if t.limiter.Wait(ctx) != nil { // also if the turn would come after the context's deadline
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
 }
 
 // pause delays all workers.

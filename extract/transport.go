@@ -17,9 +17,8 @@ import (
 
 // Limits of answers in bytes. That of a page is an option.
 const (
-	maxAnswer  = 16 << 20 // of all but pages; a list of 500 tags has about 200 KiB
-	maxFailure = 64 << 10 // of an error, which is cut off there
-	maxHeader  = 1 << 20
+	maxAnswer = 16 << 20 // of all but pages; a list of 500 tags has about 200 KiB
+	maxHeader = 1 << 20
 )
 
 // transport sends requests. It never follows a redirect, so that the key only reaches
@@ -49,22 +48,21 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	if t.userAgent != "" {
 		req.Header.Set("User-Agent", t.userAgent)
 	}
-	resp, err := t.client.Do(req)
+	resp, err := t.client.Do(req.WithContext(patience.Stream(req.Context())))
 	if err != nil {
 		if invalid := new(tls.CertificateVerificationError); errors.As(err, &invalid) {
 			err = patience.Final(fmt.Errorf("%w; check --endpoint or, if a proxy inspects the traffic, name its certificate in SSL_CERT_FILE", err))
 		}
 		return nil, err
 	}
-	body := &boundedBody{ReadCloser: resp.Body, limit: maxAnswer}
-	switch {
-	case resp.StatusCode >= http.StatusMultipleChoices:
-		body.limit, body.cut = maxFailure, true
-	case isPage(req):
-		body.limit = t.maxPage
+	if resp.StatusCode < http.StatusMultipleChoices {
+		limit := int64(maxAnswer)
+		if isPage(req) {
+			limit = t.maxPage
+		}
+		resp.Body = patience.Bounded(resp.Body, limit, false, "; if that is right, raise --max-page")
 	}
-	resp.Body = body
-	if isPage(req) {
+	if body := resp.Body; isPage(req) {
 		resp.Body, err = t.pages.read(body, resp.ContentLength)
 		if err = errors.Join(err, body.Close()); err != nil {
 			return nil, err
@@ -74,24 +72,6 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 }
 
 func isPage(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, "/performance/images") }
-
-// boundedBody fails if a body is longer than the limit or, with cut, ends it there.
-type boundedBody struct {
-	io.ReadCloser
-	read, limit int64
-	cut         bool
-}
-
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.cut && b.read >= b.limit {
-		return 0, io.EOF
-	}
-	n, err := b.ReadCloser.Read(p)
-	if b.read += int64(n); b.read > b.limit && !b.cut {
-		return 0, patience.Final(fmt.Errorf("the answer is larger than %d MiB; if that is right, raise --max-page", b.limit>>20))
-	}
-	return n, err
-}
 
 // buffers is a pool of buffers for pages, which are all of about the same size.
 type buffers chan []byte

@@ -71,6 +71,11 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	t.met.Store(r.URL.Host, true)
 	body := &received{ReadCloser: answer.Body, watch: w}
 	answer.Body = body
+	if answer.StatusCode >= http.StatusMultipleChoices {
+		answer.Body = Bounded(body, MaxFailure, true, "")
+	} else if r.Context().Value(streamKey{}) == nil {
+		answer.Body = Bounded(body, MaxAnswer, false, "")
+	}
 	if answer.StatusCode >= 300 || r.Method == http.MethodHead || answer.ContentLength == 0 {
 		return answer, nil
 	}

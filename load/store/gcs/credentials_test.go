@@ -21,6 +21,7 @@ import (
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/gcs"
 	"github.com/cvexport/cvexport/load/store/storetest"
+	"github.com/cvexport/cvexport/secret"
 )
 
 // serveGCS starts a server that speaks the protocol, with a bucket. It does without
@@ -58,7 +59,7 @@ func TestCredentials(t *testing.T) {
 					http.Error(w, err.Error(), http.StatusForbidden)
 					return
 				}
-				storetest.Answer(w, map[string]any{"access_token": "account", "token_type": "Bearer", "expires_in": 3600})
+				storetest.Answer(w, map[string]any{"access_token": "account-token", "token_type": "Bearer", "expires_in": 3600})
 			})
 			file, err := json.Marshal(map[string]string{
 				"type": "service_account", "project_id": "p", "private_key_id": "k", "private_key": private,
@@ -68,7 +69,7 @@ func TestCredentials(t *testing.T) {
 				t.Fatal(err)
 			}
 			return map[string]string{"GOOGLE_APPLICATION_CREDENTIALS": storetest.WriteFile(t, "key.json", string(file))}
-		}, "account"},
+		}, "account-token"},
 		// A workload outside of Google exchanges the token it has.
 		"federated": {func(t *testing.T) map[string]string {
 			exchange := storetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -76,7 +77,7 @@ func TestCredentials(t *testing.T) {
 					http.Error(w, "whose?", http.StatusForbidden)
 					return
 				}
-				storetest.Answer(w, map[string]any{"access_token": "exchanged", "issued_token_type": "urn:ietf:params:oauth:token-type:access_token", "token_type": "Bearer", "expires_in": 3600})
+				storetest.Answer(w, map[string]any{"access_token": "exchanged-token", "issued_token_type": "urn:ietf:params:oauth:token-type:access_token", "token_type": "Bearer", "expires_in": 3600})
 			})
 			file, err := json.Marshal(map[string]any{
 				"type": "external_account", "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
@@ -87,7 +88,7 @@ func TestCredentials(t *testing.T) {
 				t.Fatal(err)
 			}
 			return map[string]string{"GOOGLE_APPLICATION_CREDENTIALS": storetest.WriteFile(t, "federated.json", string(file))}
-		}, "exchanged"},
+		}, "exchanged-token"},
 		// A machine of Google's asks its metadata server; so does a pod with a workload identity.
 		"metadata server": {func(t *testing.T) map[string]string {
 			return map[string]string{"GCE_METADATA_HOST": strings.TrimPrefix(storetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -96,7 +97,7 @@ func TestCredentials(t *testing.T) {
 				case r.Header.Get("Metadata-Flavor") != "Google":
 					http.Error(w, "whose?", http.StatusForbidden)
 				case path == "instance/service-accounts/default/token":
-					storetest.Answer(w, map[string]any{"access_token": "metadata", "expires_in": 3600, "token_type": "Bearer"})
+					storetest.Answer(w, map[string]any{"access_token": "metadata-token", "expires_in": 3600, "token_type": "Bearer"})
 				case path == "project/project-id":
 					fmt.Fprint(w, "p")
 				case path == "universe/universe-domain", path == "universe/universe_domain":
@@ -105,7 +106,7 @@ func TestCredentials(t *testing.T) {
 					http.NotFound(w, r)
 				}
 			}), "http://")}
-		}, "metadata"},
+		}, "metadata-token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, name := range []string{"STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST"} {
@@ -122,6 +123,9 @@ func TestCredentials(t *testing.T) {
 			}
 			storetest.TestCredentials(t, s)
 			came.Check(t, storetest.Bearer(tc.token))
+			if text := secret.Redact(tc.token); text == tc.token {
+				t.Error("the token would be printed")
+			}
 		})
 	}
 	t.Run("none", func(t *testing.T) {

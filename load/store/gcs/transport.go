@@ -3,6 +3,7 @@ package gcs
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	htransport "google.golang.org/api/transport/http"
 
 	"github.com/cvexport/cvexport/patience"
+	"github.com/cvexport/cvexport/secret"
 	"github.com/cvexport/cvexport/telemetry"
 )
 
@@ -40,11 +42,39 @@ func authenticated(ctx context.Context, options []option.ClientOption) (http.Rou
 	if err != nil {
 		return nil, err
 	}
-	client, _, err := htransport.NewClient(ctx, append(options, option.WithAuthCredentials(credentials))...)
+	client, _, err := htransport.NewClient(ctx, append(options, option.WithAuthCredentials(known(credentials)))...)
 	if err != nil {
 		return nil, err
 	}
 	return login{client.Transport}, nil
+}
+
+// known returns the same credentials, whose secrets are redacted from now on.
+func known(c *auth.Credentials) *auth.Credentials {
+	var file struct {
+		PrivateKey   string `json:"private_key"`
+		ClientSecret string `json:"client_secret"`
+		RefreshToken string `json:"refresh_token"`
+	}
+	if json.Unmarshal(c.JSON(), &file) == nil { // a metadata server has none
+		secret.Add(file.PrivateKey, file.ClientSecret, file.RefreshToken)
+	}
+	return auth.NewCredentials(&auth.CredentialsOptions{
+		TokenProvider: tokens{c}, JSON: c.JSON(),
+		ProjectIDProvider:      auth.CredentialsPropertyFunc(c.ProjectID),
+		QuotaProjectIDProvider: auth.CredentialsPropertyFunc(c.QuotaProjectID),
+		UniverseDomainProvider: auth.CredentialsPropertyFunc(c.UniverseDomain),
+	})
+}
+
+type tokens struct{ *auth.Credentials }
+
+func (t tokens) Token(ctx context.Context) (*auth.Token, error) {
+	token, err := t.Credentials.Token(ctx)
+	if err == nil {
+		secret.AddToken(token.Value)
+	}
+	return token, err
 }
 
 // login tells a login that was refused from one that may succeed in a moment.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -34,6 +35,23 @@ func TestCloud(t *testing.T, open Opener) {
 	testFailingUploads(t, open)
 	testConflict(t, open)
 	testProbe(t, open)
+	testEndless(t, open)
+}
+
+// testEndless checks that an answer without end is not read for ever.
+func testEndless(t *testing.T, open Opener) {
+	t.Run("a listing without end", func(t *testing.T) {
+		s, gate := open(t)
+		spaces := bytes.Repeat([]byte(" "), 1<<20)
+		gate.Server = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			for err := error(nil); err == nil; {
+				_, err = w.Write(spaces)
+			}
+		})
+		for _, err := range s.List(t.Context(), "images/") {
+			CheckError(t, err, "listing "+s.URL("images"), "larger than 64 MiB")
+		}
+	})
 }
 
 // testProbe checks that a server that ignores one of the conditions is refused, and one

@@ -95,7 +95,7 @@ func (s *patient) List(ctx context.Context, prefix string) iter.Seq2[store.Objec
 
 func (s *patient) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	return do(ctx, s.patience, func(ctx context.Context) (io.ReadCloser, error) {
-		body, obj, err := s.tries.OpenFrom(ctx, key, 0, "")
+		body, obj, err := s.tries.OpenFrom(patience.Stream(ctx), key, 0, "")
 		if err != nil {
 			return nil, err
 		}
@@ -161,7 +161,7 @@ func (r *reader) again(ctx context.Context, p []byte) (int, error) {
 	if r.offset == r.Size {
 		return 0, io.EOF
 	}
-	body, _, err := r.store.tries.OpenFrom(ctx, r.Key, r.offset, r.Version)
+	body, _, err := r.store.tries.OpenFrom(patience.Stream(ctx), r.Key, r.offset, r.Version)
 	if err != nil {
 		return 0, err
 	}
