@@ -35,6 +35,8 @@ func command(ctx context.Context, args []string) error {
 	}
 	if len(args) > 2 {
 		switch args[0] {
+		case "archive":
+			return prepareArchive(ctx, args[1], args[2])
 		case "native":
 			return native(ctx, args[1], args[2])
 		case "peer":

@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,15 +74,13 @@ func (l *least) add(u usage) { l.cpu, l.memory = min(l.cpu, u.cpu), min(l.memory
 func newLeast() least { return least{math.Inf(1), math.Inf(1)} }
 
 func (q *questions) measure(ctx context.Context, n int) (_ string, err error) {
-	a, err := makeArchive(ctx, q.path("one"), q.export, q.path(fmt.Sprint("archive", n)), n)
-	if err != nil {
+	a := archive{q.path(fmt.Sprint("archive", n)), q.export, n}
+	native := q.path(fmt.Sprint("native", n))
+	// A process counts as its own the memory of the one that starts it.
+	if _, err := run(ctx, nil, q.self, "archive", q.dir, strconv.Itoa(n)); err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(a.root)) }()
-	native := q.path(fmt.Sprint("native", n))
-	if err := makeNative(ctx, a, native); err != nil {
-		return "", err
-	}
 	cache := []string{"CVEXPORT_CACHE=" + q.path(fmt.Sprint("cache", n))}
 	last := n - 1
 	one := fmt.Sprintf("project_id = '%s' AND iteration_id = '%s'", a.project(last), a.iteration(last))
@@ -191,14 +190,20 @@ func (q *questions) serve(ctx context.Context, env []string, root string) (_ lea
 	if err != nil {
 		return least{}, err
 	}
-	address := listening.FindString(first) + "/"
+	_, address, _ := strings.Cut(first, " at ")
+	address, _, _ = strings.Cut(address, " ") // with a token, for which there is a cookie
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return least{}, err
+	}
+	client := &http.Client{Jar: jar}
 	best := newLeast()
 	for range q.runs + 1 { // the first warms up
 		before, err := processCPU(cmd.Process.Pid)
 		if err != nil {
 			return least{}, err
 		}
-		response, err := http.Get(address)
+		response, err := client.Get(address)
 		if err != nil {
 			return least{}, err
 		}
@@ -252,6 +257,32 @@ func makeNative(ctx context.Context, a archive, file string) (err error) {
 	return nil
 }
 
+// prepareArchive makes an archive of the exported iteration in a folder, and its native
+// tables.
+func prepareArchive(ctx context.Context, dir, iterations string) error {
+	n, err := strconv.Atoi(iterations)
+	if err != nil {
+		return err
+	}
+	one, err := local.New(filepath.Join(dir, "one"))
+	if err != nil {
+		return err
+	}
+	projects, err := load.CommittedProjects(ctx, one, schema.Evaluation)
+	if err != nil || len(projects) != 1 {
+		return fmt.Errorf("%d projects: %w", len(projects), err)
+	}
+	all, err := load.ReadProject(ctx, one, schema.Evaluation, projects[0])
+	if err != nil || len(all) != 1 {
+		return fmt.Errorf("%d iterations: %w", len(all), err)
+	}
+	a, err := makeArchive(ctx, one.Root(), *all[0].Export, filepath.Join(dir, "archive"+iterations), n)
+	if err != nil {
+		return err
+	}
+	return makeNative(ctx, a, filepath.Join(dir, "native"+iterations))
+}
+
 // native runs a query on the tables of a DuckDB file, with the views and functions over
 // them in memory, as DuckDB forgets a part of them in a file.
 func native(ctx context.Context, file, query string) (err error) {
@@ -261,7 +292,12 @@ func native(ctx context.Context, file, query string) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(1)
-	script := schema.Script{Dialect: schema.DuckDB}
+	script := schema.Script{Dialect: schema.DuckDB, Bare: true}
+	for _, v := range schema.Views() {
+		if len(v.Arguments) > 0 && v.Name != "outcomes" && v.Name != "tag_metrics" {
+			script.Without = append(script.Without, v.Name)
+		}
+	}
 	for _, t := range schema.Tables() {
 		script.Empty = append(script.Empty, t.Name)
 	}

@@ -31,7 +31,7 @@ func (s *sourceFlags) add(cmd *cobra.Command) {
 	program.AddWarehouse(f, &s.warehouse)
 	s.warehouse = cmp.Or(s.warehouse, program.DefaultWarehouse)
 	s.patience.Add(f)
-	f.StringVar(&s.cache, "cache", os.Getenv("CVEXPORT_CACHE"), "folder for the copies of remote warehouses (CVEXPORT_CACHE; default cvexport in the user's cache folder)")
+	f.StringVar(&s.cache, "cache", os.Getenv("CVEXPORT_CACHE"), "folder for the copies of warehouses and their rows (CVEXPORT_CACHE; default cvexport in the user's cache folder)")
 	f.BoolVar(&s.offline, "offline", false, "use the copy of a remote warehouse as it is, without the network")
 	f.IntVar(&s.memory, "memory", 0, "memory that DuckDB may use, in MiB; what needs more is done on disk (default 4096, or what the machine has)")
 	f.IntVar(&s.maxObjects, "max-objects", store.MaxListed, "maximum number of objects of one table of the warehouse")

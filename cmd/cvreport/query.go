@@ -14,6 +14,7 @@ import (
 	"github.com/cvexport/cvexport/internal/analysis/cache"
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/schema"
 )
 
 type queryCommand struct {
@@ -35,8 +36,9 @@ below. Each table has the columns project_id and iteration_id besides its own.
 The SQL is the argument, or standard input for -. If it has several statements, the
 rows of the last one are written.
 
-The tables of a remote warehouse that the SQL names are first copied to a folder on
-this machine (--cache); later, only what has changed is copied.
+The rows of the tables that the SQL names are first copied to a database on this machine
+(--cache), those of a remote warehouse after their objects; later, only what has changed
+is read. --project and --iteration leave out the rest of the warehouse.
 
 The SQL can read the warehouse and nothing else, and write nothing but its result:
 no other files, no network, no extensions. --allow-external lifts that, for SQL that
@@ -58,6 +60,9 @@ Views, and functions with their arguments:
 
   # what a new iteration broke and fixed
   cvreport query "SELECT change, count(*) FROM iteration_changes('PROJECT', 'BEFORE', 'AFTER') GROUP BY ALL"
+
+  # of one iteration of many: the rest of the warehouse is neither read nor fetched
+  cvreport query --project b782e311-a9a9-40c2-8cc1-c3c9019785f7 --iteration 5fb0f52c-b317-4b9c-87e6-af6aba147c7b "SELECT * FROM tag_metrics()"
 
   # from a bucket to a file; and the SQL from a file
   cvreport query --warehouse gs://my-bucket/vision -o sure.parquet "FROM current_predictions WHERE probability > 0.9"
@@ -132,6 +137,10 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 			return fmt.Errorf("reading the SQL: %w", err)
 		}
 	}
+	scope, err := c.scope()
+	if err != nil {
+		return err
+	}
 	q, err := query.Parse(text, c.allowExternal)
 	if err != nil {
 		return err
@@ -146,7 +155,7 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	source.Scope = cache.Scope{Project: c.project, Iterations: c.iterations}
+	source.Scope = scope
 	source.Output, source.AllowExternal = out.Folder(), c.allowExternal
 	db, err := source.Open(ctx, q.Needs)
 	if err != nil {
@@ -154,4 +163,23 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return source.Explain(q.Run(ctx, db, format, out))
+}
+
+// scope is what --project and --iteration leave of the warehouse.
+func (c *queryCommand) scope() (s cache.Scope, err error) {
+	if c.project != "" {
+		id, err := schema.ParseID(c.project)
+		if err != nil {
+			return s, query.UsageErrorf("--project: %w", err)
+		}
+		s.Project = id.String()
+	}
+	for _, text := range c.iterations {
+		id, err := schema.ParseID(text)
+		if err != nil {
+			return s, query.UsageErrorf("--iteration: %w", err)
+		}
+		s.Iterations = append(s.Iterations, id.String())
+	}
+	return s, nil
 }

@@ -58,6 +58,21 @@ func TestQueryFrom(t *testing.T) {
 	}
 }
 
+// --project and --iteration leave the others out.
+func TestQueryNarrowed(t *testing.T) {
+	root := newWarehouse(t, "warehouse")
+	const other = "11111111-a9a9-40c2-8cc1-c3c9019785f7"
+	for flags, want := range map[string]string{"": "2", "--project=" + project: "2", "--iteration=" + iteration: "2", "--project=" + other: "0", "--iteration=" + other: "0", "--iteration=" + other + "," + iteration: "2"} {
+		args := []string{"--warehouse", root, "--format", "csv", "SELECT count(*) AS n FROM predictions"}
+		if flags != "" {
+			args = append(args, flags)
+		}
+		if out, _ := mustQuery(t, args...); out != "n\n"+want+"\n" {
+			t.Errorf("%s: %s", flags, out)
+		}
+	}
+}
+
 func TestQueryRefuses(t *testing.T) {
 	root := newWarehouse(t, "warehouse")
 	for name, tc := range map[string]struct {
@@ -76,6 +91,8 @@ func TestQueryRefuses(t *testing.T) {
 		"wrong column":  {[]string{"--warehouse", root, "SELECT nope FROM predictions"}, exitFailed, "nope"},
 		"no warehouse":  {[]string{"--warehouse", root + "-not", "SELECT 1"}, exitFailed, "check --warehouse"},
 		"kind":          {[]string{"--warehouse", "https://b/x?sig=secret", "SELECT 1"}, exitUsage, "unknown kind of URL"},
+		"project":       {[]string{"--warehouse", root, "--project", "../x", "SELECT 1"}, exitUsage, "--project: "},
+		"iteration":     {[]string{"--warehouse", root, "--iteration", "Iteration 1", "SELECT 1"}, exitUsage, "--iteration: "},
 		"token":         {[]string{"--warehouse", "azblob://b/x?sig=secret", "SELECT 1"}, exitUsage, "AZURE_STORAGE_SAS_TOKEN"},
 		"another file":  {[]string{"--warehouse", root, "FROM read_csv('/etc/passwd')"}, exitFailed, "--allow-external"},
 		"extension":     {[]string{"--warehouse", root, "--allow-external", "SELECT * FROM read_parquet('https://127.0.0.1:1/x.parquet')"}, exitFailed, "httpfs"},

@@ -23,6 +23,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/cvexport/cvexport/internal/analysis/rows"
+	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -216,7 +217,13 @@ func compare(ctx context.Context, db *sql.DB, a *Attached, now listing) (differe
 // file is never written where it is, as DuckDB lets nobody read a file that it writes.
 func (c *Cache) refresh(ctx context.Context, db *sql.DB, a *Attached, now listing) error {
 	folder := filepath.Dir(c.File)
+	if err := private.CheckLinks(folder); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	if err := private.CheckOwn(folder); err != nil {
 		return err
 	}
 	lock, locked, err := c.lock(ctx)

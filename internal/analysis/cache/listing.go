@@ -25,6 +25,11 @@ type Scope struct {
 	Iterations []string // ids; none: every iteration
 }
 
+// Holds reports whether an iteration is in the scope.
+func (s Scope) Holds(project, iteration schema.ID) bool {
+	return (s.Project == "" || s.Project == project.String()) && (len(s.Iterations) == 0 || slices.Contains(s.Iterations, iteration.String()))
+}
+
 func (s Scope) isAll() bool { return s.Project == "" && len(s.Iterations) == 0 }
 
 // Where returns the condition for the rows of the scope in SQL.

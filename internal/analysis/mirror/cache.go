@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/internal/regular"
@@ -22,7 +23,15 @@ import (
 // Cache is a folder with a copy of what another warehouse has committed. It is a
 // warehouse itself. Nothing is lost if it is removed.
 type Cache struct {
+	// Holds limits [Cache.Update] and [Cache.Missing] to some iterations; nil is all. What
+	// the cache has of others stays as it is.
+	Holds func(project, iteration schema.ID) bool
+
 	store *local.Store
+}
+
+func (c *Cache) holds(project, iteration schema.ID) bool {
+	return c.Holds == nil || c.Holds(project, iteration)
 }
 
 // markName is the file that makes a folder a cache. Its last line names the warehouse.
@@ -99,6 +108,15 @@ func makePrivate(folder string) error {
 // Folder is where the cache's tables are.
 func (c *Cache) Folder() string { return c.store.Root() }
 
+// Updated is when the cache was last compared with the warehouse; zero if never.
+func (c *Cache) Updated() time.Time {
+	info, err := os.Stat(filepath.Join(c.Folder(), markName))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
 // Missing counts the iterations in the cache, and the objects of the wanted tables that
 // it lacks or that differ from their exports records.
 func (c *Cache) Missing(ctx context.Context, want func(table string) bool) (iterations, objects int, err error) {
@@ -107,7 +125,7 @@ func (c *Cache) Missing(ctx context.Context, want func(table string) bool) (iter
 			return 0, 0, err
 		}
 		project, iteration, ok := schema.Exports.ParsePath(obj.Key)
-		if !ok {
+		if !ok || !c.holds(project, iteration) {
 			continue
 		}
 		e, _, err := load.ReadExport(ctx, c.store, project, iteration)

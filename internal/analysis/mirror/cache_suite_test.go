@@ -35,7 +35,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		if last.Objects != len(both) || last.AllObjects != len(both) || last.Bytes != last.AllBytes || last.Bytes == 0 {
 			t.Errorf("fetched %+v", last)
 		}
-		c.holds(t, w, both...)
+		c.contains(t, w, both...)
 		w.openedSince()
 		updated, err = c.Update(t.Context(), w, every, func(f Progress) { t.Errorf("fetching %+v", f) })
 		if err != nil || updated.Iterations != 2 {
@@ -53,7 +53,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		tags := func(table string) bool { return table == "tags" }
 		c.mustUpdate(t, w, tags)
 		wanted := []string{keysA[2], keysA[5], keysB[2], keysB[5]}
-		c.holds(t, w, wanted...)
+		c.contains(t, w, wanted...)
 		if iterations, missing, err := c.Missing(t.Context(), tags); err != nil || iterations != 2 || missing != 0 {
 			t.Errorf("tags: %d iterations, %d missing, %v", iterations, missing, err)
 		}
@@ -62,8 +62,27 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		}
 		w.openedSince()
 		c.mustUpdate(t, w, func(table string) bool { return table == "images" || table == "tags" })
-		c.holds(t, w, append(wanted, keysA[0], keysB[0])...)
+		c.contains(t, w, append(wanted, keysA[0], keysB[0])...)
 		if opened := w.openedSince(); !slices.Equal(opened, []string{keysA[0], keysB[0]}) {
+			t.Errorf("read %v", opened)
+		}
+	})
+	t.Run("only the iterations that are asked for", func(t *testing.T) {
+		w, c := start(t)
+		c.Holds = func(_, iteration schema.ID) bool { return iteration == iterationA }
+		if updated := c.mustUpdate(t, w, every); updated.Iterations != 1 {
+			t.Errorf("%+v", updated)
+		}
+		c.contains(t, w, keysA...)
+		if iterations, missing, err := c.Missing(t.Context(), every); err != nil || iterations != 1 || missing != 0 {
+			t.Errorf("%d iterations, %d missing, %v", iterations, missing, err)
+		}
+		c.Holds = func(_, iteration schema.ID) bool { return iteration == iterationB }
+		w.hidden = iterationA.String() // which is nothing that is asked for
+		c.mustUpdate(t, w, every)
+		w.hidden = ""
+		c.contains(t, w, both...)
+		if opened := w.openedSince(); len(opened) != len(both)-2 {
 			t.Errorf("read %v", opened)
 		}
 	})
@@ -74,7 +93,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		publish(t, w, projectA, projectA, iterationA, 4)
 		w.openedSince()
 		c.mustUpdate(t, w, every)
-		c.holds(t, w, both...)
+		c.contains(t, w, both...)
 		if opened := w.openedSince(); len(opened) != 5 {
 			t.Errorf("read %v", opened)
 		}
@@ -86,7 +105,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		if updated := c.mustUpdate(t, w, every); updated.Iterations != 1 {
 			t.Errorf("%+v", updated)
 		}
-		c.holds(t, w, keysB...)
+		c.contains(t, w, keysB...)
 	})
 	t.Run("damage is mended", func(t *testing.T) {
 		w, c := start(t)
@@ -113,7 +132,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		if updated := c.mustUpdate(t, w, every); len(updated.Findings) > 0 {
 			t.Errorf("%+v", updated)
 		}
-		c.holds(t, w, both...)
+		c.contains(t, w, both...)
 		if opened := w.openedSince(); len(opened) != 5 {
 			t.Errorf("read %v", opened)
 		}
@@ -124,13 +143,13 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		w.cut = keysA[3]
 		_, err := c.Update(t.Context(), w, every, nil)
 		storetest.CheckError(t, err, storetest.ErrBroken.Error(), "table regions of project "+projectA.String()+" iteration "+iterationA.String(), w.URL(keysA[3]))
-		c.holds(t, w, keysA[:3]...) // the record is not there, which would show them
+		c.contains(t, w, keysA[:3]...) // the record is not there, which would show them
 		if opened := w.openedSince(); strings.Count(strings.Join(opened, " "), keysA[3]) != 3 {
 			t.Errorf("read %v", opened)
 		}
 		w.cut = ""
 		c.mustUpdate(t, w, every)
-		c.holds(t, w, keysA...)
+		c.contains(t, w, keysA...)
 		if opened := w.openedSince(); !slices.Equal(opened, []string{keysA[3], keysA[4]}) {
 			t.Errorf("read %v", opened)
 		}
@@ -156,7 +175,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		w.openedSince()
 		w.onOpen = nil
 		c.mustUpdate(t, w, every)
-		c.holds(t, w, both...)
+		c.contains(t, w, both...)
 		for _, key := range w.openedSince() {
 			if slices.Contains(before, key) {
 				t.Errorf("%s was there, and was read again", key)
@@ -189,7 +208,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 				t.Fatalf("%+v, %v", updated, err)
 			}
 			storetest.CheckError(t, errors.New(updated.Findings[0].String()), "table images", "is not what the exports record of export "+exportA.String(), "export the iteration again")
-			c.holds(t, w, both...)
+			c.contains(t, w, both...)
 			if opened := w.openedSince(); len(opened) != want && (n == 0 || obj.Summed) {
 				t.Errorf("read %v", opened)
 			}
@@ -198,7 +217,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		if updated := c.mustUpdate(t, w, every); len(updated.Findings) > 0 {
 			t.Errorf("%+v", updated)
 		}
-		c.holds(t, w, both...)
+		c.contains(t, w, both...)
 	})
 	t.Run("a missing object is not shown", func(t *testing.T) {
 		w, c := start(t)
@@ -214,7 +233,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		if len(updated.Findings) != 1 || !strings.Contains(updated.Findings[0].String(), "missing") {
 			t.Errorf("%+v", updated)
 		}
-		c.holds(t, w, slices.DeleteFunc(slices.Clone(both), func(key string) bool { return key == keysA[1] })...)
+		c.contains(t, w, slices.DeleteFunc(slices.Clone(both), func(key string) bool { return key == keysA[1] })...)
 	})
 	t.Run("replaced while it is read", func(t *testing.T) {
 		for _, at := range []int{0, 2, 4} {
@@ -232,7 +251,7 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 			if updated := c.mustUpdate(t, w, every); len(updated.Findings) > 0 {
 				t.Errorf("%+v", updated)
 			}
-			c.holds(t, w, keysA...)
+			c.contains(t, w, keysA...)
 		}
 	})
 	t.Run("gone while it is read", func(t *testing.T) {

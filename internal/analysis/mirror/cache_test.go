@@ -71,7 +71,7 @@ func TestCachesAtOnce(t *testing.T) {
 		}
 		wait.Wait()
 		of.mustUpdate(t, s, every)
-		of.holds(t, s, slices.Concat(keysOf(projectA, iterationA), keysOf(projectA, iterationB))...)
+		of.contains(t, s, slices.Concat(keysOf(projectA, iterationA), keysOf(projectA, iterationB))...)
 		publish(t, s, export, projectA, iterationB, 2) // so that there is something to do
 	}
 }
@@ -88,7 +88,7 @@ func TestCacheRemovesOnlyWhatItSaw(t *testing.T) {
 	publish(t, s, exportB, projectA, iterationB, 1)
 	slow.hide = iterationB.String() // it was listed before that
 	c.mustUpdate(t, slow, every)
-	c.holds(t, s, slices.Concat(keysOf(projectA, iterationA), keysOf(projectA, iterationB))...)
+	c.contains(t, s, slices.Concat(keysOf(projectA, iterationA), keysOf(projectA, iterationB))...)
 }
 
 // A damaged record is reported, and hides its iteration.
@@ -107,7 +107,7 @@ func TestCacheOfDamagedRecord(t *testing.T) {
 				t.Fatalf("%+v", updated)
 			}
 			storetest.CheckError(t, errors.New(updated.Findings[0].String()), iterationA.String(), "damaged", "export it again with --force")
-			c.holds(t, s, keysOf(projectA, iterationB)...)
+			c.contains(t, s, keysOf(projectA, iterationB)...)
 		}
 	}
 }
@@ -123,10 +123,10 @@ func TestCacheOfBrokenConnection(t *testing.T) {
 	c := newCache(t)
 	_, err := c.Update(t.Context(), broken, every, nil)
 	storetest.CheckError(t, err, "table images", "arrives broken", "3 times")
-	c.holds(t, s)
+	c.contains(t, s)
 	opened = -2 // twice broken, then as it is
 	c.mustUpdate(t, broken, every)
-	c.holds(t, s, keys...)
+	c.contains(t, s, keys...)
 	if !bytes.Equal(body, s.Objects[keys[0]].Body) {
 		t.Error("the test changed the object")
 	}
@@ -149,7 +149,7 @@ func TestCacheStaysInside(t *testing.T) {
 		if len(updated.Findings) != 1 || !strings.Contains(updated.Findings[0].String(), "not the table's") {
 			t.Errorf("%d: %+v", n, updated)
 		}
-		c.holds(t, s, keysOf(projectA, iterationA)[1:]...)
+		c.contains(t, s, keysOf(projectA, iterationA)[1:]...)
 	}
 }
 

@@ -3,8 +3,12 @@ package mirror
 import (
 	"context"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -43,6 +47,10 @@ func (c *Cache) Update(ctx context.Context, from store.Store, want func(table st
 	if err := u.run(ctx); err != nil {
 		return Updated{}, fmt.Errorf("fetch %s: %w", from.URL(""), err)
 	}
+	now := time.Now()
+	if err := os.Chtimes(filepath.Join(c.Folder(), markName), now, now); err != nil {
+		return Updated{}, fmt.Errorf("noting when the cache was compared: %w", err)
+	}
 	return u.updated, nil
 }
 
@@ -72,9 +80,16 @@ func (u *update) run(ctx context.Context) error {
 		}
 		if project, id, ok := schema.Exports.ParsePath(obj.Key); ok {
 			delete(before, obj.Key)
+			if !u.Cache.holds(project, id) {
+				continue
+			}
 			all = append(all, &iteration{update: u, project: project, id: id, listed: obj})
 		}
 	}
+	maps.DeleteFunc(before, func(record string, _ []store.Object) bool {
+		project, id, ok := schema.Exports.ParsePath(record)
+		return !ok || !u.Cache.holds(project, id)
+	})
 	for _, gone := range before {
 		for _, obj := range gone {
 			if err := u.store.Remove(ctx, obj.Key, obj.Version); err != nil {

@@ -126,9 +126,9 @@ func (c *Cache) files(t *testing.T) []string {
 	return keys
 }
 
-// holds fails the test unless the cache holds exactly these objects, as they are in
+// contains fails the test unless the cache holds exactly these objects, as they are in
 // the warehouse.
-func (c *Cache) holds(t *testing.T, from store.Store, keys ...string) {
+func (c *Cache) contains(t *testing.T, from store.Store, keys ...string) {
 	t.Helper()
 	if w, ok := from.(*watched); ok {
 		from = w.Store

@@ -59,7 +59,8 @@ func TestFunctionsIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got string
-		err = db.QueryRow("SELECT coalesce(string_agg(DISTINCT function_name, ' ' ORDER BY function_name), '') FROM duckdb_functions() WHERE function_type = 'table_macro' AND NOT internal").Scan(&got)
+		// Besides, there are the helpers of those.
+		err = db.QueryRow("SELECT coalesce(string_agg(DISTINCT function_name, ' ' ORDER BY function_name), '') FROM duckdb_functions() WHERE function_type = 'table_macro' AND function_name IN " + list(all)).Scan(&got)
 		if err := errors.Join(err, db.Close()); err != nil {
 			t.Fatal(err)
 		}

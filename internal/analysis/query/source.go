@@ -103,7 +103,7 @@ func (s *Source) openCached(ctx context.Context, session session, folder string,
 	if err != nil {
 		return nil, err
 	}
-	c := &cache.Cache{File: base + ".duckdb", Folder: folder, Address: s.Warehouse, Temp: s.Temp, Memory: s.Memory}
+	c := &cache.Cache{File: filepath.Join(base, "rows.duckdb"), Folder: folder, Address: s.Warehouse, Temp: s.Temp, Memory: s.Memory}
 	db, findings, err := session.openCached(ctx, c, s.Scope, wanted)
 	for _, f := range findings {
 		s.Warn(f)
@@ -204,6 +204,7 @@ func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ 
 	if err != nil {
 		return "", err
 	}
+	cache.Holds = s.Scope.Holds
 	show, done := s.Progress(name)
 	updated, err := cache.Update(ctx, from, wanted, show)
 	done()
@@ -228,6 +229,7 @@ func (s *Source) offline(ctx context.Context, folder, name string, wanted func(s
 	if err != nil {
 		return "", err
 	}
+	cache.Holds = s.Scope.Holds
 	iterations, missing, err := cache.Missing(ctx, wanted)
 	if err != nil {
 		return "", fmt.Errorf("reading the cache in %s: %w", folder, err)
@@ -235,6 +237,7 @@ func (s *Source) offline(ctx context.Context, folder, name string, wanted func(s
 	if iterations == 0 {
 		return "", fmt.Errorf("the cache in %s has no export of %s: run it once without --offline", folder, name)
 	}
+	s.Warn("offline: the rows are those of " + cache.Updated().UTC().Format("2006-01-02 15:04:05 MST"))
 	if missing > 0 {
 		s.Warn(fmt.Sprintf("%d objects that the query reads are not in the cache as they were committed, so rows are missing: run it once without --offline", missing))
 	}
