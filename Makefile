@@ -16,10 +16,10 @@ STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck
 CYCLONEDX = go tool -modfile=tools/go.mod cyclonedx-gomod
 BENCHSTAT = go tool -modfile=tools/go.mod benchstat
 
-.PHONY: help build test check lint sql deploy report long faults sbom fuzz bench demo chartist clean cc chromium
+.PHONY: help build test check lint sql deploy report long faults sbom fuzz bench bench-queries demo chartist clean cc chromium
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
 
 build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvexport ./cmd/cvexport
@@ -89,6 +89,12 @@ bench: cc chromium ## cvexport against DuckDB and Polars on the same pages (benc
 	$(BENCHSTAT) bin/bench.txt
 	cd check && go test -run '^$$' -bench . -benchtime 1x -timeout 1h ./page # the report of a large project
 	go test -run '^$$' -bench Evaluation -benchtime 1x -timeout 3h ./internal/analysis/viewtest # the views, once: 30 million predictions take half an hour
+
+# ITERATIONS=20,200,2000,20000 measures the largest archive too, which takes half an hour.
+ITERATIONS ?= 20,200,2000
+bench-queries: cc ## what questions cost over archives of many iterations, beside DuckDB on native tables (bench/queries.md)
+	mkdir -p bin
+	go build -o bin/bench ./bench && bin/bench queries -iterations $(ITERATIONS) -runs $(BENCHCOUNT)
 
 demo: build ## the tour: simulate a service, export it to ./warehouse, query it, write report.html
 	bin/cvexport demo

@@ -2,7 +2,8 @@
 
 // Command bench compares cvexport with the obvious alternative: a script that saves the
 // pages and flattens them with DuckDB or Polars. All process the same pages, in turn, in
-// one run. It prints a table of ratios, and writes it to a file.
+// one run. It prints a table of ratios, and writes it to a file. Bench queries does so
+// with what cvreport's questions cost over archives of many iterations.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/cvexport/cvexport/internal/simulated"
 )
@@ -28,8 +30,13 @@ func main() {
 
 // command runs the benchmark, or one of its parts that run in their own process.
 func command(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "queries" {
+		return benchQueries(ctx, args[1:])
+	}
 	if len(args) > 2 {
 		switch args[0] {
+		case "native":
+			return native(ctx, args[1], args[2])
 		case "peer":
 			return peer(ctx, args[1], args[2])
 		case "fetch":
@@ -54,6 +61,33 @@ func command(ctx context.Context, args []string) error {
 		return fmt.Errorf("unknown argument %s", flags.Arg(0))
 	}
 	table, err := b.run(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Print(table)
+	return os.WriteFile(*results, []byte(table), 0o644)
+}
+
+func benchQueries(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("bench queries", flag.ContinueOnError)
+	sizes := []int{20, 200, 2000}
+	flags.Func("iterations", "sizes of the archives, such as 20,200,2000,20000", func(text string) error {
+		sizes = nil
+		for word := range strings.SplitSeq(text, ",") {
+			n, err := strconv.Atoi(word)
+			if err != nil || n < 1 || n > 1<<16 {
+				return fmt.Errorf("%q is not a number from 1 to 65536", word)
+			}
+			sizes = append(sizes, n)
+		}
+		return nil
+	})
+	runs := flags.Int("runs", 5, "runs of each, of which the least counts")
+	results := flags.String("o", "bench/queries.md", "file to write the table to")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	table, err := queries(ctx, sizes, *runs)
 	if err != nil {
 		return err
 	}

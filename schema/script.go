@@ -25,8 +25,14 @@ type Script struct {
 	// must be that of the bucket. Empty means BigQuery's default.
 	Location string
 
-	// Native loads the rows into tables of BigQuery instead of defining external ones.
+	// Native loads the rows into tables of the database. Otherwise they are read where
+	// they are, by views of DuckDB or external tables of BigQuery.
 	Native bool
+
+	// Project and Iterations are ids of the only ones that the tables of DuckDB then have;
+	// empty for all. BigQuery ignores them.
+	Project    string
+	Iterations []string
 
 	// Empty names tables without objects, for which DuckDB's globs would fail. BigQuery
 	// ignores it.
@@ -35,6 +41,14 @@ type Script struct {
 	// Files are the keys of the objects to read, by table, of the tables that have others
 	// too. BigQuery ignores it.
 	Files map[string][]string
+
+	// Rows are queries for the rows of tables that DuckDB does not read from files, with
+	// all of their columns. BigQuery ignores it.
+	Rows map[string]string
+
+	// Bare omits the descriptions of tables, views and columns, which take DuckDB as long
+	// as the rest. BigQuery ignores it.
+	Bare bool
 
 	// Without names functions to omit, because DuckDB takes longer to define than to
 	// call them. No other function may use them. BigQuery ignores it.
@@ -58,14 +72,25 @@ func (s Script) duckDB(d dialect) (statements []string) {
 	statements = slices.Clone(s.Access)
 	add := func(format string, args ...any) { statements = append(statements, fmt.Sprintf(format, args...)) }
 	describe := func(kind, name, doc string, columns []Column) {
+		if s.Bare {
+			return
+		}
 		add("COMMENT ON %s %s IS %s", kind, name, d.quote(doc))
 		for _, c := range columns {
 			add("COMMENT ON COLUMN %s.%s IS %s", name, c.Name, d.quote(c.Doc))
 		}
 	}
-	for _, t := range Tables() {
-		add("CREATE OR REPLACE VIEW %s AS %s", t.Name, s.duckDBRows(d, t))
-		describe("VIEW", t.Name, "one row per "+t.RowPer, append(partitionColumns(), t.Columns...))
+	if s.Native {
+		for _, t := range Tables() {
+			add("CREATE OR REPLACE TABLE %s AS %s\nORDER BY project_id, iteration_id", t.Name, s.duckDBRows(d, t))
+			describe("TABLE", t.Name, "one row per "+t.RowPer, append(partitionColumns(), t.Columns...))
+		}
+	} else {
+		// The views below name the tables three dozen times, and each time DuckDB would list
+		// the files and open them. So the tables have none until the views are there.
+		for _, t := range Tables() {
+			add("CREATE OR REPLACE VIEW %s AS %s", t.Name, noRows(d, t))
+		}
 	}
 	for _, v := range Views() {
 		if slices.Contains(s.Without, v.Name) {
@@ -76,10 +101,27 @@ func (s Script) duckDB(d dialect) (statements []string) {
 			describe("VIEW", v.Name, v.Doc, v.Columns)
 			continue
 		}
-		statements = append(statements, v.duckDBMacro(v.query(d)))
+		helpers, query := v.helpers(v.execute(d.functions()))
+		statements = append(statements, helpers...)
+		statements = append(statements, v.duckDBMacro(v.refusing(d, query)))
 		describe("MACRO TABLE", v.Name, v.Doc, nil)
 	}
+	if !s.Native {
+		for _, t := range Tables() {
+			add("CREATE OR REPLACE VIEW %s AS %s", t.Name, s.duckDBRows(d, t))
+			describe("VIEW", t.Name, "one row per "+t.RowPer, append(partitionColumns(), t.Columns...))
+		}
+	}
 	return statements
+}
+
+// noRows returns a query for no rows of all columns of a table.
+func noRows(d dialect, t Table) string {
+	var columns []string
+	for _, c := range append(slices.Clone(t.Columns), partitionColumns()...) {
+		columns = append(columns, fmt.Sprintf("NULL::%s AS %s", d.typeName(c), c.Name))
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " WHERE false"
 }
 
 // Macros returns the statements that define the evaluation functions in DuckDB, each
@@ -109,15 +151,14 @@ func (v View) duckDBMacro(query string) string {
 // duckDBRows returns the query for a table's rows. It is a union with no rows of all
 // columns, so that a column exists even if every file is older than it.
 func (s Script) duckDBRows(d dialect, t Table) string {
-	var columns []string
-	for _, c := range append(slices.Clone(t.Columns), partitionColumns()...) {
-		columns = append(columns, fmt.Sprintf("NULL::%s AS %s", d.typeName(c), c.Name))
+	if rows, ok := s.Rows[t.Name]; ok {
+		return rows
 	}
-	none := "SELECT " + strings.Join(columns, ", ") + " WHERE false"
+	none := noRows(d, t)
 	if slices.Contains(s.Empty, t.Name) {
 		return none
 	}
-	pattern := d.quote(GlobEscape(s.Warehouse) + "/" + t.Name + "/**/*.parquet")
+	pattern := s.globs(d, t)
 	if keys := s.Files[t.Name]; keys != nil {
 		var paths []string
 		for _, key := range keys {
@@ -126,6 +167,26 @@ func (s Script) duckDBRows(d dialect, t Table) string {
 		pattern = "[" + strings.Join(paths, ", ") + "]"
 	}
 	return fmt.Sprintf("%s\nUNION ALL BY NAME\nSELECT * FROM read_parquet(%s, hive_partitioning = true, union_by_name = true, hive_types = {'project_id': VARCHAR, 'iteration_id': VARCHAR})", none, pattern)
+}
+
+// globs returns the pattern, or the list of patterns, for the files of a table.
+func (s Script) globs(d dialect, t Table) string {
+	root := GlobEscape(s.Warehouse) + "/" + t.Name
+	if s.Project == "" && len(s.Iterations) == 0 {
+		return d.quote(root + "/**/*.parquet")
+	}
+	project, iterations := "*", s.Iterations
+	if s.Project != "" {
+		project = "project_id=" + s.Project
+	}
+	if len(iterations) == 0 {
+		return d.quote(root + "/" + project + "/*/*.parquet")
+	}
+	var patterns []string
+	for _, i := range iterations {
+		patterns = append(patterns, d.quote(root+"/"+project+"/iteration_id="+i+"/*.parquet"))
+	}
+	return "[" + strings.Join(patterns, ", ") + "]"
 }
 
 // GlobEscape keeps DuckDB from taking a folder's own name for a pattern.

@@ -158,6 +158,11 @@ func (v View) query(d dialect) string {
 	if len(v.Arguments) == 0 {
 		return query
 	}
+	return v.refusing(d, query)
+}
+
+// refusing returns a function's query that fails if an argument makes no sense.
+func (v View) refusing(d dialect, query string) string {
 	return v.refusal(d) + "\nUNION ALL\nSELECT * FROM (\n" + query + "\n) AS answer"
 }
 

@@ -53,6 +53,9 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	if err := os.Setenv("CVEXPORT_CACHE", filepath.Join(folder, "cache")); err != nil {
+		return 0, err
+	}
 	cvreport = filepath.Join(folder, "cvreport")
 	build := exec.Command("go", "build", "-o", cvreport, "./cmd/cvreport")
 	build.Dir = root

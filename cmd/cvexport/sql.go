@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -23,6 +26,9 @@ type sqlCommand struct {
 	dataset  string
 	location string
 	load     bool
+
+	project    string
+	iterations []string
 }
 
 func newSQL() *cobra.Command {
@@ -40,14 +46,18 @@ Something must be exported first: neither database accepts a table without an
 object. A local folder without any export is refused; a bucket or container is not
 checked before the script runs.
 
-BigQuery reads warehouses on Google Cloud Storage. Its tables are external ones or,
-with --load, native ones that hold a copy of the rows; each further run of the script
-renews the copy.
+The tables are views of the objects, in BigQuery external tables; or, with --load,
+native ones that hold a copy of the rows. Each further run of the script renews the
+copy. DuckDB opens every object of a warehouse at each question, which takes seconds
+from some hundred iterations on: then load it, or give --project and --iteration,
+which leave the rest of the warehouse out. BigQuery reads warehouses on Google Cloud
+Storage.
 
 Where DuckDB is not installed, cvreport query has the same views and functions.
 
 ` + viewList(),
 		Example: `  cvexport sql --dialect duckdb --warehouse ./warehouse > vision.sql && duckdb vision.db -init vision.sql
+  cvexport sql --dialect duckdb --load > load.sql && duckdb vision.db -init load.sql
   cvexport sql --dialect bigquery --warehouse gs://my-bucket/vision --dataset vision | bq query --use_legacy_sql=false
   cvexport sql --dialect bigquery --warehouse gs://my-bucket/vision --dataset my-project.vision --load > load.sql`,
 		Args: cobra.NoArgs,
@@ -58,7 +68,9 @@ Where DuckDB is not installed, cvreport query has the same views and functions.
 	program.AddWarehouse(f, &c.Warehouse)
 	f.StringVar(&c.dataset, "dataset", "vision", "BigQuery's dataset, as NAME or PROJECT.NAME; the script creates it if it does not exist")
 	f.StringVar(&c.location, "location", "", "where BigQuery creates the dataset: the bucket's location, such as EU (default BigQuery's choice)")
-	f.BoolVar(&c.load, "load", false, "for BigQuery: load the rows into native, clustered tables")
+	f.BoolVar(&c.load, "load", false, "load the rows into native tables (in BigQuery clustered ones)")
+	f.StringVar(&c.project, "project", "", "for DuckDB: `id` of the only project that the tables then have")
+	f.StringSliceVar(&c.iterations, "iteration", nil, "for DuckDB: `id` of the only iteration that the tables then have; may be given several times")
 	c.addConfig(cmd)
 	return cmd
 }
@@ -84,38 +96,85 @@ func (c *sqlCommand) run(cmd *cobra.Command, r *config.Resource) error {
 	switch {
 	case script.Dialect != schema.DuckDB && script.Dialect != schema.BigQuery:
 		return usageSeeHelp("--dialect %q is neither duckdb nor bigquery", c.dialect)
-	case script.Dialect == schema.DuckDB && c.load:
-		return usage("--load is for --dialect bigquery: DuckDB reads the warehouse in place")
+	case script.Dialect == schema.BigQuery && (c.project != "" || len(c.iterations) > 0):
+		return usage("--project and --iteration are for --dialect duckdb: in BigQuery, a condition on project_id and iteration_id reads no other object")
 	case script.Dialect == schema.BigQuery && !strings.HasPrefix(warehouse, "gs://"):
 		return usage("warehouse %s: BigQuery reads only gs://: copy the warehouse to a Google Cloud Storage bucket first", warehouse)
 	case script.Dialect == schema.BigQuery && !datasetName.MatchString(c.dataset):
 		return usage("--dataset %q is neither NAME nor PROJECT.NAME", c.dataset)
 	}
+	if err := c.narrow(&script); err != nil {
+		return err
+	}
 	if script.Access, err = open.DuckDB(r.Warehouse); err != nil {
 		return &usageError{err: err}
 	}
-	if script.Empty, err = emptyTables(warehouse); err != nil {
+	if script.Empty, err = emptyTables(warehouse, script); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(cmd.OutOrStdout(), script.String()); err != nil {
+	if _, err := io.WriteString(cmd.OutOrStdout(), header(script)+script.String()); err != nil {
 		return fmt.Errorf("writing the script: %w", err)
 	}
 	return nil
 }
 
+// narrow limits the script to what the flags name.
+func (c *sqlCommand) narrow(script *schema.Script) error {
+	for flag, ids := range map[string][]string{"--project": {c.project}, "--iteration": c.iterations} {
+		for _, text := range ids {
+			if text == "" && flag == "--project" {
+				continue
+			}
+			id, err := schema.ParseID(text)
+			if err != nil {
+				return usage("%s %q is not an id: %w", flag, text, err)
+			}
+			if flag == "--project" {
+				script.Project = id.String()
+			} else {
+				script.Iterations = append(script.Iterations, id.String())
+			}
+		}
+	}
+	return nil
+}
+
+// header says which script this is, and which other ones there are.
+func header(s schema.Script) string {
+	if s.Dialect != schema.DuckDB {
+		return ""
+	}
+	what := "its objects where they are: every question opens all of them, which takes seconds from some hundred iterations on"
+	if s.Native {
+		what = "a copy of its rows, as of when this script is run: run it again for newer ones"
+	}
+	if s.Project != "" || len(s.Iterations) > 0 {
+		what += ", of the chosen project or iterations alone"
+	}
+	return fmt.Sprintf(`-- The warehouse %s in DuckDB, by cvexport sql. The tables are %s.
+--   few iterations, or always the newest rows         cvexport sql --dialect duckdb
+--   many iterations, and many questions about them    cvexport sql --dialect duckdb --load
+--   one iteration of many                             cvexport sql --dialect duckdb --project ID --iteration ID
+
+`, strings.ReplaceAll(s.Warehouse, "\n", " "), what)
+}
+
 // emptyTables returns the tables of a folder that have no object. A folder without
 // exports is an error, as it is probably mistyped.
-func emptyTables(warehouse string) (empty []string, err error) {
+func emptyTables(warehouse string, s schema.Script) (empty []string, err error) {
 	if strings.Contains(warehouse, "://") { // not a folder
 		return nil, nil
 	}
 	for _, t := range schema.Tables() {
-		found, err := local.HasFile(filepath.Join(warehouse, t.Name), ".parquet")
+		found, err := hasFile(filepath.Join(warehouse, t.Name), s)
 		if err != nil {
 			return nil, fmt.Errorf("looking for the files of table %s: %w", t.Name, err)
 		}
 		if found {
 			continue
+		}
+		if t.Name == schema.Exports.Name && (s.Project != "" || len(s.Iterations) > 0) {
+			return nil, fmt.Errorf("nothing of that project and iteration is exported to %s: check --project, --iteration and --warehouse", warehouse)
 		}
 		if t.Name == schema.Exports.Name {
 			return nil, fmt.Errorf("nothing is exported to %s yet: run cvexport nightly first, or check --warehouse", warehouse)
@@ -123,4 +182,36 @@ func emptyTables(warehouse string) (empty []string, err error) {
 		empty = append(empty, t.Name)
 	}
 	return empty, nil
+}
+
+// hasFile reports whether a table's folder has a file that the script names.
+func hasFile(folder string, s schema.Script) (bool, error) {
+	projects := []string{folder}
+	if s.Project != "" {
+		projects = []string{filepath.Join(folder, "project_id="+s.Project)}
+	} else if len(s.Iterations) > 0 {
+		entries, err := os.ReadDir(folder)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+		projects = nil
+		for _, e := range entries {
+			projects = append(projects, filepath.Join(folder, e.Name()))
+		}
+	}
+	var folders []string
+	for _, p := range projects {
+		if len(s.Iterations) == 0 {
+			folders = append(folders, p)
+		}
+		for _, i := range s.Iterations {
+			folders = append(folders, filepath.Join(p, "iteration_id="+i))
+		}
+	}
+	for _, f := range folders {
+		if found, err := local.HasFile(f, ".parquet"); found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/cvexport/cvexport/internal/analysis/cache"
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/program"
 )
@@ -18,6 +19,8 @@ import (
 type queryCommand struct {
 	sourceFlags
 	format, output string
+	project        string
+	iterations     []string
 	allowExternal  bool
 }
 
@@ -72,8 +75,11 @@ Views, and functions with their arguments:
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return explainComment(program.FlagError(cmd, err)) })
 	c.add(cmd)
-	addOutput(cmd.Flags(), &c.format, &c.output)
-	cmd.Flags().BoolVar(&c.allowExternal, "allow-external", false, "let the SQL use other files, the network, extensions and every setting of DuckDB")
+	f := cmd.Flags()
+	f.StringVar(&c.project, "project", "", "`id` of the only project that the tables then have")
+	f.StringSliceVar(&c.iterations, "iteration", nil, "`id` of the only iteration that the tables then have; may be given several times")
+	addOutput(f, &c.format, &c.output)
+	f.BoolVar(&c.allowExternal, "allow-external", false, "let the SQL use other files, the network, extensions and every setting of DuckDB")
 	return cmd
 }
 
@@ -140,6 +146,7 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
+	source.Scope = cache.Scope{Project: c.project, Iterations: c.iterations}
 	source.Output, source.AllowExternal = out.Folder(), c.allowExternal
 	db, err := source.Open(ctx, q.Needs)
 	if err != nil {

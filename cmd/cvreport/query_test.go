@@ -103,26 +103,30 @@ func TestQueryWithoutCredentials(t *testing.T) {
 	}
 }
 
-// What cvexport sql prints for a folder runs, also where a table has no object.
+// What cvexport sql prints for a folder runs, also where a table has no object, as views,
+// as a copy, and narrowed.
 func TestPrintedScript(t *testing.T) {
 	root := newWarehouse(t, "it's [a] warehouse")
 	if err := os.Rename(filepath.Join(root, "predictions"), filepath.Join(root, "exports")); err != nil {
 		t.Fatal(err)
 	}
-	script, err := exec.Command(builtCvexport(t), "sql", "--dialect", "duckdb", "--warehouse", root).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("duckdb", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.ExecContext(t.Context(), string(script)); err != nil {
-		t.Fatal(err)
-	}
-	var exports, predictions int
-	if err := db.QueryRowContext(t.Context(), "SELECT (SELECT count(*) FROM exports), count(*) FROM current_predictions").Scan(&exports, &predictions); err != nil || exports != 2 || predictions != 0 {
-		t.Errorf("%d exports, %d predictions, %v", exports, predictions, err)
+	cvexport := builtCvexport(t)
+	for _, flags := range [][]string{nil, {"--load"}, {"--project", project}, {"--iteration", iteration}, {"--load", "--project", project, "--iteration", iteration}} {
+		script, err := exec.Command(cvexport, append([]string{"sql", "--dialect", "duckdb", "--warehouse", root}, flags...)...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		db, err := sql.Open("duckdb", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.ExecContext(t.Context(), string(script)); err != nil {
+			t.Fatal(err)
+		}
+		var exports, predictions int
+		if err := db.QueryRowContext(t.Context(), "SELECT (SELECT count(*) FROM exports), count(*) FROM current_predictions").Scan(&exports, &predictions); err != nil || exports != 2 || predictions != 0 {
+			t.Errorf("%v: %d exports, %d predictions, %v", flags, exports, predictions, err)
+		}
 	}
 }

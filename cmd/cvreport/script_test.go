@@ -19,7 +19,20 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
-	testscript.Main(m, map[string]func(){"cvreport": main})
+	testscript.Main(tests{m}, map[string]func(){"cvreport": main})
+}
+
+type tests struct{ m *testing.M }
+
+// Run keeps the caches of warehouses out of the user's folder.
+func (t tests) Run() int {
+	folder, err := os.MkdirTemp("", "cvreport-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(folder)
+	os.Setenv("CVEXPORT_CACHE", folder)
+	return t.m.Run()
 }
 
 // TestScripts runs both commands as users have them, one beside the other:

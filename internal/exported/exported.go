@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/analysis/cache"
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/jobs"
@@ -57,6 +58,19 @@ func Warehouse(t testing.TB, c simulated.Config) (root string) {
 
 // Open opens a warehouse with its tables, views and functions until the test ends.
 func Open(t testing.TB, root string) *sql.DB { return openDuckDB(t, root, query.All) }
+
+// OpenCached opens a part of a warehouse as cvreport does, with the cache in a folder. It
+// returns what there is to warn of.
+func OpenCached(t testing.TB, root, folder string, scope cache.Scope) (db *sql.DB, warnings []string) {
+	t.Helper()
+	source := query.Source{Warehouse: root, Cache: folder, Scope: scope, Temp: t.TempDir(), Warn: func(message any) { warnings = append(warnings, fmt.Sprint(message)) }}
+	db, err := source.Open(t.Context(), query.All)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db, warnings
+}
 
 // OpenViews opens a warehouse with its tables and views until the test ends.
 func OpenViews(t testing.TB, root string) *sql.DB { return openDuckDB(t, root, query.NoFunction) }

@@ -118,14 +118,16 @@ func Metadata(r io.ReaderAt, size int64, key string) (found string, err error) {
 }
 
 // CheckFooter returns an error if the footer of a file of size bytes is over the bounds, or
-// is none. Other readers of Parquet, such as DuckDB, believe it.
-func CheckFooter(r io.ReaderAt, size int64) error {
+// is none, and otherwise how many rows it says there are. Other readers of Parquet, such
+// as DuckDB, believe it.
+func CheckFooter(r io.ReaderAt, size int64) (rows int64, err error) {
 	body, err := readFooter(r, size)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var f footer
-	return f.walk(body)
+	err = f.walk(body)
+	return f.rows, err
 }
 
 // checkPages returns an error if the pages of a column chunk are over the bounds, or say

@@ -31,7 +31,7 @@ type Reader struct {
 func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	fr := Reader{source: r, size: size}
 	err := Guard(func() (err error) {
-		if err := CheckFooter(r, size); err != nil {
+		if _, err := CheckFooter(r, size); err != nil {
 			return err
 		}
 		memory := bounded{memory.DefaultAllocator}

@@ -114,5 +114,6 @@ func checkFooter(ctx context.Context, warehouse *local.Store, obj store.Object) 
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	return tablefile.CheckFooter(file, obj.Size)
+	_, err = tablefile.CheckFooter(file, obj.Size)
+	return err
 }

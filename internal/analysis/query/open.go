@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/cvexport/cvexport/internal/analysis/cache"
+	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -31,7 +33,7 @@ func Open(ctx context.Context, folder string, tables, functions func(name string
 // open opens the warehouse with no other files than the given ones, or with all if files
 // is nil.
 func (s session) open(ctx context.Context, folder string, files map[string][]string, tables, functions func(name string) bool) (_ *sql.DB, err error) {
-	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(folder), Files: files}
+	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(folder), Files: files, Without: unwanted(functions)}
 	for _, t := range schema.Tables() {
 		hasFiles := len(files[t.Name]) > 0
 		if files == nil && tables(t.Name) {
@@ -43,11 +45,6 @@ func (s session) open(ctx context.Context, folder string, files map[string][]str
 			script.Empty = append(script.Empty, t.Name)
 		}
 	}
-	for _, v := range schema.Views() {
-		if len(v.Arguments) > 0 && !functions(v.Name) {
-			script.Without = append(script.Without, v.Name)
-		}
-	}
 	db, err := s.start(ctx)
 	if err != nil {
 		return nil, err
@@ -56,4 +53,44 @@ func (s session) open(ctx context.Context, folder string, files map[string][]str
 		return nil, errors.Join(fmt.Errorf("opening the warehouse %s: %w", folder, err), db.Close())
 	}
 	return db, nil
+}
+
+// unwanted returns the functions that are not wanted.
+func unwanted(functions func(name string) bool) (names []string) {
+	for _, v := range schema.Views() {
+		if len(v.Arguments) > 0 && !functions(v.Name) {
+			names = append(names, v.Name)
+		}
+	}
+	return names
+}
+
+// openCached opens the warehouse of a cache, as far as the scope goes. The findings are
+// of iterations that it leaves out.
+func (s session) openCached(ctx context.Context, c *cache.Cache, scope cache.Scope, wanted func(name string) bool) (_ *sql.DB, findings []load.Finding, err error) {
+	db, err := s.start(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	attached, err := c.Attach(ctx, db, wanted, scope)
+	if err != nil {
+		return nil, nil, err
+	}
+	script := schema.Script{Dialect: schema.DuckDB, Rows: map[string]string{}, Without: unwanted(wanted), Bare: !wanted("comment")}
+	for _, t := range schema.Tables() {
+		if rows, ok := attached.Rows(t); ok {
+			script.Rows[t.Name] = rows
+		} else {
+			script.Empty = append(script.Empty, t.Name)
+		}
+	}
+	if err := errors.Join(execute(ctx, db, []string{script.String()}), s.confine(ctx, db)); err != nil {
+		return nil, nil, fmt.Errorf("opening the cache %s: %w", c.File, err)
+	}
+	return db, attached.Findings, nil
 }

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cvexport/cvexport/internal/analysis/cache"
 	"github.com/cvexport/cvexport/internal/analysis/mirror"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/local"
@@ -32,6 +33,7 @@ type Source struct {
 	Offline   bool            // use the copy as it is
 	Bounds    patience.Bounds // of each operation on a remote warehouse
 	MaxAge    time.Duration   // how long Open uses a copy without looking for changes
+	Scope     cache.Scope     // what Open is about; the tables have no other rows
 	Memory    int             // that DuckDB may use, in MiB; 0 for [DefaultMemory]
 	MaxListed int             // objects of a table; 0 for [store.MaxListed]
 
@@ -60,13 +62,18 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 	if err != nil {
 		return nil, err
 	}
-	tables := All
-	if s.isRemote() { // the copies of others may be missing or old
-		tables = wanted
-	}
 	session := session{temp: s.Temp, memory: s.Memory}
 	if !s.AllowExternal {
 		session.within = slices.DeleteFunc([]string{folder, s.Temp, s.Output}, func(f string) bool { return f == "" })
+	}
+	db, err := s.openCached(ctx, session, folder, wanted)
+	if err == nil || ctx.Err() != nil {
+		return db, err
+	}
+	s.Warn(fmt.Sprintf("the cache cannot be used, so the files are read, which takes longer: %v", err))
+	tables := All
+	if s.isRemote() { // the copies of others may be missing or old
+		tables = wanted
 	}
 	sound, err := allSound(ctx, folder, tables)
 	if err != nil {
@@ -86,8 +93,22 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 	for _, f := range findings {
 		s.Warn(f)
 	}
-	db, err := session.open(ctx, folder, files, tables, wanted)
+	db, err = session.open(ctx, folder, files, tables, wanted)
 	return db, s.Explain(err)
+}
+
+// openCached opens a database over the cache of the warehouse in a folder.
+func (s *Source) openCached(ctx context.Context, session session, folder string, wanted func(name string) bool) (*sql.DB, error) {
+	base, err := cacheFolder(s.Cache, folder)
+	if err != nil {
+		return nil, err
+	}
+	c := &cache.Cache{File: base + ".duckdb", Folder: folder, Address: s.Warehouse, Temp: s.Temp, Memory: s.Memory}
+	db, findings, err := session.openCached(ctx, c, s.Scope, wanted)
+	for _, f := range findings {
+		s.Warn(f)
+	}
+	return db, err
 }
 
 // Prepare returns the folder of the warehouse's tables, after it has copied those of

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -286,6 +287,16 @@ func TestEvaluationPropertiesOfFiles(t *testing.T) {
 func writeFiles(t testing.TB, db *sql.DB, root string) {
 	t.Helper()
 	for _, table := range schema.Tables() {
-		execute(t, db, fmt.Sprintf("COPY data.%s TO '%s' (FORMAT parquet, PARTITION_BY (project_id, iteration_id))", table.Name, filepath.Join(root, table.Name)))
+		folder := filepath.Join(root, table.Name)
+		execute(t, db, fmt.Sprintf("COPY data.%s TO '%s' (FORMAT parquet, PARTITION_BY (project_id, iteration_id), OVERWRITE true)", table.Name, folder))
+		files, err := filepath.Glob(filepath.Join(folder, "*", "*", "data_0.parquet"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if err := os.Rename(file, filepath.Join(filepath.Dir(file), "data.parquet")); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

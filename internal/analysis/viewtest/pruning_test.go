@@ -1,8 +1,10 @@
 package viewtest
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -28,7 +30,8 @@ func (n planNode) walk(do func(planNode)) {
 }
 
 // A query for one iteration reads no file of another, through any view or
-// function: what it costs does not grow with the warehouse.
+// function: what it costs does not grow with the warehouse. So it is also where the
+// printed script was run into a database file, of which DuckDB forgets a part.
 func TestQueriesReadTheirIterationAlone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long")
@@ -41,7 +44,29 @@ func TestQueriesReadTheirIterationAlone(t *testing.T) {
 		exportSimulated(t, root, config, thresholds{0.5, 0.3})
 	}
 	const files = 12 // of each table
-	db := exported.Open(t, root)
+	t.Run("in memory", func(t *testing.T) { testPruning(t, exported.Open(t, root), files) })
+	t.Run("in a file", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "saved.duckdb")
+		script := schema.Script{Dialect: schema.DuckDB, Warehouse: root}.String()
+		for range 2 { // once to write it, and once to read it
+			db, err := sql.Open("duckdb", file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if script == "" {
+				testPruning(t, db, files)
+			} else {
+				execute(t, db, script)
+			}
+			script = ""
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func testPruning(t *testing.T, db *sql.DB, files int) {
 	w := readWarehouse(t, db)
 	of := w.places(w.exports[0].ProjectID)
 
