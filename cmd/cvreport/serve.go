@@ -15,7 +15,9 @@ import (
 
 	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/analysis/report"
+	"github.com/cvexport/cvexport/internal/printable"
 	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/secret"
 )
 
 type serveCommand struct {
@@ -86,7 +88,8 @@ func (c *serveCommand) run(cmd *cobra.Command) (err error) {
 	serve := func(address string) error {
 		server := &http.Server{Handler: site, ErrorLog: errorLog}
 		return program.Serve(ctx, address, server, func(ctx context.Context, url string) error {
-			fmt.Fprintf(program.Outlet(cmd.OutOrStdout()), "Reports of %s are at %s%s until this program is interrupted.\n", c.warehouse, url, guard.Path())
+			// The token is for who reads this.
+			fmt.Fprintf(program.Raw(cmd.OutOrStdout()), "Reports of %s are at %s%s until this program is interrupted.\n", printable.Line(secret.Redact(c.warehouse)), url, guard.Path())
 			<-ctx.Done()
 			return nil
 		})
