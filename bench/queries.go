@@ -92,7 +92,11 @@ func (q *questions) measure(ctx context.Context, n int) (_ string, err error) {
 	ofOne := "SELECT * FROM tag_metrics(0.5, 0.3) WHERE " + one
 	var b strings.Builder
 	line := func(what string, ours, theirs least) {
-		fmt.Fprintf(&b, "| %s | %.2f | %.0f |", what, ours.cpu, ours.memory)
+		memory := ""
+		if !math.IsNaN(ours.memory) {
+			memory = fmt.Sprintf("%.0f", ours.memory)
+		}
+		fmt.Fprintf(&b, "| %s | %.2f | %s |", what, ours.cpu, memory)
 		if math.IsInf(theirs.cpu, 1) {
 			b.WriteString(" | | |\n")
 			return
