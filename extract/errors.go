@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -34,7 +35,11 @@ func (e *ServiceError) Error() string {
 
 // answer is what the service answered, without what differs from one time to the next.
 func (e *ServiceError) answer() string {
-	text := fmt.Sprintf("the service answered %d %s", e.Status, cmp.Or(e.Code, http.StatusText(e.Status)))
+	code := e.Code
+	if code == strconv.Itoa(e.Status) { // as gateways say
+		code = ""
+	}
+	text := fmt.Sprintf("the service answered %d %s", e.Status, cmp.Or(code, http.StatusText(e.Status)))
 	if e.Message != "" {
 		text += ": " + strings.TrimRight(e.Message, ".")
 	}
@@ -137,7 +142,8 @@ func clean(s, key string) string {
 func cleanTo(s, key string, maxRunes int) string {
 	const looked = 16 << 10 // bytes
 	s = s[:min(len(s), looked)]
-	if key != "" { // which may be too short to be known everywhere
+	const shortest = 8        // as for package secret
+	if len(key) >= shortest { // a shorter one is a word, perhaps
 		s = strings.ReplaceAll(s, key, secret.Redacted)
 	}
 	s = strings.Join(strings.FieldsFunc(secret.Redact(s), func(r rune) bool {

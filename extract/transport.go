@@ -56,11 +56,11 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if resp.StatusCode < http.StatusMultipleChoices {
-		limit := int64(maxAnswer)
+		limit, hint := int64(maxAnswer), ""
 		if isPage(req) {
-			limit = t.maxPage
+			limit, hint = t.maxPage, "; if that is right, raise --max-page"
 		}
-		resp.Body = patience.Bounded(resp.Body, limit, false, "; if that is right, raise --max-page")
+		resp.Body = patience.Bounded(resp.Body, limit, false, hint)
 	}
 	if body := resp.Body; isPage(req) {
 		resp.Body, err = t.pages.read(body, resp.ContentLength)

@@ -132,7 +132,7 @@ func (v *verifier) list(ctx context.Context) ([]iteration, error) {
 			project, iter, ok := t.ParsePath(obj.Key)
 			if !ok {
 				if strings.HasSuffix(obj.Key, "/") {
-					v.report.Findings = append(v.report.Findings, Finding{Table: t.Name, Key: obj.Key, Problem: "the folder cannot be read, so that nothing in it was verified"})
+					v.report.Findings = append(v.report.Findings, Finding{Table: t.Name, Key: obj.Key, Problem: "it is no folder, or one that cannot be read, so that nothing in it was verified"})
 				}
 				if strings.HasSuffix(obj.Key, ".parquet") {
 					v.report.Findings = append(v.report.Findings, Finding{Table: t.Name, Key: obj.Key,

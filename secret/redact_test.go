@@ -30,13 +30,20 @@ func TestRedactByValue(t *testing.T) {
 	forget(t)
 	Add(theSecret)
 	quoted := func(s string) string { body, _ := json.Marshal(s); return string(body) } // a string always has JSON
+	each := func(format string) (text string) {
+		for _, b := range []byte(theSecret) {
+			text += fmt.Sprintf(format, b)
+		}
+		return text
+	}
 	for name, text := range map[string]string{
 		"plain": theSecret, "query": url.QueryEscape(theSecret), "path": url.PathEscape(theSecret), "twice": url.QueryEscape(url.QueryEscape(theSecret)),
 		"JSON": quoted(theSecret), "JSON in JSON": quoted(quoted(theSecret)), "quoted": strconv.Quote(theSecret), "HTML": html.EscapeString(theSecret),
 		"base64": base64.StdEncoding.EncodeToString([]byte(theSecret)), "base64 for URLs": base64.RawURLEncoding.EncodeToString([]byte(theSecret)),
 		"basic": base64.StdEncoding.EncodeToString([]byte("user:" + theSecret)), "hex": hex.EncodeToString([]byte(theSecret)),
-		"lower hex": strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(theSecret), "%2F", "%2f"), "%2B", "%2b"),
-		".NET":      strings.NewReplacer("+", `\u002B`, "&", `\u0026`, "=", `\u003D`, "'", `\u0027`, `"`, `\u0022`).Replace(theSecret),
+		"lower hex":           strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(theSecret), "%2F", "%2f"), "%2B", "%2b"),
+		".NET":                strings.NewReplacer("+", `\u002B`, "&", `\u0026`, "=", `\u003D`, "'", `\u0027`, `"`, `\u0022`).Replace(theSecret),
+		"every byte in a URL": each(`%%%02X`), "in lower case": each(`%%%02x`), "every byte in JSON": each(`\u%04x`), "in HTML": each("&#%d;"),
 	} {
 		got := Redact("before " + text + " after")
 		if !strings.HasPrefix(got, "before ") || !strings.HasSuffix(got, " after") || !strings.Contains(got, Redacted) {

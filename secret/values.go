@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/url"
 	"os"
@@ -223,6 +224,13 @@ func forms(secret string) []string {
 	}
 	for _, escapes := range [][]string{{`\u002b`, `\u003d`}, {`\u002B`, `\u003D`}} { // as .NET writes JSON
 		add(strings.NewReplacer("+", escapes[0], "=", escapes[1], "&", `\u0026`, "'", `\u0027`, `"`, `\u0022`).Replace(secret))
+	}
+	for _, format := range []string{"%%%02X", "%%%02x", `\u%04x`, `\u%04X`, "&#%d;", "&#x%x;", "&#x%X;"} { // each byte by itself
+		var b strings.Builder
+		for i := range len(secret) {
+			fmt.Fprintf(&b, format, secret[i])
+		}
+		add(b.String())
 	}
 	add(html.EscapeString(secret))
 	add(strings.NewReplacer("&", "&amp;", "+", "&#43;", "=", "&#61;", "'", "&#39;", `"`, "&#34;", "<", "&lt;").Replace(secret))

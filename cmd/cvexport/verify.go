@@ -101,7 +101,7 @@ func (c *verifyCommand) run(cmd *cobra.Command, resolved *config.Config) (err er
 		errs = append(errs, &load.UnreadError{Err: fmt.Errorf("%s, which may be intact: verify again", runreport.Count(int64(unread), "object"))})
 	}
 	if findings > 0 {
-		errs = append(errs, fmt.Errorf("%s in the warehouse: export the iterations above again, with --force where it says so", runreport.Count(int64(findings), "problem")))
+		errs = append(errs, fmt.Errorf("%s in the warehouse: each line above says what to do", runreport.Count(int64(findings), "problem")))
 	}
 	err = errors.Join(errs...)
 	if err != nil && !slices.ContainsFunc(errs, isNotUnread) {

@@ -54,6 +54,11 @@ func newFolder(in string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info, err := os.Stat(in); err != nil { // opening a FIFO would wait
+		return nil, err
+	} else if !info.IsDir() {
+		return nil, fmt.Errorf("it is not a folder")
+	}
 	root, err := os.OpenRoot(in)
 	if err != nil {
 		return nil, err

@@ -41,6 +41,13 @@ func TestFolder(t *testing.T) {
 	if left, err := os.ReadDir(in); err != nil || len(left) > 0 {
 		t.Errorf("it left %v, %v", left, err)
 	}
+	fifo := filepath.Join(in, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewFolder(fifo); err == nil || !strings.Contains(err.Error(), "not a folder") {
+		t.Errorf("in a FIFO: %v", err)
+	}
 	if _, err := NewFolder(filepath.Join(in, "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("in a folder that is none: %v", err)
 	}

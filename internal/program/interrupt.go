@@ -15,7 +15,7 @@ const ExitInterrupted = 130
 
 // A command ends within two seconds of a signal. Most of that it has for itself.
 const (
-	graceful = 1700 * time.Millisecond
+	graceful = 1400 * time.Millisecond
 	lastWord = 100 * time.Millisecond // for a message, which nobody may read
 )
 

@@ -16,12 +16,21 @@ var external = []string{"copy", "attach", "export", "import", "install", "load"}
 // reaching are functions that write files.
 var reaching = []string{"enable_logging", "enable_profiling"}
 
+// running are functions that run a text, which could have been put together from parts.
+var running = []string{"query", "json_execute_serialized_sql"}
+
 const externalHint = "by default a query can read the warehouse and nothing else, and write only its result (--output); --allow-external lets it use other files, the network, extensions and every setting"
 
 // checkConfined returns an error if a statement of the text is not for a confined
 // DuckDB, which says so itself of what else it refuses.
 func checkConfined(text string) error {
 	for _, statement := range statements(text) {
+		for at, token := range statement[:max(len(statement)-1, 0)] {
+			name := strings.ToLower(strings.Trim(token, `"`))
+			if slices.Contains(running, name) && statement[at+1] == "(" {
+				return fmt.Errorf("%s is not allowed\n%s", name, externalHint)
+			}
+		}
 		if word := commandOf(statement); slices.Contains(external, word) {
 			return fmt.Errorf("%s is not allowed\n%s", strings.ToUpper(word), externalHint)
 		}

@@ -54,7 +54,7 @@ func TestConfined(t *testing.T) {
 	for _, text := range []string{
 		"FROM read_csv('SECRET')", "FROM read_text('SECRET')", "FROM read_blob('SECRET')", "FROM sniff_csv('SECRET')", "FROM read_csv('ROOT/../../../../../../../etc/passwd')",
 		"SELECT * FROM glob('/etc/*')", "FROM glob('SECRET')", "FROM read_parquet('SERVER/x.parquet')", "FROM read_csv('SERVER/x.csv')",
-		"CREATE TABLE t AS FROM read_csv('SECRET'); FROM t", "FROM query('FROM read_csv(''SECRET'')')", "CREATE VIEW v AS FROM read_csv('SECRET'); FROM v",
+		"CREATE TABLE t AS FROM read_csv('SECRET'); FROM t", "FROM query('FROM read_csv(''SECRET'')')", `FROM "query" ( 'FROM ena' || 'ble_logging(storage := ''stdout'')')`, "SELECT 1; FROM QUERY/**/('SELECT 1')", "CREATE VIEW v AS FROM read_csv('SECRET'); FROM v",
 		"COPY images FROM 'SECRET'; SELECT 1",
 		"COPY (SELECT 1) TO 'OUTSIDE.csv'", "COPY (SELECT 1) TO 'INSIDE.parquet'", "COPY (SELECT 1) TO 'OBJECT' (USE_TMP_FILE false)", "SELECT 1; /* */ cOpY (SELECT 1) TO 'INSIDE.parquet'; SELECT 2",
 		"EXPLAIN COPY (SELECT 1) TO 'INSIDE.csv'", "EXPLAIN ANALYZE COPY (SELECT 1) TO 'INSIDE.csv'", "EXPLAIN (ANALYZE, FORMAT json) COPY (SELECT 1) TO 'INSIDE.csv'",

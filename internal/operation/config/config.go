@@ -61,6 +61,7 @@ const (
 	maxKey         = 4096    // bytes of a key file
 	maxNesting     = 100     // lists and mappings in one another; a configuration has four
 	maxColumn      = 10_000  // where something begins in a line
+	maxResources   = 1000
 	maxConcurrency = 64
 	maxRate        = 1_000_000
 )
@@ -168,6 +169,10 @@ func (f *file) check(s *source) error {
 	}
 	checkWarehouse("warehouse", f.Warehouse)
 	checkLimits("", f.Rate, f.Concurrency)
+	if len(f.Resources) > maxResources {
+		wrong("resources", "there are %d; at most %d can be in one file", len(f.Resources), maxResources)
+		return errors.Join(errs...)
+	}
 	if len(f.Resources) == 0 {
 		wrong("resources", "at least one resource is needed")
 	}

@@ -133,6 +133,7 @@ func TestParseHostileYAML(t *testing.T) {
 		"indents":            deep,
 		"a long line":        "rate: " + strings.Repeat("1", maxSize-10),
 		"lines":              strings.Repeat("a\n", maxSize/4),
+		"resources":          "resources:\n" + strings.Repeat("- {}\n", 2*maxResources),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

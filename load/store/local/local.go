@@ -176,6 +176,20 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 			if key == "." && !entry.IsDir() {
 				return nil // a link to nowhere
 			}
+			if strings.HasPrefix(prefix, key+"/") && !entry.IsDir() && entry.Type()&fs.ModeSymlink == 0 ||
+				strings.HasPrefix(key, prefix) && isOdd(entry) && !strings.HasSuffix(key, ".parquet") {
+				key += "/" // where a folder should be
+				if !yield(store.Object{Key: key}, nil) {
+					return filepath.SkipAll
+				}
+				return nil
+			}
+			if entry.IsDir() && strings.HasPrefix(key, prefix) && strings.HasSuffix(key, ".parquet") { // where a file should be
+				if !yield(store.Object{Key: key}, nil) {
+					return filepath.SkipAll
+				}
+				return filepath.SkipDir
+			}
 			if entry.IsDir() {
 				if key != "." && !strings.HasPrefix(key+"/", prefix) && !strings.HasPrefix(prefix, key+"/") {
 					return filepath.SkipDir
@@ -205,6 +219,11 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Object,
 			yield(store.Object{}, fmt.Errorf("listing %s: %w", filepath.Join(s.root, prefix), err))
 		}
 	}
+}
+
+// isOdd reports whether an entry is neither a file, nor a folder, nor a link.
+func isOdd(entry fs.DirEntry) bool {
+	return !entry.Type().IsRegular() && !entry.IsDir() && entry.Type()&fs.ModeSymlink == 0
 }
 
 // target returns the folder that a link leads to: a walk enters no link, not even the one
