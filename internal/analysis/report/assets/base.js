@@ -31,7 +31,7 @@ function fill(id, ...children) {
 
 // A name keeps its own direction, and is cut where there is no room for it.
 // One of blanks alone would be a row or a link that nobody sees.
-const seenName = (text) => (/^[\s\p{Cc}\p{Cf}\p{Z}]*$/u.test(text) ? "(no name)" : text);
+const seenName = (text) => (/^(?:[\s\p{Cc}\p{Cf}\p{Z}]|\\[ux][0-9a-f]{2,8})*$/u.test(text) ? "(no name)" : text);
 const named = (text) => make("bdi", { class: "name", title: seenName(text) }, seenName(text));
 const tagName = (t) => data.tags[t].name;
 const tagNamed = (t) => named(tagName(t));
