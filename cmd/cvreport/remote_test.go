@@ -28,7 +28,7 @@ func mustQuery(t *testing.T, args ...string) (stdout, stderr string) {
 // once.
 func testQueryRemote(t *testing.T, r *remote) {
 	t.Setenv("CVEXPORT_CACHE", filepath.Join(t.TempDir(), "cache"))
-	_, stderr, code := runQuery(t, "--warehouse", r.address, "FROM exports")
+	_, stderr, code := runQuery(t, "--warehouse", r.address, "--retries", "0", "FROM exports")
 	if code != exitFailed || !strings.Contains(stderr, "it has no export (export something first, or check --warehouse)") {
 		t.Errorf("empty: exit code %d: %s", code, stderr)
 	}
@@ -134,7 +134,7 @@ func TestQueryS3(t *testing.T) {
 	}
 	r := onS3(t)
 	testQueryRemote(t, r)
-	_, stderr, code := runQuery(t, "--warehouse", r.address, "FROM exports")
+	_, stderr, code := runQuery(t, "--warehouse", r.address, "--retries", "0", "FROM exports")
 	if code != exitFailed || !strings.Contains(stderr, "fetch s3://bucket/vision: list table exports: ") || !strings.Contains(stderr, "use --offline") {
 		t.Errorf("without a server: exit code %d: %s", code, stderr)
 	}
