@@ -22,10 +22,11 @@ func TestCachedRowsAreThoseOfTheFiles(t *testing.T) {
 	memory := exported.Open(t, t.TempDir())
 	exported.InMemory(t, memory)
 	root, folder := t.TempDir(), t.TempDir()
-	for round := range 4 {
+	const rounds = 2
+	for round := range rounds {
 		// Each round has other rows for the iterations of the round before.
 		m := &made{rows: map[string][]string{}}
-		for seed := range uint64(3) {
+		for seed := range uint64(2) {
 			m.grow(2_000_000 + seed + uint64(round%2))
 		}
 		m.load(t, memory)
@@ -59,7 +60,7 @@ func TestCachedRowsAreThoseOfTheFiles(t *testing.T) {
 		for name, from := range calls {
 			text := "SELECT * FROM " + from
 			same(t, fmt.Sprintf("round %d: %s", round, name), rowsOf(t, files, text), rowsOf(t, cached, text))
-			if name != "iteration_changes" && name != "comparison" {
+			if round == rounds-1 && name != "iteration_changes" && name != "comparison" {
 				text += " WHERE " + scope.Where()
 				same(t, fmt.Sprintf("round %d: %s, narrowed", round, name), rowsOf(t, files, text), rowsOf(t, narrowed, text))
 			}
