@@ -137,7 +137,7 @@ func (c *Cache) attach(ctx context.Context, db *sql.DB, file string) (bool, erro
 		}
 		return false, fmt.Errorf("%s: %w: remove it, or use another --cache", file, err)
 	}
-	if _, err := db.ExecContext(ctx, fmt.Sprintf("ATTACH %s AS %s (READ_ONLY)", quote(file), Name)); err != nil {
+	if _, err := db.ExecContext(ctx, fmt.Sprintf("ATTACH %s AS %s (READ_ONLY)", rows.Quote(file), Name)); err != nil {
 		return false, ctx.Err()
 	}
 	same := false
@@ -160,7 +160,7 @@ func (c *Cache) identity() string {
 	for _, t := range schema.Tables() {
 		fmt.Fprintf(columns, "%s(%s)\n", t.Name, t.NativeColumns())
 	}
-	return fmt.Sprintf("(%s || version() || %s)", quote("cvexport's cache 1 of "+hex.EncodeToString(columns.Sum(nil)[:8])+" by DuckDB "), quote(" of "+c.Folder))
+	return fmt.Sprintf("(%s || version() || %s)", rows.Quote("cvexport's cache 1 of "+hex.EncodeToString(columns.Sum(nil)[:8])+" by DuckDB "), rows.Quote(" of "+c.Folder))
 }
 
 // difference is what a listing has and the cache has not, and the other way round.
@@ -179,7 +179,7 @@ func compare(ctx context.Context, db *sql.DB, a *Attached, now listing) (differe
 	for _, t := range a.tables {
 		same := false
 		if digest := now.digests[t.Name]; digest != "" && a.scope.isAll() {
-			query := fmt.Sprintf("SELECT count(*) > 0 FROM %s.listings WHERE table_name = %s AND digest = %s", Name, quote(t.Name), quote(digest))
+			query := fmt.Sprintf("SELECT count(*) > 0 FROM %s.listings WHERE table_name = %s AND digest = %s", Name, rows.Quote(t.Name), rows.Quote(digest))
 			if err := db.QueryRowContext(ctx, query).Scan(&same); err != nil {
 				return d, err
 			}
@@ -322,12 +322,10 @@ func compareUnits(a, b unit) int {
 	return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.project, b.project), cmp.Compare(a.iteration, b.iteration))
 }
 
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-
 func quoteAll(all []string) string {
 	quoted := make([]string, len(all))
 	for n, s := range all {
-		quoted[n] = quote(s)
+		quoted[n] = rows.Quote(s)
 	}
 	return strings.Join(quoted, ", ")
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cvexport/cvexport/internal/analysis/rows"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -36,7 +37,7 @@ func (s Scope) isAll() bool { return s.Project == "" && len(s.Iterations) == 0 }
 func (s Scope) Where() string {
 	conditions := []string{"true"}
 	if s.Project != "" {
-		conditions = append(conditions, "project_id = "+quote(s.Project))
+		conditions = append(conditions, "project_id = "+rows.Quote(s.Project))
 	}
 	if len(s.Iterations) > 0 {
 		conditions = append(conditions, "iteration_id IN ("+quoteAll(s.Iterations)+")")
@@ -112,7 +113,7 @@ func list(ctx context.Context, root string, tables []schema.Table, scope Scope) 
 				case err != nil:
 					s.problem = err
 				case !info.Mode().IsRegular():
-					s.problem = fmt.Errorf("it is no file but %s", info.Mode())
+					s.problem = regular.Check(unit{t.Name, p, i}.key(), info)
 				case info.ModTime().Before(young):
 					s.size = info.Size()
 					s.version = strconv.FormatInt(info.ModTime().UnixNano(), 36) + "-" + strconv.FormatInt(s.size, 36)

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cvexport/cvexport/internal/analysis/rows"
+	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/tablefile"
@@ -67,8 +69,8 @@ func (w *writer) write(ctx context.Context) (err error) {
 		"SET enable_external_file_cache = false", // each file is read once
 		"SET threads = 1",                        // small files: more threads would need more memory and processor time
 		fmt.Sprintf("SET memory_limit = '%dMiB'", cmp.Or(w.Memory, defaultMemory)),
-		fmt.Sprintf("SET temp_directory = %s", quote(filepath.Dir(w.file))),
-		fmt.Sprintf("ATTACH %s AS %s", quote(w.file), Name),
+		fmt.Sprintf("SET temp_directory = %s", rows.Quote(filepath.Dir(w.file))),
+		fmt.Sprintf("ATTACH %s AS %s", rows.Quote(w.file), Name),
 		"USE "+Name,
 	); err != nil {
 		return err
@@ -160,15 +162,15 @@ func (w *writer) drop(ctx context.Context, table string, of []iteration) error {
 	for part := range slices.Chunk(of, chunk) {
 		var ids []string
 		for _, i := range part {
-			ids = append(ids, fmt.Sprintf("(%s, %s)", quote(i.project), quote(i.id)))
+			ids = append(ids, fmt.Sprintf("(%s, %s)", rows.Quote(i.project), rows.Quote(i.id)))
 		}
 		in := "(project_id, iteration_id) IN (" + strings.Join(ids, ", ") + ")"
-		if err := w.run(ctx, "DELETE FROM "+table+" WHERE "+in, fmt.Sprintf("DELETE FROM units WHERE table_name = %s AND %s", quote(table), in)); err != nil {
+		if err := w.run(ctx, "DELETE FROM "+table+" WHERE "+in, fmt.Sprintf("DELETE FROM units WHERE table_name = %s AND %s", rows.Quote(table), in)); err != nil {
 			return err
 		}
 	}
 	if len(of) > 0 {
-		return w.run(ctx, "DELETE FROM listings WHERE table_name = "+quote(table))
+		return w.run(ctx, "DELETE FROM listings WHERE table_name = "+rows.Quote(table))
 	}
 	return nil
 }
@@ -176,14 +178,14 @@ func (w *writer) drop(ctx context.Context, table string, of []iteration) error {
 // noteListings notes the digests of the tables that are now as they were listed.
 func (w *writer) noteListings(ctx context.Context) error {
 	for _, t := range w.attached.tables {
-		if err := w.run(ctx, "DELETE FROM listings WHERE table_name = "+quote(t.Name)); err != nil {
+		if err := w.run(ctx, "DELETE FROM listings WHERE table_name = "+rows.Quote(t.Name)); err != nil {
 			return err
 		}
 		digest := w.now.digests[t.Name]
 		if digest == "" || !w.attached.scope.isAll() || len(w.damaged) > 0 {
 			continue
 		}
-		if err := w.run(ctx, fmt.Sprintf("INSERT INTO listings VALUES (%s, %s)", quote(t.Name), quote(digest))); err != nil {
+		if err := w.run(ctx, fmt.Sprintf("INSERT INTO listings VALUES (%s, %s)", rows.Quote(t.Name), rows.Quote(digest))); err != nil {
 			return err
 		}
 	}
@@ -240,14 +242,14 @@ func (w *writer) insert(ctx context.Context, t schema.Table, units []unit) error
 func (w *writer) noteUnits(units []unit, inPlace bool) string {
 	var values []string
 	for _, u := range units {
-		values = append(values, fmt.Sprintf("(%s, %s, %s, %s, %t)", quote(u.table), quote(u.project), quote(u.iteration), quote(w.todo[u].version), inPlace))
+		values = append(values, fmt.Sprintf("(%s, %s, %s, %s, %t)", rows.Quote(u.table), rows.Quote(u.project), rows.Quote(u.iteration), rows.Quote(w.todo[u].version), inPlace))
 	}
 	return "INSERT INTO units VALUES " + strings.Join(values, ", ")
 }
 
 // checkInPlace notes a file that is read in place, if it can be.
 func (w *writer) checkInPlace(ctx context.Context, t schema.Table, u unit) error {
-	return w.run(ctx, "CREATE OR REPLACE TEMP VIEW large AS "+t.ReadNative("["+quote(u.file(w.Folder))+"]"), w.noteUnits([]unit{u}, true))
+	return w.run(ctx, "CREATE OR REPLACE TEMP VIEW large AS "+t.ReadNative("["+rows.Quote(u.file(w.Folder))+"]"), w.noteUnits([]unit{u}, true))
 }
 
 // blame finds out which of some files that could not be read are damaged, or gone by now,
@@ -257,7 +259,7 @@ func (w *writer) blame(ctx context.Context, t schema.Table, units []unit, err er
 	found := false
 	for _, u := range units {
 		var hash any
-		readErr := w.db.QueryRowContext(ctx, "SELECT max(hash(r)) FROM ("+t.ReadNative("["+quote(u.file(w.Folder))+"]")+") AS r").Scan(&hash)
+		readErr := w.db.QueryRowContext(ctx, "SELECT max(hash(r)) FROM ("+t.ReadNative("["+rows.Quote(u.file(w.Folder))+"]")+") AS r").Scan(&hash)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -312,7 +314,7 @@ func (w *writer) check(ctx context.Context) error {
 }
 
 func checkFooter(path string, size int64) (rows int64, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return 0, err
 	}
