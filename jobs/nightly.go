@@ -60,6 +60,7 @@ const (
 type IterationResult struct {
 	ID      schema.ID
 	Name    string
+	Project string // its project's name, of a single export
 	Status  string // the service's
 	Outcome Outcome
 	Err     error   // if the outcome is Failed or Kept

@@ -81,6 +81,17 @@ func message(err error) string {
 	return strings.ReplaceAll(printable.Message(err.Error()), "\n", "\n        ")
 }
 
+// called is a name with its id, or what there is of the two.
+func called(name string, id schema.ID) string {
+	switch {
+	case name == "":
+		return id.String()
+	case id.IsZero():
+		return printable.Line(name)
+	}
+	return fmt.Sprintf("%s (%s)", printable.Line(name), id)
+}
+
 func are(n int64) string {
 	if n == 1 {
 		return "1 is"
@@ -104,11 +115,7 @@ func writeProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outco
 		counts[it.Outcome]++
 		total[it.Outcome]++
 	}
-	if p.ID.IsZero() {
-		fmt.Fprintf(b, "  project %s: ", printable.Line(p.Name))
-	} else {
-		fmt.Fprintf(b, "  project %s (%s): ", printable.Line(p.Name), p.ID)
-	}
+	fmt.Fprintf(b, "  project %s: ", called(p.Name, p.ID))
 	if p.Err != nil {
 		fmt.Fprintf(b, "failed: %s\n", message(p.Err))
 		return
@@ -143,15 +150,18 @@ func writeProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outco
 	}
 }
 
-// PrintIteration prints one line about an iteration, as JSON or as text.
-func PrintIteration(w io.Writer, asJSON bool, project schema.ID, it jobs.IterationResult) error {
+// PrintIteration prints one line about the only iteration of a project's result, as JSON or
+// as text.
+func PrintIteration(w io.Writer, asJSON bool, p jobs.ProjectResult) error {
+	it := p.Iterations[0]
 	if asJSON {
 		return writeJSON(w, struct {
-			Project schema.ID `json:"project_id"`
+			Project     schema.ID `json:"project_id"`
+			ProjectName string    `json:"project_name,omitempty"`
 			reportIteration
-		}{project, newReportIteration(it)}, "")
+		}{p.ID, p.Name, newReportIteration(it)}, "")
 	}
-	line := fmt.Sprintf("%s: iteration %s (%s) of project %s", it.Outcome, printable.Line(it.Name), it.ID, project)
+	line := fmt.Sprintf("%s: iteration %s of project %s", it.Outcome, called(it.Name, it.ID), called(p.Name, p.ID))
 	if it.Result != nil {
 		line += fmt.Sprintf(": %s in %s", Count(it.Result.Export.Images(), "image"), it.Result.Elapsed.Round(time.Millisecond))
 	}
