@@ -59,6 +59,7 @@ them, even after the service has deleted them.`,
   export VISION_TRAINING_ENDPOINT=westeurope VISION_TRAINING_KEY=...
   cvexport export --project shop --iteration latest       # the iteration trained last, into ./warehouse
   cvexport nightly                                        # every completed iteration not exported yet
+  cvexport list                                           # what the service has, and what is exported
   cvexport verify                                         # is everything in the warehouse intact?
   cvexport sql --dialect duckdb                           # tables, views and evaluation functions, to run`,
 		Version:       programVersion(),
@@ -69,7 +70,7 @@ them, even after the service has deleted them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(program.FlagError)
-	root.AddCommand(newExport(), newNightly(), newListen(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo())
+	root.AddCommand(newExport(), newNightly(), newListen(), newList(), newStatus(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo())
 	return root
 }
 
