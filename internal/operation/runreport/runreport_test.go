@@ -100,7 +100,7 @@ func TestSummaryTellsOnce(t *testing.T) {
 	for text, count := range map[string]int{
 		"no answer": 1, "other\n": 1,
 		"    failed    a 1 (00000000-0000-0000-0000-000000000031), and 2 others for the same reason: iteration 1: no answer\n": 1,
-		": like a 1 (00000000-0000-0000-0000-000000000031)\n":                                                        2,
+		": like a 1 (00000000-0000-0000-0000-000000000031)\n":                                                                  2,
 	} {
 		if n := strings.Count(b.String(), text); n != count {
 			t.Errorf("%d times %q, want %d:\n%s", n, text, count, &b)
