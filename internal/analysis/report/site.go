@@ -15,6 +15,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/analysis/rows"
 	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/schema"
 	"github.com/cvexport/cvexport/secret"
 )
 
@@ -71,6 +72,18 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body, err = s.index(r.Context())
 	case "/report":
 		q := r.URL.Query()
+		for _, name := range []string{"project", "iteration", "compare"} {
+			if text := q.Get(name); text != "" { // no name: an address must mean the same page tomorrow
+				id, parseErr := schema.ParseID(text)
+				if parseErr != nil {
+					err = fmt.Errorf("%s %.100s: %w: an address has ids only", name, text, ErrNotFound)
+				}
+				q.Set(name, id.String())
+			}
+		}
+		if err != nil {
+			break
+		}
 		body, err = s.report(r.Context(), Options{
 			Project: q.Get("project"), Iteration: q.Get("iteration"), Compare: q.Get("compare"),
 			Lenient:  true, // the form keeps the other choice when one changes

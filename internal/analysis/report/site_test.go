@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +64,7 @@ func TestSite(t *testing.T) {
 		"no project":        {"GET", "127.0.0.1", "/report", 400, "a choice is needed"},
 		"unknown project":   {"GET", "127.0.0.1", "/report?project=<script>", 404, "project &lt;script&gt;: not in the warehouse"},
 		"unknown iteration": {"GET", "127.0.0.1", page + "&iteration=x'%20OR%20''='", 404, "not in the warehouse"},
+		"by name":           {"GET", "127.0.0.1", "/report?project=" + url.QueryEscape(projects[0].Name), 404, "an address has ids only"},
 		"unknown path":      {"GET", "127.0.0.1", "/etc/hosts", 404, "not in the warehouse"},
 	} {
 		code, body, header := get(tc.method, tc.host, tc.path)
