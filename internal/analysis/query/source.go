@@ -45,7 +45,7 @@ type Source struct {
 	// Warn reports what is wrong with the warehouse or its copy. Progress is called
 	// before the copy of a remote warehouse is updated, and before the rows are read, with
 	// [Fetching] or [Reading]; it returns functions to report progress with and to end the
-	// report.
+	// report. It may be nil.
 	Warn     func(message any)
 	Progress func(doing, warehouse string) (show func(mirror.Progress), done func())
 
@@ -60,6 +60,13 @@ const (
 	Fetching = "fetching"
 	Reading  = "reading"
 )
+
+func (s *Source) progress(doing, warehouse string) (show func(mirror.Progress), done func()) {
+	if s.Progress == nil {
+		return func(mirror.Progress) {}, func() {}
+	}
+	return s.Progress(doing, warehouse)
+}
 
 // Open opens a database over the warehouse, as [Open] does, with the wanted tables and
 // functions. Of a remote warehouse, it first copies the wanted tables as far as they
@@ -112,7 +119,7 @@ func (s *Source) openCached(ctx context.Context, session session, folder string,
 	if err != nil {
 		return nil, err
 	}
-	show, done := s.Progress(Reading, s.Warehouse)
+	show, done := s.progress(Reading, s.Warehouse)
 	c := &cache.Cache{
 		File: filepath.Join(base, "rows.duckdb"), Folder: folder, Address: s.Warehouse, Temp: s.Temp, Memory: s.Memory,
 		Progress: func(p cache.Progress) { show(mirror.Progress(p)) },
@@ -230,7 +237,7 @@ func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ 
 		return "", err
 	}
 	cache.Holds = s.Scope.Holds
-	show, done := s.Progress(Fetching, name)
+	show, done := s.progress(Fetching, name)
 	updated, err := cache.Update(ctx, from, wanted, show)
 	done()
 	if err != nil {
