@@ -33,6 +33,7 @@ type writer struct {
 	difference
 	db *sql.DB
 
+	replaced int           // how often a file was replaced while it was read
 	dense    map[unit]bool // has far more rows than such a file of cvexport's, and would grow when it is copied
 	damaged  map[iteration]bool
 	findings []load.Finding
@@ -272,6 +273,10 @@ func (w *writer) blame(ctx context.Context, t schema.Table, units []unit, err er
 			delete(w.now.digests, t.Name)
 			continue
 		}
+		if w.isReplaced(u) {
+			delete(w.now.digests, t.Name)
+			continue
+		}
 		reason, _, _ := strings.Cut(readErr.Error(), "\n") // the other lines are the statement
 		w.find(u, reason)
 	}
@@ -279,6 +284,21 @@ func (w *writer) blame(ctx context.Context, t schema.Table, units []unit, err er
 		return errDamaged
 	}
 	return err
+}
+
+// isReplaced reports whether a file that could not be read is another one than was listed,
+// and lists it again. DuckDB opens a file twice, for its footer and its rows, and an export
+// may replace it in between.
+func (w *writer) isReplaced(u unit) bool {
+	const maxTimes = 20 // an export replaces a file once
+	info, err := os.Stat(u.file(w.Folder))
+	old := w.todo[u]
+	if err != nil || info.Size() == old.size && info.ModTime().Equal(old.modified) || w.replaced == maxTimes {
+		return false
+	}
+	w.replaced++
+	w.todo[u] = state{size: info.Size(), modified: info.ModTime()} // without a version: it is read again by the next question
+	return true
 }
 
 // find notes that a file is damaged.
@@ -298,11 +318,10 @@ func (w *writer) find(u unit, reason string) {
 // of some megabytes that takes gigabytes.
 func (w *writer) check(ctx context.Context) error {
 	for _, u := range slices.SortedFunc(maps.Keys(w.todo), compareUnits) {
-		err, rows := w.todo[u].problem, int64(0)
+		err := w.todo[u].problem
 		if err == nil {
-			rows, err = checkFooter(u.file(w.Folder), w.todo[u].size)
+			w.dense[u], err = checkFooter(u.file(w.Folder))
 		}
-		w.dense[u] = rows > max(fewRows, w.todo[u].size/bytesPerRow)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -313,13 +332,20 @@ func (w *writer) check(ctx context.Context) error {
 	return nil
 }
 
-func checkFooter(path string, size int64) (rows int64, err error) {
+// checkFooter returns an error if DuckDB must not see a file's footer, and otherwise
+// whether the file is dense. It may be another one by now than was listed.
+func checkFooter(path string) (dense bool, err error) {
 	f, err := regular.Open(path)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return tablefile.CheckFooter(f, size)
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	rows, err := tablefile.CheckFooter(f, info.Size())
+	return rows > max(fewRows, info.Size()/bytesPerRow), err
 }
 
 func copyFile(from, to string) (err error) {
