@@ -96,11 +96,15 @@ func TestSteps(t *testing.T) {
 		check := func(put int) {
 			now := openCached(t, root, folder)
 			defer now.Close()
-			files, err := query.Open(t.Context(), root, query.All, wanted)
-			if err != nil {
-				t.Fatal(err)
+			dbs := map[string]*sql.DB{"cvreport query": now}
+			if put%3 == 0 { // it takes long
+				files, err := query.Open(t.Context(), root, query.All, wanted)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer files.Close()
+				dbs["the script"] = files
 			}
-			defer files.Close()
 			done := put == len(tables)
 			for place, table := range tables {
 				asPut, inJoin, inView := before, before, before
@@ -122,16 +126,17 @@ func TestSteps(t *testing.T) {
 				expect("the join", plain, inRoot(committed, root, table.Name), inJoin)
 				expect("cvreport query", now, "FROM "+table.Name, asPut)
 				expect("cvreport query from before", earlier, "FROM "+table.Name, before)
-				if wanted := "current_" + table.Name; slices.ContainsFunc(schema.Views(), func(v schema.View) bool { return v.Name == wanted }) {
-					expect("cvreport query's view", now, "FROM "+wanted, inView)
-					expect("the script's view", files, "FROM "+wanted, inView)
+				if view := "current_" + table.Name; slices.ContainsFunc(schema.Views(), func(v schema.View) bool { return v.Name == view }) {
+					for who, db := range dbs {
+						expect(who+"'s view", db, "FROM "+view, inView)
+					}
 				}
 			}
 			unhealthy := 0
 			if replaced && !done {
 				unhealthy = put
 			}
-			for who, db := range map[string]*sql.DB{"cvreport query": now, "the script": files} {
+			for who, db := range dbs {
 				var got int
 				if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM export_health WHERE problem = 'other_export'").Scan(&got); err != nil {
 					t.Fatal(err)

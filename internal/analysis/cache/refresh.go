@@ -253,12 +253,17 @@ func (w *writer) checkInPlace(ctx context.Context, t schema.Table, u unit) error
 	return w.run(ctx, "CREATE OR REPLACE TEMP VIEW large AS "+t.ReadNative("["+rows.Quote(u.file(w.Folder))+"]"), w.noteUnits([]unit{u}, true))
 }
 
-// blame finds out which of some files that could not be read are damaged, or gone by now,
-// which is errDamaged. If none is, it returns the error of reading them.
+// blame finds out which of some files that could not be read are damaged, or replaced or
+// gone by now, which is errDamaged. If none is, it returns the error of reading them.
 func (w *writer) blame(ctx context.Context, t schema.Table, units []unit, err error) error {
 	_, _ = w.db.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 	found := false
 	for _, u := range units {
+		if w.isReplaced(u) {
+			found = true
+			delete(w.now.digests, t.Name)
+			continue
+		}
 		var hash any
 		readErr := w.db.QueryRowContext(ctx, "SELECT max(hash(r)) FROM ("+t.ReadNative("["+rows.Quote(u.file(w.Folder))+"]")+") AS r").Scan(&hash)
 		if ctx.Err() != nil {
@@ -273,10 +278,6 @@ func (w *writer) blame(ctx context.Context, t schema.Table, units []unit, err er
 			delete(w.now.digests, t.Name)
 			continue
 		}
-		if w.isReplaced(u) {
-			delete(w.now.digests, t.Name)
-			continue
-		}
 		reason, _, _ := strings.Cut(readErr.Error(), "\n") // the other lines are the statement
 		w.find(u, reason)
 	}
@@ -286,9 +287,9 @@ func (w *writer) blame(ctx context.Context, t schema.Table, units []unit, err er
 	return err
 }
 
-// isReplaced reports whether a file that could not be read is another one than was listed,
-// and lists it again. DuckDB opens a file twice, for its footer and its rows, and an export
-// may replace it in between.
+// isReplaced reports whether a file is another one than was listed, and lists it again.
+// DuckDB opens a file more than once, for its footer and for its rows, and cannot read it
+// if an export replaces it in between.
 func (w *writer) isReplaced(u unit) bool {
 	const maxTimes = 20 // an export replaces a file once
 	info, err := os.Stat(u.file(w.Folder))
