@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/names"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
@@ -26,7 +27,7 @@ import (
 )
 
 // Latest stands for the completed iteration that was trained last.
-const Latest = "latest"
+const Latest = names.Latest
 
 // maxAttempts limits how often an iteration is read when it changes meanwhile.
 const maxAttempts = 3
@@ -34,7 +35,7 @@ const maxAttempts = 3
 // Request says which iteration to export, and how.
 type Request struct {
 	Project   schema.ID
-	Iteration string   // an id, or Latest
+	Iteration string   // an id, or what [names.Find] takes; an id needs no listing
 	Tags      []string // names or ids; none: every image
 
 	Concurrency          int     // pages fetched at once
@@ -251,18 +252,16 @@ func Prepare(ctx context.Context, client *extract.Client, warehouse store.Store,
 func readPlan(ctx context.Context, client *extract.Client, warehouse store.Store, r Request) (p Plan, err error) {
 	var projectErr, iterationErr, tagsErr, countErr, priorErr error
 	id, err := schema.ParseID(r.Iteration)
-	if r.Iteration == Latest {
-		p.Iteration, err = findLatest(ctx, client, r.Project)
+	isID := err == nil
+	if !isID {
+		if p.Iteration, err = findIteration(ctx, client, r.Project, r.Iteration, completed); err != nil {
+			return p, err
+		}
 		id = p.Iteration.ID
-	} else if err != nil {
-		err = fmt.Errorf("iteration: %w", err)
-	}
-	if err != nil {
-		return p, err
 	}
 	var requests sync.WaitGroup
 	requests.Go(func() { p.Project, projectErr = client.Project(ctx, r.Project) })
-	if r.Iteration != Latest {
+	if isID {
 		requests.Go(func() { p.Iteration, iterationErr = client.Iteration(ctx, r.Project, id) })
 	}
 	requests.Go(func() { p.IterationTags, tagsErr = client.Tags(ctx, r.Project, id) })
@@ -307,20 +306,6 @@ func (p *Plan) checkImages(images int64, force bool) error {
 	}
 	return fmt.Errorf("iteration %s of project %s is exported with %d images, and the service now has %d: the larger export stays; replace it with --force: %w",
 		p.Iteration.ID, p.Project.ID, prior.Images(), images, errFewer)
-}
-
-func findLatest(ctx context.Context, client *extract.Client, project schema.ID) (extract.Iteration, error) {
-	list, err := client.Iterations(ctx, project)
-	if err != nil {
-		return extract.Iteration{}, err
-	}
-	completed := slices.DeleteFunc(slices.Clone(list), func(it extract.Iteration) bool { return it.Status != extract.Completed })
-	if len(completed) == 0 {
-		return extract.Iteration{}, fmt.Errorf("project %s has no completed iteration among its %d: train one first: %w", project, len(list), ErrRefused)
-	}
-	// A time that the service does not give, or that cannot be read, must not hide the latest.
-	trained := func(it extract.Iteration) time.Time { return timeOf(cmp.Or(it.TrainedAt, it.Created, it.LastModified)) }
-	return slices.MaxFunc(completed, func(a, b extract.Iteration) int { return trained(a).Compare(trained(b)) }), nil
 }
 
 // chooseTags finds tags by name or id.

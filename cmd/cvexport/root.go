@@ -54,7 +54,7 @@ storage, where DuckDB, BigQuery and anything else that reads Parquet can query
 them, even after the service has deleted them.`,
 		Example: `  cvexport demo                                           # nothing to set up: simulate, export, query
   export VISION_TRAINING_ENDPOINT=westeurope VISION_TRAINING_KEY=...
-  cvexport export --project ID --iteration latest         # the iteration trained last, into ./warehouse
+  cvexport export --project shop --iteration latest       # the iteration trained last, into ./warehouse
   cvexport nightly                                        # every completed iteration not exported yet
   cvexport verify                                         # is everything in the warehouse intact?
   cvexport sql --dialect duckdb                           # tables, views and evaluation functions, to run`,

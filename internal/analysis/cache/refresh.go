@@ -38,6 +38,8 @@ type writer struct {
 	damaged  map[iteration]bool
 	findings []load.Finding
 	progress Progress
+
+	committed Progress // of what is not to do any more
 }
 
 type iteration struct{ project, id string }
@@ -95,10 +97,10 @@ func (w *writer) write(ctx context.Context) (err error) {
 	return os.Chmod(w.file, 0o600)
 }
 
-// fill makes all changes in one transaction. The error is errDamaged if it has found a
-// file that is damaged.
+// fill makes all changes that are left. The error is errDamaged if it has found a file
+// that is damaged.
 func (w *writer) fill(ctx context.Context) error {
-	w.progress = Progress{}
+	w.progress = w.committed
 	maps.DeleteFunc(w.todo, func(u unit, _ state) bool { return w.damaged[u.of()] })
 	for _, s := range w.todo {
 		w.progress.AllObjects, w.progress.AllBytes = w.progress.AllObjects+1, w.progress.AllBytes+s.size
@@ -106,8 +108,11 @@ func (w *writer) fill(ctx context.Context) error {
 	if err := errors.Join(w.run(ctx, "BEGIN"), w.run(ctx, w.tables()...), w.remove(ctx)); err != nil {
 		return err
 	}
-	for _, t := range w.attached.tables {
+	for n, t := range w.attached.tables {
 		if err := w.readTable(ctx, t); err != nil {
+			return err
+		}
+		if err := w.settle(ctx, w.attached.tables[:n+1]); err != nil {
 			return err
 		}
 	}
@@ -115,6 +120,29 @@ func (w *writer) fill(ctx context.Context) error {
 		return err
 	}
 	return w.run(ctx, "COMMIT")
+}
+
+// settle commits the changes of the tables that have been read, if they are of many
+// files, and would take memory until the end.
+func (w *writer) settle(ctx context.Context, read []schema.Table) error {
+	var done []unit
+	for u := range w.todo {
+		if slices.ContainsFunc(read, func(t schema.Table) bool { return t.Name == u.table }) {
+			done = append(done, u)
+		}
+	}
+	if len(done) <= chunk {
+		return nil
+	}
+	if err := w.run(ctx, "COMMIT", "CHECKPOINT "+Name, "BEGIN"); err != nil {
+		return err
+	}
+	for _, u := range done {
+		delete(w.todo, u)
+	}
+	clear(w.gone) // all have been removed
+	w.committed = Progress{w.progress.Objects, w.progress.Objects, w.progress.Bytes, w.progress.Bytes}
+	return nil
 }
 
 func (w *writer) run(ctx context.Context, statements ...string) error {

@@ -158,7 +158,7 @@ type reportResource struct {
 }
 
 type reportProject struct {
-	ID         schema.ID         `json:"project_id"`
+	ID         schema.ID         `json:"project_id,omitzero"` // not of a name that is no project's
 	Name       string            `json:"project_name"`
 	Error      string            `json:"error,omitempty"`
 	AlmostFull bool              `json:"almost_full"` // its oldest iteration will soon have to be deleted
@@ -166,7 +166,7 @@ type reportProject struct {
 }
 
 type reportIteration struct {
-	ID       schema.ID        `json:"iteration_id"`
+	ID       schema.ID        `json:"iteration_id,omitzero"` // not of a name that was not found
 	Name     string           `json:"iteration_name"`
 	Status   string           `json:"status"`
 	Outcome  jobs.Outcome     `json:"outcome"`

@@ -104,7 +104,11 @@ func writeProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outco
 		counts[it.Outcome]++
 		total[it.Outcome]++
 	}
-	fmt.Fprintf(b, "  project %s (%s): ", printable.Line(p.Name), p.ID)
+	if p.ID.IsZero() {
+		fmt.Fprintf(b, "  project %s: ", printable.Line(p.Name))
+	} else {
+		fmt.Fprintf(b, "  project %s (%s): ", printable.Line(p.Name), p.ID)
+	}
 	if p.Err != nil {
 		fmt.Fprintf(b, "failed: %s\n", message(p.Err))
 		return
