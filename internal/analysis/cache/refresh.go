@@ -33,6 +33,7 @@ type writer struct {
 	difference
 	db *sql.DB
 
+	replaced int           // how often a file was replaced while it was read
 	dense    map[unit]bool // has far more rows than such a file of cvexport's, and would grow when it is copied
 	damaged  map[iteration]bool
 	findings []load.Finding
@@ -280,12 +281,17 @@ func (w *writer) checkInPlace(ctx context.Context, t schema.Table, u unit) error
 	return w.run(ctx, "CREATE OR REPLACE TEMP VIEW large AS "+t.ReadNative("["+rows.Quote(u.file(w.Folder))+"]"), w.noteUnits([]unit{u}, true))
 }
 
-// blame finds out which of some files that could not be read are damaged, or gone by now,
-// which is errDamaged. If none is, it returns the error of reading them.
+// blame finds out which of some files that could not be read are damaged, or replaced or
+// gone by now, which is errDamaged. If none is, it returns the error of reading them.
 func (w *writer) blame(ctx context.Context, t schema.Table, units []unit, err error) error {
 	_, _ = w.db.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 	found := false
 	for _, u := range units {
+		if w.isReplaced(u) {
+			found = true
+			delete(w.now.digests, t.Name)
+			continue
+		}
 		var hash any
 		readErr := w.db.QueryRowContext(ctx, "SELECT max(hash(r)) FROM ("+t.ReadNative("["+rows.Quote(u.file(w.Folder))+"]")+") AS r").Scan(&hash)
 		if ctx.Err() != nil {
@@ -309,6 +315,21 @@ func (w *writer) blame(ctx context.Context, t schema.Table, units []unit, err er
 	return err
 }
 
+// isReplaced reports whether a file is another one than was listed, and lists it again.
+// DuckDB opens a file more than once, for its footer and for its rows, and cannot read it
+// if an export replaces it in between.
+func (w *writer) isReplaced(u unit) bool {
+	const maxTimes = 20 // an export replaces a file once
+	info, err := os.Stat(u.file(w.Folder))
+	old := w.todo[u]
+	if err != nil || info.Size() == old.size && info.ModTime().Equal(old.modified) || w.replaced == maxTimes {
+		return false
+	}
+	w.replaced++
+	w.todo[u] = state{size: info.Size(), modified: info.ModTime()} // without a version: it is read again by the next question
+	return true
+}
+
 // find notes that a file is damaged.
 func (w *writer) find(u unit, reason string) {
 	w.damaged[u.of()] = true
@@ -326,11 +347,10 @@ func (w *writer) find(u unit, reason string) {
 // of some megabytes that takes gigabytes.
 func (w *writer) check(ctx context.Context) error {
 	for _, u := range slices.SortedFunc(maps.Keys(w.todo), compareUnits) {
-		err, rows := w.todo[u].problem, int64(0)
+		err := w.todo[u].problem
 		if err == nil {
-			rows, err = checkFooter(u.file(w.Folder), w.todo[u].size)
+			w.dense[u], err = checkFooter(u.file(w.Folder))
 		}
-		w.dense[u] = rows > max(fewRows, w.todo[u].size/bytesPerRow)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -341,13 +361,20 @@ func (w *writer) check(ctx context.Context) error {
 	return nil
 }
 
-func checkFooter(path string, size int64) (rows int64, err error) {
+// checkFooter returns an error if DuckDB must not see a file's footer, and otherwise
+// whether the file is dense. It may be another one by now than was listed.
+func checkFooter(path string) (dense bool, err error) {
 	f, err := regular.Open(path)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return tablefile.CheckFooter(f, size)
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	rows, err := tablefile.CheckFooter(f, info.Size())
+	return rows > max(fewRows, info.Size()/bytesPerRow), err
 }
 
 func copyFile(from, to string) (err error) {

@@ -168,7 +168,7 @@ func (s *Source) Explain(err error) error {
 		return fmt.Errorf("%w\nthe cache was damaged and has been removed: run it again", err)
 	}
 	if err != nil && ofFile.MatchString(err.Error()) {
-		err = fmt.Errorf("%w\nan object of the warehouse may be damaged: cvexport verify --warehouse %q says which", err, s.Warehouse)
+		err = fmt.Errorf("%w\nif an export has replaced a file meanwhile, ask again; else one may be damaged, and cvexport verify --warehouse %q says which", err, s.Warehouse)
 	}
 	if err == nil || !s.isRemote() || !strings.Contains(err.Error(), s.folder) {
 		return err
