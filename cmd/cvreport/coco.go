@@ -90,7 +90,7 @@ func (c *cocoCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	return answer.Run(ctx, db, format, out)
+	return source.Explain(answer.Run(ctx, db, format, out))
 }
 
 // evaluate judges the chosen iteration and returns its id too.

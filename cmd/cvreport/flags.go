@@ -51,8 +51,8 @@ func (s *sourceFlags) source(cmd *cobra.Command) (*query.Source, *private.Folder
 		Temp:      temp.Path(),
 		Warehouse: s.warehouse, Cache: s.cache, Offline: s.offline, Bounds: s.patience.Bounds(nil), Memory: s.memory, MaxListed: s.maxObjects,
 		Warn: func(message any) { fmt.Fprintln(program.Messages(stderr), "cvreport: warning:", message) },
-		Progress: func(warehouse string) (show func(mirror.Progress), done func()) {
-			d := newFetchDisplay(stderr, s.quiet, warehouse)
+		Progress: func(doing, warehouse string) (show func(mirror.Progress), done func()) {
+			d := newDisplay(stderr, s.quiet, doing, warehouse)
 			return d.show, d.done
 		},
 	}, temp, nil

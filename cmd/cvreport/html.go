@@ -82,7 +82,7 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	page, err := report.Load(ctx, db, c.options)
 	if err != nil {
-		return err
+		return source.Explain(err)
 	}
 	if page.Warning != nil {
 		fmt.Fprintln(program.Messages(cmd.ErrOrStderr()), "cvreport: warning:", page.Warning)
