@@ -56,6 +56,7 @@ trained iteration (predictions, tags, regions) into Parquet tables on object
 storage, where DuckDB, BigQuery and anything else that reads Parquet can query
 them, even after the service has deleted them.`,
 		Example: `  cvexport demo                                           # nothing to set up: simulate, export, query
+  cvexport init                                           # asks for your resource, tries it, writes a configuration
   export VISION_TRAINING_ENDPOINT=westeurope VISION_TRAINING_KEY=...
   cvexport export --project shop --iteration latest       # the iteration trained last, into ./warehouse
   cvexport nightly                                        # every completed iteration not exported yet
@@ -70,7 +71,8 @@ them, even after the service has deleted them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(program.FlagError)
-	root.AddCommand(newExport(), newNightly(), newListen(), newList(), newStatus(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo())
+	root.AddCommand(newInit(), newExport(), newNightly(), newListen(), newList(), newStatus(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo(),
+		program.NewVersion("cvexport", version, nil))
 	return root
 }
 

@@ -91,6 +91,6 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(program.FlagError)
-	root.AddCommand(newQuery(), newHTML(), newServe(), newCOCO())
+	root.AddCommand(newQuery(), newHTML(), newServe(), newCOCO(), program.NewVersion("cvreport", version, query.DuckDBVersion))
 	return root
 }

@@ -49,6 +49,12 @@ func above0(d *time.Duration) func(string) error {
 	}
 }
 
+// Brief is the patience of a person who waits for an answer.
+func Brief() Patience {
+	const giveUp = 15 * time.Second
+	return Patience{bounds: patience.Bounds{GiveUp: giveUp}}
+}
+
 // Bounds are what the flags say. log, which may be nil, is told of each failure that is
 // tried again.
 func (p *Patience) Bounds(log *slog.Logger) patience.Bounds {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -22,18 +21,6 @@ const shutdown = time.Second
 
 // DefaultWarehouse is used where nothing else names a warehouse.
 const DefaultWarehouse = "./warehouse"
-
-// Version returns the version of the program: what the linker has set for a release,
-// or else that of the module.
-func Version(linked string) string {
-	if linked != "" {
-		return linked
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
-}
 
 // AddWarehouse adds the flag for the warehouse. Without the flag, address is what the
 // environment says; if that is empty, the caller chooses the default.

@@ -117,3 +117,14 @@ func setMemory(ctx context.Context, db *sql.DB, mebibytes int) error {
 	}
 	return nil
 }
+
+// DuckDBVersion asks DuckDB for its version, such as v1.5.6.
+func DuckDBVersion(ctx context.Context) (version string, err error) {
+	db, err := session{}.start(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	err = db.QueryRowContext(ctx, "SELECT library_version FROM pragma_version()").Scan(&version)
+	return version, err
+}

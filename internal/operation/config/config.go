@@ -47,6 +47,8 @@ type resource struct {
 type key struct {
 	Env  string `yaml:"env"`  // the name of an environment variable
 	File string `yaml:"file"` // a relative path starts at the configuration's folder
+
+	typed string // what is to be put into File
 }
 
 // projects selects projects; the zero value selects all.

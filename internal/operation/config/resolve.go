@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -198,6 +201,13 @@ func (r *Resource) Client(userAgent string, log *slog.Logger, named func(schema.
 // read gets a key from a file or from the environment. The command line cannot have
 // it: every user of the machine can read that.
 func (k key) read() (string, error) {
+	if k.typed != "" {
+		text, err := onlyKey([]byte(k.typed), keyVariable)
+		if err != nil {
+			err = fmt.Errorf("this key cannot be used: %w", err)
+		}
+		return text, err
+	}
 	if k.File == "" {
 		text, err := onlyKey([]byte(os.Getenv(k.Env)), k.Env)
 		if err == nil && text == "" {
@@ -208,6 +218,9 @@ func (k key) read() (string, error) {
 		return text, err
 	}
 	body, err := regular.ReadGiven(k.File, maxKey)
+	if errors.Is(err, fs.ErrNotExist) && LooksLikeKey(k.File) {
+		return "", errors.New("reading the key: what was given as the name of its file looks like a key itself: put the key into a file, and name that")
+	}
 	if err != nil {
 		return "", fmt.Errorf("reading the key: %w", err)
 	}
@@ -220,6 +233,12 @@ func (k key) read() (string, error) {
 	}
 	return text, nil
 }
+
+// keyText matches keys of any Azure AI resource, and few names of files.
+var keyText = regexp.MustCompile(`^[0-9A-Za-z]{32,}$`)
+
+// LooksLikeKey reports whether what should be the name of a file looks like a key.
+func LooksLikeKey(name string) bool { return keyText.MatchString(filepath.Base(name)) }
 
 // onlyKey returns the training key that raw can only mean. What could be anything else
 // must not be sent, nor shown.
