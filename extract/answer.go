@@ -19,7 +19,7 @@ func getAnswer[T any](ctx context.Context, c *Client, what string, check func(T)
 	if err == nil {
 		if err = decodeAnswer(body, &answer); err != nil {
 			// The decoder's error may quote the answer at any length.
-			err = fmt.Errorf("unexpected answer (%s): %s", cleanTo(string(body), c.key, 80), clean(err.Error(), c.key))
+			err = fmt.Errorf("unexpected answer (%s): %s; check that --endpoint is a Custom Vision training resource", cleanTo(string(body), c.key, 80), clean(err.Error(), c.key))
 		}
 	}
 	if err == nil {

@@ -228,7 +228,10 @@ var regions = []string{
 	"australiaeast", "centralindia", "uksouth", "japaneast", "northcentralus", "centraluseuap",
 }
 
-var errEndpoint = errors.New("give the resource's address, such as https://NAME.cognitiveservices.azure.com, or a region, such as westeurope")
+// websites are what people have in their browser when they look for the endpoint.
+var websites = map[string]bool{"portal.azure.com": true, "customvision.ai": true, "azure.microsoft.com": true, "learn.microsoft.com": true}
+
+var errEndpoint = errors.New("give the resource's address as the Azure portal shows it under Keys and Endpoint, such as https://NAME.cognitiveservices.azure.com, or a region, such as westeurope")
 
 // ParseEndpoint parses the address of a resource: a URL without a path, or the name
 // of a region ("westeurope", "West Europe"). Only loopback addresses may use http,
@@ -245,7 +248,7 @@ func ParseEndpoint(s string) (*url.URL, error) {
 			return nil, fmt.Errorf("endpoint is neither a url nor a region of the service: %w", errEndpoint)
 		}
 		if !slices.Contains(regions, region) {
-			return nil, fmt.Errorf("endpoint %q is not a region of the service (%s): %w", s, strings.Join(regions, ", "), errEndpoint)
+			return nil, fmt.Errorf("endpoint %q is neither a url nor a region of the service: %w; the regions are %s", s, errEndpoint, strings.Join(regions, ", "))
 		}
 		return &url.URL{Scheme: "https", Host: region + ".api.cognitive.microsoft.com"}, nil
 	}
@@ -257,10 +260,14 @@ func ParseEndpoint(s string) (*url.URL, error) {
 	switch {
 	case u.User != nil:
 		return nil, fmt.Errorf("endpoint of host %q has a user name or password: %w", u.Host, errEndpoint)
+	case websites[strings.TrimPrefix(u.Hostname(), "www.")]:
+		return nil, fmt.Errorf("endpoint %q is a website, not a resource: %w", u.Hostname(), errEndpoint)
+	case !strings.Contains(s, "://") && !strings.HasPrefix(s, "/"):
+		return nil, fmt.Errorf("endpoint %.80q has no https:// before it: %w", u.Redacted(), errEndpoint)
 	case u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
 		return nil, fmt.Errorf("endpoint %q is not an https url: %w", u.Redacted(), errEndpoint)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("endpoint of host %q has more than a host: %w", u.Host, errEndpoint)
+		return nil, fmt.Errorf("endpoint of host %q has more than a host: leave out what follows it: %w", u.Host, errEndpoint)
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return nil, fmt.Errorf("endpoint %q is http and not on this machine, so the key would travel in the clear: use https", u.Redacted())
 	}

@@ -82,13 +82,13 @@ func (e *ServiceError) hint() string {
 	case e.AuthRefused() && e.Code == "":
 		return "the refusal has no code of the service's: look for a proxy or firewall in between, then check VISION_TRAINING_KEY or --key-file"
 	case e.AuthRefused():
-		return "check VISION_TRAINING_KEY or --key-file: it must be a training key of this resource, and --endpoint its address"
+		return "check VISION_TRAINING_KEY or --key-file, and --endpoint: both must be of the training resource, as the Azure portal shows them under Keys and Endpoint; its prediction resource and other regions have other keys"
 	case e.Status == http.StatusTooManyRequests:
 		return "lower --rate, or find out who else calls the resource"
 	case e.Status >= 300 && e.Status < 400:
 		return "redirects are not followed, so that the key stays with the endpoint: check --endpoint"
 	case e.Status == http.StatusNotFound && e.Code == "":
-		return "check --endpoint and --api-version"
+		return "check --endpoint, which must be of a Custom Vision training resource, and --api-version"
 	case e.Status >= 500:
 		return "the service is in trouble: try again later"
 	}

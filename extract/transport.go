@@ -2,9 +2,7 @@ package extract
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -50,10 +48,7 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.client.Do(req.WithContext(patience.Stream(req.Context())))
 	if err != nil {
-		if invalid := new(tls.CertificateVerificationError); errors.As(err, &invalid) {
-			err = patience.Final(fmt.Errorf("%w; check --endpoint or, if a proxy inspects the traffic, name its certificate in SSL_CERT_FILE", err))
-		}
-		return nil, err
+		return nil, unreached(req, err)
 	}
 	if resp.StatusCode < http.StatusMultipleChoices {
 		limit, hint := int64(maxAnswer), ""

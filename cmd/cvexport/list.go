@@ -80,6 +80,9 @@ func (c *listCommand) run(cmd *cobra.Command, resolved *config.Config) (err erro
 		if ctx.Err() != nil {
 			break
 		}
+		if err != nil && len(projects) == 0 {
+			continue // nobody knows
+		}
 		all = append(all, listedResource{r.Name, r.Client.Host(), r.Store.URL(""), projects})
 	}
 	if c.output == "json" {
@@ -95,7 +98,7 @@ func printListed(w io.Writer, r listedResource) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s, beside %s\n", printable.Line(r.Resource), printable.Line(r.Warehouse))
 	if len(r.Projects) == 0 {
-		fmt.Fprintln(t, "no project")
+		fmt.Fprintln(t, "no project: those that you look for are in another resource, or not made yet")
 	}
 	for _, p := range r.Projects {
 		gone := ""

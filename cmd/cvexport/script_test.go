@@ -63,6 +63,7 @@ func TestScripts(t *testing.T) {
 			"ends":      stopSimulate,
 			"interrupt": interrupt,
 			"column":    printColumn,
+			"odd":       startOdd,
 			"json":      isJSON,
 		},
 		Setup: func(env *testscript.Env) error {

@@ -29,7 +29,7 @@ func mustQuery(t *testing.T, args ...string) (stdout, stderr string) {
 func testQueryRemote(t *testing.T, r *remote) {
 	t.Setenv("CVEXPORT_CACHE", filepath.Join(t.TempDir(), "cache"))
 	_, stderr, code := runQuery(t, "--warehouse", r.address, "--retries", "0", "FROM exports")
-	if code != exitFailed || !strings.Contains(stderr, "it has no export (export something first, or check --warehouse)") {
+	if code != exitFailed || !strings.Contains(stderr, "it has no export: run cvexport nightly first, or check --warehouse") {
 		t.Errorf("empty: exit code %d: %s", code, stderr)
 	}
 	r.fill(t)

@@ -192,7 +192,9 @@ func localFolder(address string) (string, error) {
 		return "", &UsageError{err}
 	}
 	info, err := os.Stat(address)
-	if err == nil && !info.IsDir() {
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.New("there is no such folder")
+	} else if err == nil && !info.IsDir() {
 		err = errors.New("it is not a folder")
 	}
 	found := false
@@ -205,7 +207,7 @@ func localFolder(address string) (string, error) {
 		err = errors.New("it has no export")
 	}
 	if err != nil {
-		return "", fmt.Errorf("warehouse %s: %w (export something first, or check --warehouse)", address, err)
+		return "", fmt.Errorf("warehouse %s: %w: run cvexport nightly first, or check --warehouse", address, err)
 	}
 	return address, nil
 }
@@ -247,7 +249,7 @@ func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ 
 		s.Warn(f)
 	}
 	if updated.Iterations == 0 && len(updated.Findings) == 0 {
-		return "", fmt.Errorf("warehouse %s: it has no export (export something first, or check --warehouse)", s.Warehouse)
+		return "", fmt.Errorf("warehouse %s: it has no export: run cvexport nightly first, or check --warehouse", s.Warehouse)
 	}
 	return cache.Folder(), nil
 }

@@ -93,7 +93,7 @@ func Choose(ctx context.Context, q rows.Querier, project, iteration string) (_ P
 	at := 0
 	switch {
 	case len(projects) == 0:
-		err = fmt.Errorf("the warehouse holds no committed export: %w (export something first)", ErrNotFound)
+		err = fmt.Errorf("the warehouse holds no committed export: %w: run cvexport nightly first", ErrNotFound)
 	case project == "" && len(projects) > 1:
 		err = fmt.Errorf("the warehouse holds %d projects: %w: give --project with one of %s", len(projects), ErrChoice, listProjects(projects))
 	case project != "":

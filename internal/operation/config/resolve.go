@@ -211,7 +211,7 @@ func (k key) read() (string, error) {
 	if k.File == "" {
 		text, err := onlyKey([]byte(os.Getenv(k.Env)), k.Env)
 		if err == nil && text == "" {
-			err = fmt.Errorf("no training key: set %s or give --key-file", k.Env)
+			err = fmt.Errorf("no training key: set %s or give --key-file; the Azure portal shows the key under Keys and Endpoint of the training resource", k.Env)
 		} else if err != nil {
 			err = fmt.Errorf("the training key in %s cannot be used: %w", k.Env, err)
 		}
@@ -222,14 +222,14 @@ func (k key) read() (string, error) {
 		return "", errors.New("reading the key: what was given as the name of its file looks like a key itself: put the key into a file, and name that")
 	}
 	if err != nil {
-		return "", fmt.Errorf("reading the key: %w", err)
+		return "", fmt.Errorf("reading the key: %w; give --key-file, or the configuration, the name of a file that holds the key", err)
 	}
 	text, err := onlyKey(body, keyVariable)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("reading the key: %s: %w", k.File, err)
 	case text == "":
-		return "", fmt.Errorf("reading the key: %s is empty", k.File)
+		return "", fmt.Errorf("reading the key: %s is empty: put the training key into it, and nothing else", k.File)
 	}
 	return text, nil
 }
