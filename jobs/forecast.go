@@ -32,6 +32,11 @@ const (
 	ofIteration = 8 // project, iteration, tags, count, figures; the end of the list, count and tags afterwards
 )
 
+// RequestsOf is how many requests the export of an iteration with so many images takes.
+func RequestsOf(images int64) int64 {
+	return ofIteration + (images+extract.PageSize-1)/extract.PageSize
+}
+
 // Preview tries the warehouse of a resource, and says what the next night would read. It
 // reads no image, and writes nothing but what [store.Store.Probe] does.
 func Preview(ctx context.Context, r Resource) (Forecast, error) {

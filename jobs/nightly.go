@@ -37,6 +37,12 @@ type NightlyOptions struct {
 	Strict   bool                           // a resource without a project to look at has failed
 	Progress func(resource string) Progress // of one export; may be nil
 	Log      *slog.Logger                   // may be nil
+
+	// Planned is told what is due, before the first export of a resource; again for what
+	// could be compared late only. Ended is told of the end of each of these exports, good
+	// or bad. Both may be nil.
+	Planned func(resource string, work []Workload)
+	Ended   func(resource string, project schema.ID)
 }
 
 // Outcome says what happened to one iteration.
@@ -111,6 +117,12 @@ func Nightly(ctx context.Context, resources []Resource, o NightlyOptions) ([]Res
 	if o.Progress == nil {
 		o.Progress = func(string) Progress { return silent{} }
 	}
+	if o.Planned == nil {
+		o.Planned = func(string, []Workload) {}
+	}
+	if o.Ended == nil {
+		o.Ended = func(string, schema.ID) {}
+	}
 	results := make([]ResourceResult, len(resources))
 	var group errgroup.Group
 	for i, r := range resources {
@@ -171,6 +183,8 @@ type nightly struct {
 	told      causes          // in the log
 	ambiguous []ProjectResult // chosen by a name that several have
 
+	ready []ready // compared, and not exported yet
+
 	more bool // there are other projects
 	last bool // nobody waits any more: it is the turn of what was set aside
 }
@@ -203,27 +217,11 @@ func (n *nightly) projects(ctx context.Context) error {
 		n.Log.Warn("a pattern of --include matches no project", "pattern", pattern)
 	}
 	n.out.Projects = make([]ProjectResult, 0, len(chosen)+1)
-	var later []func() error
-	for i, c := range chosen {
+	for _, c := range chosen {
 		n.out.Projects = append(n.out.Projects, ProjectResult{ID: c.ID, Name: c.Name})
-		p := &n.out.Projects[i]
-		n.more = i < len(chosen)-1
-		again, err := n.visit(ctx, p, n.project)
-		if err != nil {
-			return err
-		}
-		if again != nil {
-			later = append(later, func() error {
-				_, err := n.visit(ctx, p, again)
-				return err
-			})
-		}
 	}
-	n.more, n.last = false, true
-	for _, visit := range later {
-		if err := visit(); err != nil {
-			return err
-		}
+	if err := n.visitAll(ctx); err != nil {
+		return err
 	}
 	if n.Choice.all() {
 		if unlisted, err = n.vanished(ctx, listed); err != nil {
@@ -267,7 +265,8 @@ func (p *ProjectResult) refused() error {
 	return nil
 }
 
-// project compares the service with the warehouse, and exports what differs.
+// project compares the service with the warehouse, and puts the project among those that
+// are ready to be exported.
 func (n *nightly) project(ctx context.Context, p *ProjectResult) (again, error) {
 	listed, committed, err := n.compare(n.waiting(ctx, n.more), p.ID)
 	if n.isAside(err, n.more) && ctx.Err() == nil {
@@ -308,12 +307,15 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) (again, error) 
 	if p.Listed > 0 {
 		p.Oldest = &p.Iterations[0]
 	}
-	left := n.export(ctx, p, lacking)
-	if p.Listed >= AlmostFull {
-		n.Log.Warn("the project is almost full: someone is about to delete its oldest iteration", "project", p.ID,
-			"iterations", p.Listed, "of", extract.MaxIterations, "iteration", p.Oldest.ID, "outcome", p.Oldest.Outcome)
-	}
-	return left, nil
+	n.ready = append(n.ready, ready{p, workload(p, committed), func(ctx context.Context, p *ProjectResult) (again, error) {
+		left := n.export(ctx, p, lacking)
+		if p.Listed >= AlmostFull {
+			n.Log.Warn("the project is almost full: someone is about to delete its oldest iteration", "project", p.ID,
+				"iterations", p.Listed, "of", extract.MaxIterations, "iteration", p.Oldest.ID, "outcome", p.Oldest.Outcome)
+		}
+		return left, nil
+	}})
+	return nil, nil
 }
 
 // compare reads a project's iterations from the service and the warehouse.

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -26,6 +27,101 @@ func (n *nightly) waiting(ctx context.Context, others bool) context.Context {
 // isAside reports whether a failure of this visit is to be tried again in the end.
 func (n *nightly) isAside(err error, others bool) bool {
 	return !n.last && others && patience.MayPass(err)
+}
+
+// ready is a project that is compared and not exported yet.
+type ready struct {
+	*ProjectResult
+	work   Workload
+	export again
+}
+
+// Workload is what of a project a night is about to export.
+type Workload struct {
+	Project    schema.ID
+	Iterations int
+	Images     int64 // of the project's largest export in the warehouse, so perhaps of each iteration; 0 without one
+}
+
+func workload(p *ProjectResult, committed []load.Committed) Workload {
+	w := Workload{Project: p.ID}
+	for _, it := range p.Iterations {
+		if it.Outcome == NotTried {
+			w.Iterations++
+		}
+	}
+	for _, c := range committed {
+		if c.Export != nil {
+			w.Images = max(w.Images, c.Export.Images())
+		}
+	}
+	return w
+}
+
+// visitAll compares the chosen projects and then exports what is due, so that all there is
+// to do is known before the first export. What was set aside comes last. A refusal while
+// the projects are compared does not keep those from their exports that were read before.
+func (n *nightly) visitAll(ctx context.Context) error {
+	var later []func() error
+	setAside := func(p *ProjectResult, do again) {
+		if do != nil {
+			later = append(later, func() error {
+				_, err := n.visit(ctx, p, do)
+				return err
+			})
+		}
+	}
+	var refused error
+	for i := range n.out.Projects {
+		p := &n.out.Projects[i]
+		n.more = i < len(n.out.Projects)-1 || len(n.ready) > 0
+		again, err := n.visit(ctx, p, n.project)
+		if ctx.Err() != nil {
+			return err
+		}
+		if refused = err; refused != nil {
+			n.out.Projects = n.out.Projects[:i+1]
+			break
+		}
+		setAside(p, again)
+	}
+	if err := n.exportReady(ctx, setAside); err != nil || refused != nil {
+		return cmp.Or(err, refused)
+	}
+	n.more, n.last = false, true
+	for _, visit := range later {
+		if err := visit(); err != nil {
+			return err
+		}
+		if err := n.exportReady(ctx, func(*ProjectResult, again) {}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exportReady exports what is due of the projects that are ready.
+func (n *nightly) exportReady(ctx context.Context, setAside func(*ProjectResult, again)) error {
+	all := n.ready
+	n.ready = nil
+	var work []Workload
+	for _, r := range all {
+		if r.work.Iterations > 0 {
+			work = append(work, r.work)
+		}
+	}
+	if len(work) > 0 {
+		n.Planned(n.Name, work)
+	}
+	for i, r := range all {
+		n.more = i < len(all)-1
+		left, err := n.visit(ctx, r.ProjectResult, r.export)
+		if err != nil {
+			return err
+		}
+		setAside(r.ProjectResult, left)
+	}
+	return nil
 }
 
 // visit compares a project, or exports of it what was set aside. It returns what is left to
@@ -54,6 +150,7 @@ func (n *nightly) export(ctx context.Context, p *ProjectResult, lacking map[sche
 	for i := range p.Iterations {
 		others := n.more || slices.ContainsFunc(p.Iterations[i+1:], func(it IterationResult) bool { return it.Outcome == NotTried })
 		it := &p.Iterations[i]
+		due := it.Outcome == NotTried
 		if ctx.Err() != nil {
 			continue
 		}
@@ -93,6 +190,9 @@ func (n *nightly) export(ctx context.Context, p *ProjectResult, lacking map[sche
 				continue
 			}
 			n.Log.Error("the iteration failed", "project", p.ID, "iteration", it.ID, "error", n.told.tell(it.ID, it.Err))
+		}
+		if due {
+			n.Ended(n.Name, p.ID)
 		}
 		if extract.AuthRefused(it.Err) {
 			return nil

@@ -68,6 +68,7 @@ func (c *nightlyCommand) run(cmd *cobra.Command, resolved *config.Config) (err e
 	defer display.close()
 	several := len(resolved.Resources) > 1
 	options.Progress, options.Log, display.several = display.export, display.log, several
+	options.Planned, options.Ended = display.planned, display.ended
 
 	opened := c.stores()
 	defer opened.close(&err)
