@@ -25,9 +25,10 @@ build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvexport ./cmd/cvexport
 	CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvreport ./cmd/cvreport
 
-# -vet=off: lint does it. The timeouts are for tests that hang; none is near one.
+# -vet=off: lint does it. -ldflags=-s: a program with DuckDB is linked in half the time
+# without its symbols, and stacks still have their lines. The timeouts are for tests that hang; none is near one.
 test: cc ## the short tests with the race detector: minutes, with Go and a C compiler alone
-	CGO_ENABLED=1 go test -short -race -vet=off -timeout 1h ./...
+	CGO_ENABLED=1 go test -short -race -vet=off -ldflags=-s -timeout 1h ./...
 
 # Two at a time, as each leaves a processor idle now and then. The longest come first.
 check: ## what else has to pass: lint, the SQL, the files of deploy/, the report in a browser, the long tests
@@ -46,17 +47,17 @@ lint: cc ## gofmt, vet, staticcheck, go.sum, and the types on other systems
 # -count=1 in the module check: go test's cache does not notice that a file outside of the
 # module has changed.
 sql: cc ## the SQL for BigQuery, with Google's own analyzer, which takes minutes to compile the first time, and reference implementation
-	cd check && go vet ./sql && go test -vet=off -count=1 -timeout 1h ./sql
+	cd check && go vet ./sql && go test -vet=off -ldflags=-s -count=1 -timeout 1h ./sql
 
 deploy: ## the files of deploy/, with the parsers of the programs that read them (systemd-analyze is in Debian's package systemd)
-	cd check && go vet ./deploy && go test -vet=off -count=1 -timeout 1h ./deploy
+	cd check && go vet ./deploy && go test -vet=off -ldflags=-s -count=1 -timeout 1h ./deploy
 
 report: cc chromium ## the pages of cvreport html and serve, in Chromium, with axe-core (npm) and a large project
-	cd check && go vet ./page && go test -vet=off -count=1 -timeout 1h ./page
+	cd check && go vet ./page && go test -vet=off -ldflags=-s -count=1 -timeout 1h ./page
 
 # Without the race detector, under which some would take ten times as long.
 long: cc ## all tests of cvexport, the long ones too: Azurite (npm), killed runs, scarce machines, long comparisons
-	CGO_ENABLED=1 go test -vet=off -timeout 1h ./...
+	CGO_ENABLED=1 go test -vet=off -ldflags=-s -timeout 1h ./...
 
 # Every fault, where the other tests inject a part of them. The lines of FIGURES say what
 # was done. Takes three hours, most of it fuzzing.
