@@ -12,12 +12,13 @@ import (
 
 // Choice selects projects of a resource. The zero value selects all.
 type Choice struct {
-	IDs     []schema.ID // if not empty, only these
+	IDs     []schema.ID // if not empty, only these and those of Names
+	Names   []string    // if not empty, only these and those of IDs, as [names.Find] finds them
 	Include []string    // patterns of [path.Match]; if not empty, one must match the name
 	Exclude []string    // none of these patterns may match the name
 
-	// Shared means that several resources have the same IDs, each of which must be in
-	// one of them.
+	// Shared means that several resources have the same IDs and Names, each of which must
+	// be in one of them.
 	Shared bool
 }
 
@@ -31,7 +32,7 @@ func (c Choice) Validate() error {
 	return nil
 }
 
-func (c Choice) all() bool { return len(c.IDs)+len(c.Include)+len(c.Exclude) == 0 }
+func (c Choice) all() bool { return len(c.IDs)+len(c.Names)+len(c.Include)+len(c.Exclude) == 0 }
 
 // choose returns the chosen projects, in the service's order, and the IDs that are
 // not listed.
@@ -77,7 +78,9 @@ func (c Choice) emptyError(resource string, listed []extract.Project) error {
 }
 
 // has reports whether the IDs allow a project, and hasName whether the patterns do.
-func (c Choice) has(id schema.ID) bool { return len(c.IDs) == 0 || slices.Contains(c.IDs, id) }
+func (c Choice) has(id schema.ID) bool {
+	return len(c.IDs)+len(c.Names) == 0 || slices.Contains(c.IDs, id)
+}
 
 func (c Choice) hasName(name string) bool {
 	matches := func(pattern string) bool {

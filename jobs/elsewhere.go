@@ -38,12 +38,9 @@ func CommittedElsewhere(ctx context.Context, client *extract.Client, s store.Sto
 }
 
 func find(ctx context.Context, client *extract.Client, r Request) (extract.Iteration, error) {
-	if r.Iteration == Latest {
-		return findLatest(ctx, client, r.Project)
-	}
 	id, err := schema.ParseID(r.Iteration)
 	if err != nil {
-		return extract.Iteration{}, err
+		return findIteration(ctx, client, r.Project, r.Iteration, completed)
 	}
 	return client.Iteration(ctx, r.Project, id)
 }

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/names"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
@@ -26,7 +27,7 @@ import (
 )
 
 // Latest stands for the completed iteration that was trained last.
-const Latest = "latest"
+const Latest = names.Latest
 
 // maxAttempts limits how often an iteration is read when it changes meanwhile.
 const maxAttempts = 3
@@ -34,7 +35,7 @@ const maxAttempts = 3
 // Request says which iteration to export, and how.
 type Request struct {
 	Project   schema.ID
-	Iteration string   // an id, or Latest
+	Iteration string   // an id, or what [names.Find] takes; an id needs no listing
 	Tags      []string // names or ids; none: every image
 
 	Concurrency          int     // pages fetched at once
@@ -90,7 +91,7 @@ func Export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 // warehouse has it; the outcome is then Present.
 func exportUnless(ctx context.Context, client *extract.Client, warehouse store.Store, r Request, present func(extract.Iteration, load.Committed) bool) (out IterationResult) {
 	plan, result, err := export(ctx, client, warehouse, r, present)
-	out = IterationResult{Name: plan.Iteration.Name, Status: plan.Iteration.Status}
+	out = IterationResult{Name: plan.Iteration.Name, Project: plan.Project.Name, Status: plan.Iteration.Status}
 	switch {
 	case plan.current:
 		out.Outcome = Present
@@ -232,8 +233,8 @@ func Prepare(ctx context.Context, client *extract.Client, warehouse store.Store,
 		return p, err
 	}
 	if prior := p.Prior.Export(); prior != nil && len(prior.TagFilter) == 0 && len(p.Filter) > 0 {
-		p.Refusal = fmt.Errorf("iteration %s of project %s is exported with all its %d images, and this export would keep only those with %d of its tags: omit --tag, or replace it with --force: %w",
-			p.Iteration.ID, r.Project, prior.Images(), len(p.Filter), ErrRefused)
+		p.Refusal = fmt.Errorf("iteration %s (%s) of project %s (%s) is exported with all its %d images, and this export would keep only those with %d of its tags: omit --tag, or replace it with --force: %w",
+			p.Iteration.ID, p.Iteration.Name, r.Project, p.Project.Name, prior.Images(), len(p.Filter), ErrRefused)
 	}
 	if err := p.Prior.Damaged(); err != nil {
 		p.Refusal = fmt.Errorf("%w: the present export cannot be read, and might have more images than the service has now (%w); to replace it, run cvexport export --project %s --iteration %s --force",
@@ -251,18 +252,16 @@ func Prepare(ctx context.Context, client *extract.Client, warehouse store.Store,
 func readPlan(ctx context.Context, client *extract.Client, warehouse store.Store, r Request) (p Plan, err error) {
 	var projectErr, iterationErr, tagsErr, countErr, priorErr error
 	id, err := schema.ParseID(r.Iteration)
-	if r.Iteration == Latest {
-		p.Iteration, err = findLatest(ctx, client, r.Project)
+	isID := err == nil
+	if !isID {
+		if p.Iteration, err = findIteration(ctx, client, r.Project, r.Iteration, completed); err != nil {
+			return p, err
+		}
 		id = p.Iteration.ID
-	} else if err != nil {
-		err = fmt.Errorf("iteration: %w", err)
-	}
-	if err != nil {
-		return p, err
 	}
 	var requests sync.WaitGroup
 	requests.Go(func() { p.Project, projectErr = client.Project(ctx, r.Project) })
-	if r.Iteration != Latest {
+	if isID {
 		requests.Go(func() { p.Iteration, iterationErr = client.Iteration(ctx, r.Project, id) })
 	}
 	requests.Go(func() { p.IterationTags, tagsErr = client.Tags(ctx, r.Project, id) })
@@ -277,8 +276,8 @@ func readPlan(ctx context.Context, client *extract.Client, warehouse store.Store
 	case iterationErr != nil:
 		return p, iterationErr
 	case p.Iteration.Status != extract.Completed:
-		return p, fmt.Errorf("iteration %s (%s) of project %s is %q, not %s, so it has no results to export: wait until its training has ended: %w",
-			id, p.Iteration.Name, r.Project, p.Iteration.Status, extract.Completed, ErrRefused)
+		return p, fmt.Errorf("iteration %s (%s) of project %s (%s) is %q, not %s, so it has no results to export: wait until its training has ended: %w",
+			id, p.Iteration.Name, r.Project, p.Project.Name, p.Iteration.Status, extract.Completed, ErrRefused)
 	case tagsErr != nil:
 		return p, tagsErr
 	}
@@ -305,22 +304,8 @@ func (p *Plan) checkImages(images int64, force bool) error {
 	if prior == nil || images >= prior.Images() || force {
 		return nil
 	}
-	return fmt.Errorf("iteration %s of project %s is exported with %d images, and the service now has %d: the larger export stays; replace it with --force: %w",
-		p.Iteration.ID, p.Project.ID, prior.Images(), images, errFewer)
-}
-
-func findLatest(ctx context.Context, client *extract.Client, project schema.ID) (extract.Iteration, error) {
-	list, err := client.Iterations(ctx, project)
-	if err != nil {
-		return extract.Iteration{}, err
-	}
-	completed := slices.DeleteFunc(slices.Clone(list), func(it extract.Iteration) bool { return it.Status != extract.Completed })
-	if len(completed) == 0 {
-		return extract.Iteration{}, fmt.Errorf("project %s has no completed iteration among its %d: train one first: %w", project, len(list), ErrRefused)
-	}
-	// A time that the service does not give, or that cannot be read, must not hide the latest.
-	trained := func(it extract.Iteration) time.Time { return timeOf(cmp.Or(it.TrainedAt, it.Created, it.LastModified)) }
-	return slices.MaxFunc(completed, func(a, b extract.Iteration) int { return trained(a).Compare(trained(b)) }), nil
+	return fmt.Errorf("iteration %s (%s) of project %s (%s) is exported with %d images, and the service now has %d: the larger export stays; replace it with --force: %w",
+		p.Iteration.ID, p.Iteration.Name, p.Project.ID, p.Project.Name, prior.Images(), images, errFewer)
 }
 
 // chooseTags finds tags by name or id.

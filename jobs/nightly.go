@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -61,6 +60,7 @@ const (
 type IterationResult struct {
 	ID      schema.ID
 	Name    string
+	Project string // its project's name, of a single export
 	Status  string // the service's
 	Outcome Outcome
 	Err     error   // if the outcome is Failed or Kept
@@ -96,8 +96,8 @@ type ResourceResult struct {
 	Started  time.Time
 	Finished time.Time
 
-	missing []schema.ID // chosen by id, and neither listed nor in the warehouse
-	empty   error       // why there was no project to look at; nil if there was one
+	missing []missing // chosen, and neither listed nor in the warehouse
+	empty   error     // why there was no project to look at; nil if there was one
 }
 
 // Nightly exports every completed iteration that the warehouse does not have as the
@@ -120,12 +120,12 @@ func Nightly(ctx context.Context, resources []Resource, o NightlyOptions) ([]Res
 	}
 	err := group.Wait()
 	for i, r := range resources {
-		for _, id := range results[i].missing {
-			if r.Choice.Shared && otherHas(resources, results, i, id) {
+		for _, m := range results[i].missing {
+			if r.Choice.Shared && otherHas(resources, results, i, m) {
 				continue
 			}
-			p := ProjectResult{ID: id, Err: fmt.Errorf("neither resource %s nor the warehouse has project %s: check the project's id and the resource's endpoint", r.Name, id)}
-			o.Log.Error("the project failed", "resource", r.Name, "project", id, "error", p.Err)
+			p := ProjectResult{ID: m.id, Name: m.name, Err: m.failure(r.Name)}
+			o.Log.Error("the project failed", append([]any{"resource", r.Name, "error", p.Err}, p.attrs()...)...)
 			results[i].Projects = append(results[i].Projects, p)
 		}
 	}
@@ -152,10 +152,10 @@ func otherLooked(resources []Resource, results []ResourceResult, at int) bool {
 
 // otherHas reports whether another resource that shares the choice has the project,
 // may have it because it failed, or comes first and so reports it as missing.
-func otherHas(resources []Resource, results []ResourceResult, at int, id schema.ID) bool {
+func otherHas(resources []Resource, results []ResourceResult, at int, m missing) bool {
 	for i := range results {
-		shares := i != at && resources[i].Choice.Shared && slices.Contains(resources[i].Choice.IDs, id)
-		if shares && (i < at || results[i].Err != nil || !slices.Contains(results[i].missing, id)) {
+		shares := i != at && resources[i].Choice.Shared && resources[i].Choice.asksFor(m)
+		if shares && (i < at || results[i].Err != nil || !slices.ContainsFunc(results[i].missing, m.same)) {
 			return true
 		}
 	}
@@ -167,6 +167,9 @@ type nightly struct {
 	Resource
 	NightlyOptions
 	out *ResourceResult
+
+	told      causes          // in the log
+	ambiguous []ProjectResult // chosen by a name that several have
 
 	more bool // there are other projects
 	last bool // nobody waits any more: it is the turn of what was set aside
@@ -191,7 +194,10 @@ func (n *nightly) projects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	chosen, missing := n.Choice.choose(listed)
+	if err := n.findNamed(ctx, listed); err != nil {
+		return err
+	}
+	chosen, unlisted := n.Choice.choose(listed)
 	n.out.Wanted = len(chosen)
 	for _, pattern := range n.Choice.idle(listed) {
 		n.Log.Warn("a pattern of --include matches no project", "pattern", pattern)
@@ -220,11 +226,11 @@ func (n *nightly) projects(ctx context.Context) error {
 		}
 	}
 	if n.Choice.all() {
-		if missing, err = n.vanished(ctx, listed); err != nil {
+		if unlisted, err = n.vanished(ctx, listed); err != nil {
 			return err
 		}
 	}
-	for _, id := range missing {
+	for _, id := range unlisted {
 		p, err := n.archived(ctx, id)
 		switch {
 		case err != nil:
@@ -232,10 +238,11 @@ func (n *nightly) projects(ctx context.Context) error {
 		case len(p.Iterations) > 0:
 			n.out.Projects = append(n.out.Projects, p)
 		case !n.Choice.all():
-			n.out.missing = append(n.out.missing, id)
+			n.out.missing = append(n.out.missing, missing{id: id})
 		}
 	}
-	if len(chosen)+len(missing) == 0 {
+	n.out.Projects = append(n.out.Projects, n.ambiguous...)
+	if len(chosen)+len(unlisted)+len(n.out.missing)+len(n.ambiguous) == 0 {
 		n.out.empty = n.Choice.emptyError(n.Name, listed)
 	}
 	return nil
@@ -280,7 +287,7 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) (again, error) 
 		result := IterationResult{ID: it.ID, Name: it.Name, Status: it.Status, Outcome: n.due(it, h, found)}
 		if h.Unread != nil && (result.Outcome == NotTried || result.Outcome == Due) {
 			result.Outcome, result.Err = Failed, h.Unread
-			n.Log.Error("the iteration failed", "project", p.ID, "iteration", it.ID, "error", h.Unread)
+			n.Log.Error("the iteration failed", "project", p.ID, "iteration", it.ID, "error", n.told.tell(it.ID, h.Unread))
 		}
 		p.Iterations = append(p.Iterations, result)
 		if found && h.Export != nil && h.Export.FiguresMissing != "" {

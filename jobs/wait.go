@@ -1,11 +1,9 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
@@ -24,8 +22,8 @@ type WaitOptions struct {
 }
 
 // Wait waits until the training of an iteration has completed, and returns the
-// iteration's id. The iteration is an id or [Latest], which here means the one
-// created last, whatever its status. If the training failed, the error wraps
+// iteration's id. The iteration is an id or what [names.Find] takes; [Latest] here means
+// the one created last, whatever its status. If the training failed, the error wraps
 // [ErrRefused]. If the service does not answer, Wait tries again.
 func Wait(ctx context.Context, client *extract.Client, project schema.ID, iteration string, w WaitOptions) (_ schema.ID, err error) {
 	if w.Log == nil {
@@ -36,7 +34,7 @@ func Wait(ctx context.Context, client *extract.Client, project schema.ID, iterat
 	started := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, w.Timeout, fmt.Errorf("it did not end within %s: wait longer with --wait-timeout", w.Timeout))
 	defer cancel()
-	id, err := createdLast(ctx, client, project, iteration)
+	id, err := w.find(ctx, client, project, iteration)
 	if err != nil {
 		return schema.ID{}, err
 	}
@@ -71,18 +69,11 @@ func details(it extract.Iteration) string {
 	return "the service gives no reason; see the portal"
 }
 
-// createdLast resolves an iteration that is an id or Latest, as described at Wait.
-func createdLast(ctx context.Context, client *extract.Client, project schema.ID, iteration string) (schema.ID, error) {
-	if iteration != Latest {
-		return schema.ParseID(iteration)
+// find returns the id of an iteration, as described at [Wait].
+func (w WaitOptions) find(ctx context.Context, client *extract.Client, project schema.ID, iteration string) (schema.ID, error) {
+	if id, err := schema.ParseID(iteration); err == nil {
+		return id, nil
 	}
-	list, err := client.Iterations(ctx, project)
-	if err != nil {
-		return schema.ID{}, err
-	}
-	if len(list) == 0 {
-		return schema.ID{}, fmt.Errorf("project %s has no iteration: train one first: %w", project, ErrRefused)
-	}
-	created := func(it extract.Iteration) time.Time { return timeOf(cmp.Or(it.Created, it.TrainedAt, it.LastModified)) }
-	return slices.MaxFunc(list, func(a, b extract.Iteration) int { return created(a).Compare(created(b)) }).ID, nil
+	it, err := findIteration(ctx, client, project, iteration, started)
+	return it.ID, err
 }

@@ -46,6 +46,9 @@ func CommittedProjects(ctx context.Context, s store.Store, set schema.TableSet) 
 	return projects, nil
 }
 
+// maxReads is how many records are read at once: they are small, each a round trip.
+const maxReads = 16
+
 // maxUnread is how many iterations of a project may be unreadable for a reason that is
 // not their own, such as a store that does not answer: then the project is.
 const maxUnread = 8
@@ -72,7 +75,6 @@ func ReadProject(ctx context.Context, s store.Store, set schema.TableSet, projec
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	const maxReads = 16 // small, each a round trip
 	group.SetLimit(maxReads)
 	var unread atomic.Int64
 	for i := range all {

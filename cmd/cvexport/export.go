@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/names"
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/jobs"
 	"github.com/cvexport/cvexport/load"
@@ -18,7 +19,7 @@ import (
 // exportCommand exports one iteration.
 type exportCommand struct {
 	common
-	project   schema.ID
+	project   string
 	iteration string
 	tags      []string
 	force     bool
@@ -30,28 +31,30 @@ type exportCommand struct {
 func newExport() *cobra.Command {
 	c := &exportCommand{}
 	cmd := &cobra.Command{
-		Use:   "export --project ID --iteration ID|latest",
+		Use:   "export --project NAME|ID --iteration NAME|ID|latest|published",
 		Short: "Export one iteration",
 		Long: `Export reads every evaluated image of a completed iteration and publishes one
 Parquet object for each table. It succeeds only if every image is there exactly
 once; if it fails or is interrupted before it publishes, the warehouse stays as it
-was. Exporting an iteration again replaces its objects.`,
-		Example: `  cvexport export --project ID --iteration latest
-  cvexport export --project ID --iteration ID --warehouse gs://my-bucket/vision
-  cvexport export --project ID --iteration latest --tag dog --tag cat --warehouse ./dogs-and-cats
-  cvexport export --project ID --iteration latest --dry-run
-  cvexport export --project ID --iteration latest --wait       # started last; when its training ends
-  cvexport export --project ID --iteration latest --output json | jq .rows`,
+was. Exporting an iteration again replaces its objects.
+
+` + namesHelp,
+		Example: `  cvexport export --project shop --iteration latest
+  cvexport export --project shop --iteration "Iteration 7" --warehouse gs://my-bucket/vision
+  cvexport export --project shop --iteration published         # the one with a publish name
+  cvexport export --project b782e311-a9a9-40c2-8cc1-c3c9019785f7 --iteration latest
+  cvexport export --project shop --iteration latest --tag dog --tag cat --warehouse ./dogs-and-cats
+  cvexport export --project shop --iteration latest --dry-run
+  cvexport export --project shop --iteration latest --wait     # started last; when its training ends
+  cvexport export --project shop --iteration latest --output json | jq .rows`,
 		Args: cobra.NoArgs,
 		RunE: c.withResource(c.run),
 	}
 	c.addExport(cmd)
 	f := cmd.Flags()
-	f.Func("project", "`id` of the project", func(text string) (err error) {
-		c.project, err = schema.ParseID(text)
-		return err
-	})
-	f.StringVar(&c.iteration, "iteration", "", "`id` of the iteration, or latest: the completed one trained last")
+	f.StringVar(&c.project, "project", "", "`name` or id of the project")
+	f.StringVar(&c.iteration, "iteration", "", "`name`, publish name or id of the iteration, or latest: the completed one trained last, or published")
+	c.completeNames(cmd)
 	f.StringArrayVar(&c.tags, "tag", nil, "only images with this `tag`, by name or id; may be given several times")
 	f.BoolVar(&c.force, "force", false, "replace the iteration's export in the warehouse even if it has more images than the new one would have, or cannot be read")
 	f.BoolVar(&c.dryRun, "dry-run", false, "say what would be read and written, and stop")
@@ -75,8 +78,11 @@ func (c *exportCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 		return err
 	}
 	client, warehouse, request := resource.Client, resource.Store, resource.Request
-	request.Project, request.Iteration, request.Tags, request.Force = c.project, c.iteration, c.tags, c.force
+	request.Iteration, request.Tags, request.Force = c.iteration, c.tags, c.force
 	if c.dryRun {
+		if request.Project, err = jobs.FindProject(ctx, client, c.project); err != nil {
+			return err
+		}
 		plan, err := jobs.Prepare(ctx, client, warehouse, request)
 		if err != nil {
 			return err
@@ -97,22 +103,34 @@ func (c *exportCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 	if err == nil {
 		err = printResult(cmd.OutOrStdout(), c.output, outcome, result, warehouse)
 	}
+	p := jobs.ProjectResult{ID: request.Project, Name: text(result.Export.ProjectName)}
 	it := jobs.IterationResult{ID: result.Export.Iteration, Name: text(result.Export.IterationName), Status: result.Export.Status, Outcome: outcome}
 	switch {
 	case err != nil:
 		it.Status, it.Outcome, it.Err = "", jobs.Failed, err
+		if p.ID.IsZero() {
+			p.Name = c.project
+		}
+		if !names.IsID(c.iteration) {
+			it.Name = c.iteration
+		}
 	case outcome == jobs.Exported:
 		it.Result = &result
 	}
 	if id, err := schema.ParseID(request.Iteration); err == nil {
 		it.ID = id
 	}
-	run.Add(jobs.ProjectResult{ID: request.Project, Name: text(result.Export.ProjectName), Iterations: []jobs.IterationResult{it}}, client.Stats())
+	p.Iterations = []jobs.IterationResult{it}
+	run.Add(p, client.Stats())
 	return errors.Join(err, writeRun(ctx, run, err))
 }
 
-// export waits for the training if it is asked to, and exports the iteration.
-func (c *exportCommand) export(ctx context.Context, client *extract.Client, warehouse store.Store, r *jobs.Request) (jobs.Result, error) {
+// export finds the project, waits for the training if it is asked to, and exports the
+// iteration.
+func (c *exportCommand) export(ctx context.Context, client *extract.Client, warehouse store.Store, r *jobs.Request) (_ jobs.Result, err error) {
+	if r.Project, err = jobs.FindProject(ctx, client, c.project); err != nil {
+		return jobs.Result{}, err
+	}
 	if c.wait {
 		c.waiting.Log = r.Log
 		// A wrong warehouse should fail now, not in some hours.
@@ -133,15 +151,12 @@ func (c *exportCommand) export(ctx context.Context, client *extract.Client, ware
 
 func (c *exportCommand) checkFlags() error {
 	switch {
-	case c.project.IsZero() || c.iteration == "":
+	case c.project == "" || c.iteration == "":
 		return usageSeeHelp("--project and --iteration are needed")
 	case c.wait && c.dryRun:
 		return usage("--wait and --dry-run cannot be used together")
 	case c.waiting.Interval <= 0 || c.waiting.Timeout <= 0:
 		return usage("--wait-interval %s or --wait-timeout %s is not above 0", c.waiting.Interval, c.waiting.Timeout)
-	}
-	if _, err := schema.ParseID(c.iteration); err != nil && c.iteration != jobs.Latest {
-		return usage("--iteration: %w", err)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/brokenpipe"
+	"github.com/cvexport/cvexport/internal/names"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/load/store"
@@ -109,14 +110,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitCode(ctx, err)
 }
 
-// exitCode is the only place that maps errors to exit codes. Flags, files and
-// addresses that cannot be used are wrong usage. Missing or expired credentials of a
+// exitCode is the only place that maps errors to exit codes. Flags, files, addresses and
+// names that cannot be used are wrong usage. Missing or expired credentials of a
 // store or queue are a failure: a scheduler should try again. A training key that the
 // service refuses (401 or 403) has a code of its own.
 func exitCode(ctx context.Context, err error) int {
 	_, partial := errors.AsType[*runreport.PartialError](err)
 	_, inconclusive := errors.AsType[*inconclusiveError](err)
 	_, usage := errors.AsType[*usageError](err)
+	_, named := errors.AsType[*names.Error](err)
 	switch {
 	case err == nil:
 		return exitDone
@@ -126,7 +128,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitPartial
 	case errors.Is(err, store.ErrLogin), errors.Is(err, azurelogin.ErrLogin):
 		return exitFailed
-	case usage, errors.Is(err, store.ErrUnsafe):
+	case usage, named, errors.Is(err, store.ErrUnsafe):
 		return exitUsage
 	case extract.AuthRefused(err):
 		return exitAuth

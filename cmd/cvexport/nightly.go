@@ -30,9 +30,12 @@ before from the warehouse itself. With nothing new to do it only lists.
 An iteration that fails does not stop the others; the exit code is then 3. An
 iteration that the service no longer has stays in the warehouse. A resource without
 a project to look at, such as one whose names --include does not match, is an error
-unless --allow-empty is given.`,
+unless --allow-empty is given.
+
+A --project is a name or an id. A name is looked up in the list of projects that the
+run reads in any case: as it is written, then in upper or lower case.`,
 		Example: `  cvexport nightly --warehouse gs://my-bucket/vision
-  cvexport nightly --project ID --project ID
+  cvexport nightly --project shop --project b782e311-a9a9-40c2-8cc1-c3c9019785f7
   cvexport nightly --include 'shop-*' --exclude '*-test'
   cvexport nightly --config cvexport.yaml --report report.json --metrics-file cvexport.prom
   cvexport nightly --shard 0/4                            # one of four processes that share the work
@@ -42,7 +45,8 @@ unless --allow-empty is given.`,
 	}
 	c.addExport(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&c.Projects, "project", nil, "only the project of this `id`; may be given several times")
+	f.StringArrayVar(&c.Projects, "project", nil, "only the project of this `name` or id; may be given several times")
+	c.completeNames(cmd)
 	f.StringArrayVar(&c.Include, "include", nil, "only projects whose name matches this `pattern`, such as 'shop-*'; may be given several times")
 	f.StringArrayVar(&c.Exclude, "exclude", nil, "no project whose name matches this `pattern`; may be given several times")
 	f.StringVar(&c.shard, "shard", "", "I/N: export part I, counted from 0, of N (default from Cloud Run's or Kubernetes' variables)")

@@ -138,6 +138,7 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	config := simulated.Config{Seed: 1, Images: 300}
 	var faults []simulated.Fault
+	var change []func(*simulated.Service)
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
 		number := func() int {
@@ -162,6 +163,18 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 			config.Kind = simulated.Kind(value)
 		case "key":
 			config.Key = value
+		case "publish": // publish=2:production
+			place, name, _ := strings.Cut(value, ":")
+			k, err := strconv.Atoi(place)
+			ts.Check(err)
+			change = append(change, func(s *simulated.Service) { s.Publish(0, k-1, name) })
+		case "rename": // rename=2:shop, the second project
+			place, name, _ := strings.Cut(value, ":")
+			p, err := strconv.Atoi(place)
+			ts.Check(err)
+			name, err = strconv.Unquote(`"` + name + `"`)
+			ts.Check(err)
+			change = append(change, func(s *simulated.Service) { s.Rename(p-1, name) })
 		case "fault":
 			fault, err := simulated.ParseFault(value)
 			ts.Check(err)
@@ -172,6 +185,9 @@ func startService(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	service, err := simulated.New(config)
 	ts.Check(err)
+	for _, do := range change {
+		do(service)
+	}
 	project := service.Projects()[0]
 	for _, f := range faults {
 		if place, ok := strings.CutPrefix(f.Iteration, "ITERATION"); ok { // as the environment will name it

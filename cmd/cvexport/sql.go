@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/internal/names"
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/program"
+	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/load/store/open"
 	"github.com/cvexport/cvexport/schema"
@@ -40,7 +43,7 @@ func newSQL() *cobra.Command {
 warehouse, the views of what is committed, and the functions that compare
 predictions with labels. Both dialects have the same names, columns and meaning.
 Running the script again replaces what it created, but no data. The command uses no
-network, and needs no credentials.
+network, and needs no credentials, unless a project or iteration is given by name.
 
 Something must be exported first: neither database accepts a table without an
 object. A local folder without any export is refused; a bucket or container is not
@@ -50,14 +53,16 @@ The tables are views of the objects, in BigQuery external tables; or, with --loa
 native ones that hold a copy of the rows. Each further run of the script renews the
 copy. DuckDB opens every object of a warehouse at each question, which takes seconds
 from some hundred iterations on: then load it, or give --project and --iteration,
-which leave the rest of the warehouse out. BigQuery reads warehouses on Google Cloud
-Storage.
+which leave the rest of the warehouse out. The script has the ids of what they name:
+latest is the one that was the latest when the script was printed. BigQuery reads
+warehouses on Google Cloud Storage.
 
 Where DuckDB is not installed, cvreport query has the same views and functions.
 
 ` + viewList(),
 		Example: `  cvexport sql --dialect duckdb --warehouse ./warehouse > vision.sql && duckdb vision.db -init vision.sql
   cvexport sql --dialect duckdb --load > load.sql && duckdb vision.db -init load.sql
+  cvexport sql --dialect duckdb --project shop --iteration latest > shop.sql
   cvexport sql --dialect bigquery --warehouse gs://my-bucket/vision --dataset vision | bq query --use_legacy_sql=false
   cvexport sql --dialect bigquery --warehouse gs://my-bucket/vision --dataset my-project.vision --load > load.sql`,
 		Args: cobra.NoArgs,
@@ -69,9 +74,10 @@ Where DuckDB is not installed, cvreport query has the same views and functions.
 	f.StringVar(&c.dataset, "dataset", "vision", "BigQuery's dataset, as NAME or PROJECT.NAME; the script creates it if it does not exist")
 	f.StringVar(&c.location, "location", "", "where BigQuery creates the dataset: the bucket's location, such as EU (default BigQuery's choice)")
 	f.BoolVar(&c.load, "load", false, "load the rows into native tables (in BigQuery clustered ones)")
-	f.StringVar(&c.project, "project", "", "for DuckDB: `id` of the only project that the tables then have")
-	f.StringSliceVar(&c.iterations, "iteration", nil, "for DuckDB: `id` of the only iteration that the tables then have; may be given several times")
+	f.StringVar(&c.project, "project", "", "for DuckDB: `name` or id of the only project that the tables then have")
+	f.StringArrayVar(&c.iterations, "iteration", nil, "for DuckDB: `name`, publish name or id of the only iteration that the tables then have, or latest, or published; may be given several times")
 	c.addConfig(cmd)
+	c.completeNames(cmd)
 	return cmd
 }
 
@@ -103,7 +109,7 @@ func (c *sqlCommand) run(cmd *cobra.Command, r *config.Resource) error {
 	case script.Dialect == schema.BigQuery && !datasetName.MatchString(c.dataset):
 		return usage("--dataset %q is neither NAME nor PROJECT.NAME", c.dataset)
 	}
-	if err := c.narrow(&script); err != nil {
+	if err := c.narrow(cmd.Context(), &script, r.Warehouse); err != nil {
 		return err
 	}
 	if script.Access, err = open.DuckDB(r.Warehouse); err != nil {
@@ -119,24 +125,34 @@ func (c *sqlCommand) run(cmd *cobra.Command, r *config.Resource) error {
 }
 
 // narrow limits the script to what the flags name.
-func (c *sqlCommand) narrow(script *schema.Script) error {
-	for flag, ids := range map[string][]string{"--project": {c.project}, "--iteration": c.iterations} {
-		for _, text := range ids {
-			if text == "" && flag == "--project" {
-				continue
-			}
-			id, err := schema.ParseID(text)
-			if err != nil {
-				return usage("%s %q is not an id: %w", flag, text, err)
-			}
-			if flag == "--project" {
-				script.Project = id.String()
-			} else {
-				script.Iterations = append(script.Iterations, id.String())
-			}
+func (c *sqlCommand) narrow(ctx context.Context, script *schema.Script, address string) error {
+	project, iterations, err := names.Scope(c.project, names.Split(c.iterations), func() (_ []names.Row, err error) {
+		opened := c.stores()
+		defer opened.close(&err)
+		warehouse, err := opened.open(ctx, address)
+		if err != nil {
+			return nil, err
 		}
+		exports, unread, err := load.ReadRecords(ctx, warehouse)
+		if err == nil && len(exports)+unread == 0 {
+			err = nothingExported(warehouse.URL(""))
+		}
+		return load.Names(exports), err
+	})
+	if err != nil {
+		return err
+	}
+	if c.project != "" {
+		script.Project = project.String()
+	}
+	for _, id := range iterations {
+		script.Iterations = append(script.Iterations, id.String())
 	}
 	return nil
+}
+
+func nothingExported(warehouse string) error {
+	return fmt.Errorf("nothing is exported to %s yet: run cvexport nightly first, or check --warehouse", warehouse)
 }
 
 // header says which script this is, and which other ones there are.
@@ -154,7 +170,7 @@ func header(s schema.Script) string {
 	return fmt.Sprintf(`-- The warehouse %s in DuckDB, by cvexport sql. The tables are %s.
 --   few iterations, or always the newest rows         cvexport sql --dialect duckdb
 --   many iterations, and many questions about them    cvexport sql --dialect duckdb --load
---   one iteration of many                             cvexport sql --dialect duckdb --project ID --iteration ID
+--   one iteration of many                             cvexport sql --dialect duckdb --project NAME --iteration latest
 
 `, strings.ReplaceAll(s.Warehouse, "\n", " "), what)
 }
@@ -177,7 +193,7 @@ func emptyTables(warehouse string, s schema.Script) (empty []string, err error) 
 			return nil, fmt.Errorf("nothing of that project and iteration is exported to %s: check --project, --iteration and --warehouse", warehouse)
 		}
 		if t.Name == schema.Exports.Name {
-			return nil, fmt.Errorf("nothing is exported to %s yet: run cvexport nightly first, or check --warehouse", warehouse)
+			return nil, nothingExported(warehouse)
 		}
 		empty = append(empty, t.Name)
 	}

@@ -45,14 +45,15 @@ compete only for the label that it overlaps most. docs/evaluation.md says more.
 
 The format table rounds to four digits.`,
 		Example: `  cvreport coco
-  cvreport coco --project ID --iteration ID --format json
-  cvreport coco --warehouse gs://my-bucket/vision --project ID --tags -o coco.csv`,
+  cvreport coco --project shop --iteration "Iteration 7" --format json
+  cvreport coco --warehouse gs://my-bucket/vision --project shop --tags -o coco.csv`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	c.add(cmd)
 	f := cmd.Flags()
 	addIteration(f, &c.project, &c.iteration)
+	c.completeNames(cmd)
 	f.BoolVar(&c.tags, "tags", false, "the numbers of each tag too")
 	addOutput(f, &c.format, &c.output)
 	return cmd
@@ -89,7 +90,7 @@ func (c *cocoCommand) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	return answer.Run(ctx, db, format, out)
+	return source.Explain(answer.Run(ctx, db, format, out))
 }
 
 // evaluate judges the chosen iteration and returns its id too.

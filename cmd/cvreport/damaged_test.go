@@ -74,3 +74,65 @@ func TestDamagedIteration(t *testing.T) {
 		t.Errorf("mended: %s%s", out, stderr)
 	}
 }
+
+// TestDamagedCache damages the cache, block by block, until each command has met it: it
+// gives what it gave before, or says that the cache is gone, and then gives it.
+func TestDamagedCache(t *testing.T) {
+	root := exported.Warehouse(t, simulated.Config{Kind: simulated.Detection, Images: 20})
+	folder := t.TempDir()
+	commands := [][]string{{"query", "--format", "csv", "SELECT sum(hash(p) % 1000) FROM predictions AS p"}, {"coco", "--format", "csv"}, {"html", "-o", filepath.Join(t.TempDir(), "report.html")}}
+	ask := func(command []string) (code int, stdout, stderr string) {
+		var out, errors bytes.Buffer
+		code = run(append([]string{command[0], "--warehouse", root, "--cache", folder}, command[1:]...), strings.NewReader(""), &out, &errors)
+		return code, out.String(), errors.String()
+	}
+	wants := map[string]string{}
+	for _, command := range commands { // html reads every table
+		code, stdout, stderr := ask(command)
+		if code != exitDone {
+			t.Fatal(stderr)
+		}
+		wants[command[0]] = stdout
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "*", "rows.duckdb"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	good, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const block, headers = 256 << 10, 3 * 4096 // of a DuckDB file
+	told := map[string]int{}
+	for at := headers; at < len(good); at += block {
+		for _, command := range commands {
+			if told[command[0]] > 0 {
+				continue
+			}
+			body := bytes.Clone(good)
+			body[at+100] ^= 1
+			if err := os.WriteFile(files[0], body, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			code, stdout, stderr := ask(command)
+			if code != exitDone {
+				told[command[0]]++
+				if !strings.Contains(stderr, "the cache was damaged and has been removed: run it again") {
+					t.Errorf("%s, block at %d: exit code %d: %s", command[0], at, code, stderr)
+				}
+				if _, stdout, stderr = ask(command); stderr != "" {
+					t.Errorf("%s, block at %d, run again: %s", command[0], at, stderr)
+				}
+			}
+			if stdout != wants[command[0]] {
+				t.Errorf("%s, block at %d: %q, want %q", command[0], at, stdout, wants[command[0]])
+			}
+		}
+		if testing.Short() {
+			break
+		}
+	}
+	if !testing.Short() && len(told) != len(commands) {
+		t.Errorf("the damage was met by %v of %d commands", told, len(commands))
+	}
+}

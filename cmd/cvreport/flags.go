@@ -51,8 +51,8 @@ func (s *sourceFlags) source(cmd *cobra.Command) (*query.Source, *private.Folder
 		Temp:      temp.Path(),
 		Warehouse: s.warehouse, Cache: s.cache, Offline: s.offline, Bounds: s.patience.Bounds(nil), Memory: s.memory, MaxListed: s.maxObjects,
 		Warn: func(message any) { fmt.Fprintln(program.Messages(stderr), "cvreport: warning:", message) },
-		Progress: func(warehouse string) (show func(mirror.Progress), done func()) {
-			d := newFetchDisplay(stderr, s.quiet, warehouse)
+		Progress: func(doing, warehouse string) (show func(mirror.Progress), done func()) {
+			d := newDisplay(stderr, s.quiet, doing, warehouse)
 			return d.show, d.done
 		},
 	}, temp, nil
@@ -60,8 +60,13 @@ func (s *sourceFlags) source(cmd *cobra.Command) (*query.Source, *private.Folder
 
 // addIteration adds the flags that choose an iteration.
 func addIteration(f *pflag.FlagSet, project, iteration *string) {
-	f.StringVar(project, "project", "", "`id` of the project (default: the only one)")
-	f.StringVar(iteration, "iteration", "", "`id` of the iteration (default: the last one trained)")
+	f.StringVar(project, "project", "", "`name` or id of the project (default: the only one)")
+	f.StringVar(iteration, "iteration", "", "`name`, publish name or id of the iteration, or latest, or published (default: latest, the last one trained)")
+}
+
+// completeNames has shells offer the names of the warehouse.
+func (s *sourceFlags) completeNames(cmd *cobra.Command) {
+	program.CompleteNames(cmd, func() []string { return []string{s.warehouse} })
 }
 
 // addOutput adds the flags for the rows of a result.

@@ -75,8 +75,10 @@ func TestHelpExamples(t *testing.T) {
 			}
 			args := append(strings.Fields(before)[2:], sql, "--warehouse", root) // a repeated flag replaces
 			_, stderr, code := runQuery(t, args...)
-			if placeholder := strings.Contains(sql, "'PROJECT'"); placeholder != strings.Contains(stderr, "the warehouse has no export of iteration BEFORE of project PROJECT") ||
-				placeholder != (code != exitDone) {
+			placeholder := strings.Contains(sql, "'PROJECT'")
+			named := strings.Contains(before, "--project shop")
+			if placeholder != strings.Contains(stderr, "the warehouse has no export of iteration BEFORE of project PROJECT") ||
+				named != strings.Contains(stderr, `no project is named "shop"`) || (placeholder || named) != (code != exitDone) {
 				t.Errorf("%s: exit code %d: %s", line, code, stderr)
 			}
 			ran++

@@ -17,8 +17,8 @@ import (
 	"testing"
 
 	"github.com/cvexport/cvexport/internal/analysis/query"
-	"github.com/cvexport/cvexport/internal/analysis/report"
 	"github.com/cvexport/cvexport/internal/analysis/rows"
+	"github.com/cvexport/cvexport/internal/analysis/site"
 	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/internal/printable/printabletest"
 	"github.com/cvexport/cvexport/internal/simulated"
@@ -40,7 +40,7 @@ func TestHostileNames(t *testing.T) {
 	for _, args := range [][]string{
 		{"query", "SELECT iteration_name, project_name FROM exports"}, {"query", "SELECT CAST(iteration_name AS INTEGER) FROM exports"},
 		{"query", "SELECT error(project_name) FROM exports"}, {"query", "SELECT 1 AS " + `"` + printabletest.Hostile + `"`}, {"query", "SELEKT " + name}, {"query", "FROM \"" + printabletest.Hostile + "\""},
-		{"query", "EXPLAIN SELECT " + name}, {"coco", "--tags"}, {"html", "-o", page}, {"html", "--project", printabletest.Hostile}, {"html", "--iteration", printabletest.Hostile}, {"coco", "--iteration", printabletest.Hostile},
+		{"query", "EXPLAIN SELECT " + name}, {"coco", "--tags"}, {"html", "-o", page}, {"html", "-o", page, "--project", printabletest.Hostile}, {"html", "-o", page, "--iteration", printabletest.Hostile}, {"coco", "--iteration", printabletest.Hostile},
 		{"query", "--format", printabletest.Hostile, "SELECT 1"}, {printabletest.Hostile}, {"serve", "--listen", printabletest.Hostile}, {"query", "-o", page, "--warehouse", printabletest.Hostile, "FROM exports"},
 	} {
 		full := append([]string{}, args...)
@@ -58,8 +58,10 @@ func TestHostileNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkPage(t, "the page", string(body))
-	site := &report.Site{Version: "test", Guard: report.NewGuard(), Log: log.New(io.Discard, "", 0), Open: func(ctx context.Context) (*sql.DB, error) { return query.Open(ctx, root, query.All, query.NoFunction) }}
-	server := httptest.NewServer(site)
+	pages := &site.Site{Version: "test", Guard: site.NewGuard(), Log: log.New(io.Discard, "", 0), Open: func(ctx context.Context, _ func(string) bool) (*sql.DB, error) {
+		return query.Open(ctx, root, query.All, query.NoFunction)
+	}}
+	server := httptest.NewServer(pages)
 	defer server.Close()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -80,7 +82,7 @@ func TestHostileNames(t *testing.T) {
 		checkPage(t, url, string(body))
 		return answer
 	}
-	home := get(server.URL+site.Guard.Path(), http.StatusOK).Request.URL
+	home := get(server.URL+pages.Guard.Path(), http.StatusOK).Request.URL
 	get(home.String()+"%1b%5b2J%e2%80%ae", http.StatusNotFound)
 	get(home.String()+"report?project=%e2%80%ae%1b", http.StatusNotFound)
 	get(server.URL+"/%1b%5b2J%e2%80%ae", http.StatusForbidden)

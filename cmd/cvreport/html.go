@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,19 +31,31 @@ func newHTML() *cobra.Command {
 good it is and how that has changed, tag by tag, at every threshold, what it confuses,
 which images it fixed and broke, and which labels look wrong. It prints the file's path.`,
 		Example: `  cvreport html -o report.html
-  cvreport html --project ID --iteration ID --compare ID -o report.html
-  cvreport html --warehouse gs://my-bucket/vision --project ID --thumbnails ./pictures`,
+  cvreport html --project shop --iteration latest --compare published -o report.html
+  cvreport html --project shop --iteration "Iteration 7" --compare "Iteration 5"
+  cvreport html --warehouse gs://my-bucket/vision --project shop --thumbnails ./pictures`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	c.add(cmd)
 	f := cmd.Flags()
 	addIteration(f, &c.options.Project, &c.options.Iteration)
-	f.StringVar(&c.options.Compare, "compare", "", "`id` of the iteration to compare with (default: the one trained before)")
+	f.StringVar(&c.options.Compare, "compare", "", "`name`, publish name or id of the iteration to compare with (default: the one trained before)")
+	c.completeNames(cmd)
 	f.Func("threshold", "where the threshold slider starts and the verdict is given: a `number` above 0, at most 1 (default: the threshold of the service's figures)", fraction(&c.options.Threshold))
 	f.Func("overlap-threshold", "how much a box must overlap a region to find it: a `number` above 0, at most 1 (default: the overlap of the service's figures)", fraction(&c.options.Overlap))
 	f.StringVarP(&c.output, "output", "o", "report.html", "file to write, which appears when it is complete; - is standard output")
 	return cmd
+}
+
+// checkEnding refuses the name of a file that other programs would take for something else.
+func checkEnding(output string) error {
+	switch ending := strings.ToLower(filepath.Ext(output)); ending {
+	case "", ".", ".html", ".htm": // - is standard output
+		return nil
+	default:
+		return query.UsageErrorf("--output %s: a report is HTML, and %s is not one of .html, .htm: choose one of them", output, ending)
+	}
 }
 
 // fraction parses a flag and sets p.
@@ -63,6 +76,9 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	c.options.PictureMemory = c.pictureMemory
+	if err := checkEnding(c.output); err != nil {
+		return err
+	}
 	source, temp, err := c.source(cmd)
 	if err != nil {
 		return err
@@ -80,7 +96,7 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	page, err := report.Load(ctx, db, c.options)
 	if err != nil {
-		return err
+		return source.Explain(err)
 	}
 	if page.Warning != nil {
 		fmt.Fprintln(program.Messages(cmd.ErrOrStderr()), "cvreport: warning:", page.Warning)

@@ -10,21 +10,24 @@ import (
 	"golang.org/x/term"
 
 	"github.com/cvexport/cvexport/internal/analysis/mirror"
+	"github.com/cvexport/cvexport/internal/analysis/query"
 	"github.com/cvexport/cvexport/internal/printable"
 	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/secret"
 )
 
-// fetchDisplay shows the progress of fetching: on a terminal in one line that it
-// overwrites, elsewhere in a line every few seconds. It shows nothing if there is
-// nothing to fetch.
-type fetchDisplay struct {
+// display shows how far it is with the objects of a warehouse: on a terminal in one line
+// that it overwrites, elsewhere in a line every few seconds. It shows nothing if there is
+// nothing to do.
+type display struct {
 	w         io.Writer
+	doing     string // fetching or reading
 	warehouse string
 	terminal  bool
 
 	mu    sync.Mutex
-	last  time.Time   // when a line was written; zero before the first
+	shown bool
+	last  time.Time   // when a line was written, or when it began to read
 	stall *time.Timer // of the message that nothing has arrived
 }
 
@@ -34,20 +37,24 @@ const (
 	stallDelay   = 5 * time.Second
 )
 
-func newFetchDisplay(stderr io.Writer, quiet bool, warehouse string) *fetchDisplay {
+func newDisplay(stderr io.Writer, quiet bool, doing, warehouse string) *display {
 	if quiet {
 		stderr = io.Discard
 	}
 	// The display moves the cursor, which an outlet would not let it do.
-	d := &fetchDisplay{w: program.Raw(stderr), warehouse: printable.Line(secret.Redact(warehouse)), terminal: isTerminal(stderr)}
-	d.stall = time.AfterFunc(stallDelay, d.waiting)
+	d := &display{w: program.Raw(stderr), doing: doing, warehouse: printable.Line(secret.Redact(warehouse)), terminal: isTerminal(stderr)}
+	if doing == query.Reading { // most often over before anybody would want to know
+		d.last = time.Now()
+	} else {
+		d.stall = time.AfterFunc(stallDelay, d.waiting)
+	}
 	return d
 }
 
-func (d *fetchDisplay) waiting() {
+func (d *display) waiting() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.last.IsZero() {
+	if !d.shown {
 		fmt.Fprintf(d.w, "cvreport: waiting for %s; interrupt and give --offline to use what is in the cache\n", d.warehouse)
 	}
 }
@@ -57,7 +64,7 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-func (d *fetchDisplay) show(f mirror.Progress) {
+func (d *display) show(f mirror.Progress) {
 	if f.Bytes <= 0 { // the totals are not known before the first byte arrives
 		return
 	}
@@ -67,27 +74,30 @@ func (d *fetchDisplay) show(f mirror.Progress) {
 	if d.terminal {
 		interval = drawInterval
 	}
-	first, now := d.last.IsZero(), time.Now()
+	now := time.Now()
 	if now.Sub(d.last) < interval {
 		return
 	}
-	d.last = now
+	first := d.last.IsZero()
+	d.last, d.shown = now, true
 	switch {
 	case d.terminal:
-		fmt.Fprintf(d.w, "\r\x1b[Kfetching %d of %d objects, %s of %s", f.Objects, f.AllObjects, megabytes(f.Bytes), megabytes(f.AllBytes))
+		fmt.Fprintf(d.w, "\r\x1b[K%s %d of %d objects, %s of %s", d.doing, f.Objects, f.AllObjects, megabytes(f.Bytes), megabytes(f.AllBytes))
 	case first:
-		fmt.Fprintf(d.w, "cvreport: fetching %d objects, %s, of %s\n", f.AllObjects, megabytes(f.AllBytes), d.warehouse)
+		fmt.Fprintf(d.w, "cvreport: %s %d objects, %s, of %s\n", d.doing, f.AllObjects, megabytes(f.AllBytes), d.warehouse)
 	default:
-		fmt.Fprintf(d.w, "cvreport: fetching %d of %d objects, %s of %s\n", f.Objects, f.AllObjects, megabytes(f.Bytes), megabytes(f.AllBytes))
+		fmt.Fprintf(d.w, "cvreport: %s %d of %d objects, %s of %s\n", d.doing, f.Objects, f.AllObjects, megabytes(f.Bytes), megabytes(f.AllBytes))
 	}
 }
 
 // done removes the line.
-func (d *fetchDisplay) done() {
-	d.stall.Stop()
+func (d *display) done() {
+	if d.stall != nil {
+		d.stall.Stop()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.terminal && !d.last.IsZero() {
+	if d.terminal && d.shown {
 		fmt.Fprint(d.w, "\r\x1b[K")
 	}
 }

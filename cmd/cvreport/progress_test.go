@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cvexport/cvexport/internal/analysis/mirror"
+	"github.com/cvexport/cvexport/internal/analysis/query"
 )
 
-func TestFetchDisplay(t *testing.T) {
+func TestDisplay(t *testing.T) {
 	steps := []mirror.Progress{
 		{AllObjects: 1, AllBytes: 10}, // it is being planned
 		{AllObjects: 12, AllBytes: 400e6},
@@ -23,7 +26,7 @@ func TestFetchDisplay(t *testing.T) {
 		"terminal": {true, "\r\x1b[Kfetching 0 of 12 objects, 0.0 MB of 400 MB\r\x1b[K"},
 	} {
 		var out bytes.Buffer
-		d := newFetchDisplay(&out, false, "gs://b")
+		d := newDisplay(&out, false, query.Fetching, "gs://b")
 		d.terminal = tc.terminal
 		d.waiting()
 		if !strings.Contains(out.String(), "waiting for gs://b") {
@@ -39,7 +42,7 @@ func TestFetchDisplay(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, &out, tc.want)
 		}
 		out.Reset()
-		quiet := newFetchDisplay(&out, true, "gs://b")
+		quiet := newDisplay(&out, true, query.Fetching, "gs://b")
 		for _, f := range steps {
 			quiet.show(f)
 		}
@@ -49,4 +52,30 @@ func TestFetchDisplay(t *testing.T) {
 			t.Errorf("%s: quiet: %q", name, &out)
 		}
 	}
+}
+
+// Reading is shown when it takes long: elsewhere than on a terminal, lines of what is over
+// at once would be in the way.
+func TestDisplayOfReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tc := range []struct {
+			terminal bool
+			want     string
+		}{
+			{false, "cvreport: reading 90 of 100 objects, 9.0 MB of 10 MB\n"},
+			{true, "\r\x1b[Kreading 50 of 100 objects, 5.0 MB of 10 MB\r\x1b[Kreading 90 of 100 objects, 9.0 MB of 10 MB\r\x1b[K"},
+		} {
+			var out bytes.Buffer
+			d := newDisplay(&out, false, query.Reading, "gs://b")
+			d.terminal = tc.terminal
+			for _, n := range []int{10, 50, 90} {
+				d.show(mirror.Progress{Objects: n, AllObjects: 100, Bytes: int64(n) * 1e5, AllBytes: 1e7})
+				time.Sleep(lineInterval / 2)
+			}
+			d.done()
+			if out.String() != tc.want {
+				t.Errorf("%q, want %q", &out, tc.want)
+			}
+		}
+	})
 }

@@ -11,10 +11,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/cvexport/cvexport/internal/analysis/cache"
 	"github.com/cvexport/cvexport/internal/analysis/query"
+	"github.com/cvexport/cvexport/internal/names"
 	"github.com/cvexport/cvexport/internal/program"
-	"github.com/cvexport/cvexport/schema"
 )
 
 type queryCommand struct {
@@ -38,7 +37,8 @@ rows of the last one are written.
 
 The rows of the tables that the SQL names are first copied to a database on this machine
 (--cache), those of a remote warehouse after their objects; later, only what has changed
-is read. --project and --iteration leave out the rest of the warehouse.
+is read. --project and --iteration leave out the rest of the warehouse. A name is that
+of the last export, as it is written or else in upper or lower case.
 
 The SQL can read the warehouse and nothing else, and write nothing but its result:
 no other files, no network, no extensions. --allow-external lifts that, for SQL that
@@ -62,7 +62,7 @@ Views, and functions with their arguments:
   cvreport query "SELECT change, count(*) FROM iteration_changes('PROJECT', 'BEFORE', 'AFTER') GROUP BY ALL"
 
   # of one iteration of many: the rest of the warehouse is neither read nor fetched
-  cvreport query --project b782e311-a9a9-40c2-8cc1-c3c9019785f7 --iteration 5fb0f52c-b317-4b9c-87e6-af6aba147c7b "SELECT * FROM tag_metrics()"
+  cvreport query --project shop --iteration latest "SELECT * FROM tag_metrics()"
 
   # from a bucket to a file; and the SQL from a file
   cvreport query --warehouse gs://my-bucket/vision -o sure.parquet "FROM current_predictions WHERE probability > 0.9"
@@ -81,8 +81,9 @@ Views, and functions with their arguments:
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return explainComment(program.FlagError(cmd, err)) })
 	c.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&c.project, "project", "", "`id` of the only project that the tables then have")
-	f.StringSliceVar(&c.iterations, "iteration", nil, "`id` of the only iteration that the tables then have; may be given several times")
+	f.StringVar(&c.project, "project", "", "`name` or id of the only project that the tables then have")
+	f.StringArrayVar(&c.iterations, "iteration", nil, "`name`, publish name or id of the only iteration that the tables then have, or latest, or published; may be given several times")
+	c.completeNames(cmd)
 	addOutput(f, &c.format, &c.output)
 	f.BoolVar(&c.allowExternal, "allow-external", false, "let the SQL use other files, the network, extensions and every setting of DuckDB")
 	return cmd
@@ -137,10 +138,6 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 			return fmt.Errorf("reading the SQL: %w", err)
 		}
 	}
-	scope, err := c.scope()
-	if err != nil {
-		return err
-	}
 	q, err := query.Parse(text, c.allowExternal)
 	if err != nil {
 		return err
@@ -155,7 +152,9 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	source.Scope = scope
+	if err := source.Narrow(ctx, c.project, names.Split(c.iterations)); err != nil {
+		return err
+	}
 	source.Output, source.AllowExternal = out.Folder(), c.allowExternal
 	db, err := source.Open(ctx, q.Needs)
 	if err != nil {
@@ -163,23 +162,4 @@ func (c *queryCommand) run(cmd *cobra.Command, text string) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return source.Explain(q.Run(ctx, db, format, out))
-}
-
-// scope is what --project and --iteration leave of the warehouse.
-func (c *queryCommand) scope() (s cache.Scope, err error) {
-	if c.project != "" {
-		id, err := schema.ParseID(c.project)
-		if err != nil {
-			return s, query.UsageErrorf("--project: %w", err)
-		}
-		s.Project = id.String()
-	}
-	for _, text := range c.iterations {
-		id, err := schema.ParseID(text)
-		if err != nil {
-			return s, query.UsageErrorf("--iteration: %w", err)
-		}
-		s.Iterations = append(s.Iterations, id.String())
-	}
-	return s, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log"
@@ -14,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cvexport/cvexport/internal/analysis/query"
-	"github.com/cvexport/cvexport/internal/analysis/report"
+	"github.com/cvexport/cvexport/internal/analysis/site"
 	"github.com/cvexport/cvexport/internal/printable"
 	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/secret"
@@ -77,16 +76,16 @@ func (c *serveCommand) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	errorLog := log.New(program.Messages(cmd.ErrOrStderr()), "cvreport: ", 0)
-	guard := report.NewGuard(c.hosts...)
+	guard := site.NewGuard(c.hosts...)
 	if host, _, err := net.SplitHostPort(c.listen); err == nil {
 		guard.Hosts = append(guard.Hosts, host)
 	}
-	site := &report.Site{
+	pages := &site.Site{
 		Version: programVersion(), Guard: guard, Pictures: pictures, PictureMemory: c.pictureMemory, Log: errorLog,
-		Open: func(ctx context.Context) (*sql.DB, error) { return source.Open(ctx, query.NoFunction) },
+		Open: source.Open, Explain: source.Explain,
 	}
 	serve := func(address string) error {
-		server := &http.Server{Handler: site, ErrorLog: errorLog}
+		server := &http.Server{Handler: pages, ErrorLog: errorLog}
 		return program.Serve(ctx, address, server, func(ctx context.Context, url string) error {
 			// The token is for who reads this.
 			fmt.Fprintf(program.Raw(cmd.OutOrStdout()), "Reports of %s are at %s%s until this program is interrupted.\n", printable.Line(secret.Redact(c.warehouse)), url, guard.Path())

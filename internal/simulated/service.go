@@ -233,6 +233,9 @@ func (s *Service) iteration(p, k int) map[string]any {
 		"projectId": s.Projects()[p].ID, "exportable": false, "exportableTo": nil, "domainId": nil, "classificationType": nil,
 		"trainingType": "Regular", "reservedBudgetInHours": 0, "trainingTimeInMinutes": 0, "publishName": nil, "originalPublishResourceId": nil,
 	}
+	if it.Published != "" {
+		out["publishName"] = it.Published
+	}
 	if it.Status == Failed && it.Detail != "" {
 		out["trainingErrorDetails"] = it.Detail
 	}

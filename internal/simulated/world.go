@@ -34,6 +34,8 @@ type Iteration struct {
 	Images int    // 0 unless Completed
 	Made   time.Time
 
+	Published string // its publish name; empty if it is not published
+
 	Deleted  bool          // no longer listed
 	modified time.Duration // since its training ended
 }
@@ -170,6 +172,21 @@ func (s *Service) End(project, iteration int, status, detail string) {
 // Modify changes the time when an iteration was last modified.
 func (s *Service) Modify(project, iteration int) {
 	s.change(project, func(p *Project) { p.Iterations[iteration].modified += time.Hour })
+}
+
+// Publish gives an iteration a publish name.
+func (s *Service) Publish(project, iteration int, name string) {
+	s.change(project, func(p *Project) { p.Iterations[iteration].Published = name })
+}
+
+// Rename gives a project, and its iterations as far as there are names, other names.
+func (s *Service) Rename(project int, name string, iterations ...string) {
+	s.change(project, func(p *Project) {
+		p.Name = name
+		for i, name := range iterations {
+			p.Iterations[i].Name = name
+		}
+	})
 }
 
 // Delete removes an iteration from the listings.

@@ -85,27 +85,53 @@ func (c *Cache) Attach(ctx context.Context, db *sql.DB, wanted func(table string
 	if err != nil {
 		return nil, fmt.Errorf("listing the warehouse: %w", err)
 	}
-	attached, err := c.attach(ctx, db, c.File)
+	seen, err := c.look(ctx, db, a, now)
 	if err != nil {
 		return nil, err
 	}
-	var d difference
-	if attached {
-		if d, err = compare(ctx, db, a, now); err != nil {
-			attached = false // the file is damaged
-			if err := detach(ctx, db); err != nil {
-				return nil, err
-			}
-		}
+	if seen.attached && seen.none() {
+		a.use(c.Folder, seen.difference)
+		return a, nil
 	}
-	if !attached || !d.none() {
-		if err := c.refresh(ctx, db, a, now); err != nil {
-			return nil, err
-		}
-	} else {
-		a.use(c.Folder, d)
+	if err := c.refresh(ctx, db, a, now, seen); err != nil {
+		return nil, err
 	}
 	return a, nil
+}
+
+// seen is what the cache's file was when it was looked at.
+type seen struct {
+	info     fs.FileInfo // nil if there was none
+	attached bool        // it can be used
+	difference
+}
+
+// look attaches the file, if it is a cache that can be used, and compares it with a
+// listing.
+func (c *Cache) look(ctx context.Context, db *sql.DB, a *Attached, now listing) (s seen, err error) {
+	s.difference = difference{todo: now.units, inPlace: map[unit]bool{}}
+	if s.info, err = os.Lstat(c.File); err != nil { // which attach finds out, too
+		s.info = nil
+	}
+	if s.attached, err = c.attach(ctx, db, c.File); err != nil || !s.attached {
+		return s, err
+	}
+	d, err := compare(ctx, db, a, now)
+	if err != nil { // the file is damaged
+		s.attached = false
+		return s, errors.Join(ctx.Err(), detach(ctx, db))
+	}
+	s.difference = d
+	return s, nil
+}
+
+// isStill reports whether the file is the one that was looked at.
+func (s seen) isStill(file string) bool {
+	info, err := os.Lstat(file)
+	if err != nil || s.info == nil {
+		return errors.Is(err, fs.ErrNotExist) && s.info == nil
+	}
+	return os.SameFile(info, s.info) && info.ModTime().Equal(s.info.ModTime()) && info.Size() == s.info.Size()
 }
 
 // Rows returns the query for the rows of a table, and false if it is not in the cache.
@@ -215,7 +241,7 @@ func compare(ctx context.Context, db *sql.DB, a *Attached, now listing) (differe
 
 // refresh makes a newer copy of the file, puts it into its place, and attaches it. The
 // file is never written where it is, as DuckDB lets nobody read a file that it writes.
-func (c *Cache) refresh(ctx context.Context, db *sql.DB, a *Attached, now listing) error {
+func (c *Cache) refresh(ctx context.Context, db *sql.DB, a *Attached, now listing, old seen) error {
 	folder := filepath.Dir(c.File)
 	if err := private.CheckLinks(folder); err != nil {
 		return err
@@ -234,22 +260,22 @@ func (c *Cache) refresh(ctx context.Context, db *sql.DB, a *Attached, now listin
 		defer func() { _ = lock.Unlock() }()
 		removeOld(folder, c.tempPrefix())
 	}
-	// Another process may have refreshed it meanwhile.
-	_ = detach(ctx, db)
-	attached, err := c.attach(ctx, db, c.File)
-	if err != nil {
-		return err
-	}
-	d := difference{todo: now.units, inPlace: map[unit]bool{}}
-	if attached {
-		d, err = compare(ctx, db, a, now)
-		if err == nil && d.none() {
-			a.use(c.Folder, d)
-			return nil
+	if !old.isStill(c.File) { // another process has refreshed it meanwhile
+		if old.attached {
+			err = detach(ctx, db)
+		}
+		if err == nil {
+			old, err = c.look(ctx, db, a, now)
 		}
 		if err != nil {
-			attached, d = false, difference{todo: now.units, inPlace: map[unit]bool{}}
+			return err
 		}
+		if old.attached && old.none() {
+			a.use(c.Folder, old.difference)
+			return nil
+		}
+	}
+	if old.attached {
 		if err := detach(ctx, db); err != nil {
 			return err
 		}
@@ -263,12 +289,12 @@ func (c *Cache) refresh(ctx context.Context, db *sql.DB, a *Attached, now listin
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
 	next := filepath.Join(temp, "next.duckdb")
-	if attached {
+	if old.attached {
 		if err := copyFile(c.File, next); err != nil {
 			return err
 		}
 	}
-	w := &writer{Cache: c, file: next, attached: a, now: now, difference: d}
+	w := &writer{Cache: c, file: next, attached: a, now: now, difference: old.difference}
 	if err := w.write(ctx); err != nil {
 		return err
 	}
@@ -277,7 +303,7 @@ func (c *Cache) refresh(ctx context.Context, db *sql.DB, a *Attached, now listin
 	if locked && os.Rename(next, c.File) == nil {
 		file = c.File
 	} // else it is in use, on a system that replaces no such file, and stays in its place
-	attached, err = c.attach(ctx, db, file)
+	attached, err := c.attach(ctx, db, file)
 	if err == nil && !attached {
 		err = errors.New("the cache cannot be read back")
 	}

@@ -198,13 +198,25 @@ func TestAtOnce(t *testing.T) {
 	wait.Wait()
 }
 
-// While files are replaced, a question sees each as it was or as it is.
+// While files are replaced, by others of another size, a question sees each as it was or as
+// it is.
 func TestChangingWarehouse(t *testing.T) {
 	w := newWorld(t)
 	w.mustCount(t, "at first")
 	files, err := filepath.Glob(filepath.Join(w.Folder, "images", "*", "*", "data.parquet"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	bodies := map[string][][]byte{}
+	for _, column := range []string{"image_id AS image_id", "image_uri || image_uri AS image_uri"} {
+		exported.Rewrite(t, w.Folder, "images", column)
+		for _, file := range files {
+			body, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bodies[file] = append(bodies[file], body)
+		}
 	}
 	stop := make(chan struct{})
 	var wait sync.WaitGroup
@@ -216,14 +228,7 @@ func TestChangingWarehouse(t *testing.T) {
 			default:
 			}
 			file := files[n%len(files)]
-			body, err := os.ReadFile(file)
-			if err == nil {
-				err = os.WriteFile(file+".new", body, 0o600)
-			}
-			if err == nil {
-				err = os.Rename(file+".new", file)
-			}
-			if err != nil {
+			if err := replace(file, bodies[file][n/len(files)%2]); err != nil {
 				t.Error(err)
 				return
 			}
@@ -235,6 +240,42 @@ func TestChangingWarehouse(t *testing.T) {
 	close(stop)
 	wait.Wait()
 	w.mustCount(t, "at the end")
+}
+
+func replace(file string, body []byte) error {
+	return errors.Join(os.WriteFile(file+".new", body, 0o600), os.Rename(file+".new", file))
+}
+
+// A file that cannot be read is looked at again if it has been replaced meanwhile.
+func TestReplacedWhileRead(t *testing.T) {
+	w := newWorld(t)
+	files, err := filepath.Glob(filepath.Join(w.Folder, "images", "*", "*", "data.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaced, last := 0, 0
+	w.Progress = func(p cache.Progress) {
+		switch { // images are read last
+		case replaced == 0:
+			err = replace(files[0], body[:len(body)-100])
+			replaced++
+		case replaced == 1 && p.Objects < last: // it begins again
+			err = replace(files[0], body)
+			replaced++
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		last = p.Objects
+	}
+	n, a, err := w.count(t.Context())
+	if err != nil || n != w.images || len(a.Findings) > 0 || replaced != 2 {
+		t.Errorf("%d images, want %d, after %d replacements: %+v, %v", n, w.images, replaced, a, err)
+	}
 }
 
 // A damaged file leaves its iteration out of every table until it is mended.

@@ -63,9 +63,10 @@ func (u unit) file(root string) string { return filepath.Join(root, filepath.Fro
 
 // state is what a listing tells of a unit.
 type state struct {
-	version string // the file's time and size; empty if they do not tell it from another
-	size    int64
-	problem error // it is no file
+	version  string // the file's time and size; empty if they do not tell it from another
+	size     int64
+	modified time.Time
+	problem  error // it is no file
 }
 
 // settled is how old a file must be for its time to tell it from a later one of the same
@@ -115,10 +116,10 @@ func list(ctx context.Context, root string, tables []schema.Table, scope Scope) 
 				case !info.Mode().IsRegular():
 					s.problem = regular.Check(unit{t.Name, p, i}.key(), info)
 				case info.ModTime().Before(young):
-					s.size = info.Size()
+					s.size, s.modified = info.Size(), info.ModTime()
 					s.version = strconv.FormatInt(info.ModTime().UnixNano(), 36) + "-" + strconv.FormatInt(s.size, 36)
 				default:
-					s.size = info.Size()
+					s.size, s.modified = info.Size(), info.ModTime()
 				}
 				l.units[unit{t.Name, p, i}] = s
 				whole = whole && s.version != ""

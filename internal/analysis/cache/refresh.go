@@ -33,10 +33,13 @@ type writer struct {
 	difference
 	db *sql.DB
 
+	replaced int           // how often a file was replaced while it was read
 	dense    map[unit]bool // has far more rows than such a file of cvexport's, and would grow when it is copied
 	damaged  map[iteration]bool
 	findings []load.Finding
 	progress Progress
+
+	committed Progress // of what is not to do any more
 }
 
 type iteration struct{ project, id string }
@@ -94,10 +97,10 @@ func (w *writer) write(ctx context.Context) (err error) {
 	return os.Chmod(w.file, 0o600)
 }
 
-// fill makes all changes in one transaction. The error is errDamaged if it has found a
-// file that is damaged.
+// fill makes all changes that are left. The error is errDamaged if it has found a file
+// that is damaged.
 func (w *writer) fill(ctx context.Context) error {
-	w.progress = Progress{}
+	w.progress = w.committed
 	maps.DeleteFunc(w.todo, func(u unit, _ state) bool { return w.damaged[u.of()] })
 	for _, s := range w.todo {
 		w.progress.AllObjects, w.progress.AllBytes = w.progress.AllObjects+1, w.progress.AllBytes+s.size
@@ -105,8 +108,11 @@ func (w *writer) fill(ctx context.Context) error {
 	if err := errors.Join(w.run(ctx, "BEGIN"), w.run(ctx, w.tables()...), w.remove(ctx)); err != nil {
 		return err
 	}
-	for _, t := range w.attached.tables {
+	for n, t := range w.attached.tables {
 		if err := w.readTable(ctx, t); err != nil {
+			return err
+		}
+		if err := w.settle(ctx, w.attached.tables[:n+1]); err != nil {
 			return err
 		}
 	}
@@ -114,6 +120,29 @@ func (w *writer) fill(ctx context.Context) error {
 		return err
 	}
 	return w.run(ctx, "COMMIT")
+}
+
+// settle commits the changes of the tables that have been read, if they are of many
+// files, and would take memory until the end.
+func (w *writer) settle(ctx context.Context, read []schema.Table) error {
+	var done []unit
+	for u := range w.todo {
+		if slices.ContainsFunc(read, func(t schema.Table) bool { return t.Name == u.table }) {
+			done = append(done, u)
+		}
+	}
+	if len(done) <= chunk {
+		return nil
+	}
+	if err := w.run(ctx, "COMMIT", "CHECKPOINT "+Name, "BEGIN"); err != nil {
+		return err
+	}
+	for _, u := range done {
+		delete(w.todo, u)
+	}
+	clear(w.gone) // all have been removed
+	w.committed = Progress{w.progress.Objects, w.progress.Objects, w.progress.Bytes, w.progress.Bytes}
+	return nil
 }
 
 func (w *writer) run(ctx context.Context, statements ...string) error {
@@ -252,12 +281,17 @@ func (w *writer) checkInPlace(ctx context.Context, t schema.Table, u unit) error
 	return w.run(ctx, "CREATE OR REPLACE TEMP VIEW large AS "+t.ReadNative("["+rows.Quote(u.file(w.Folder))+"]"), w.noteUnits([]unit{u}, true))
 }
 
-// blame finds out which of some files that could not be read are damaged, or gone by now,
-// which is errDamaged. If none is, it returns the error of reading them.
+// blame finds out which of some files that could not be read are damaged, or replaced or
+// gone by now, which is errDamaged. If none is, it returns the error of reading them.
 func (w *writer) blame(ctx context.Context, t schema.Table, units []unit, err error) error {
 	_, _ = w.db.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 	found := false
 	for _, u := range units {
+		if w.isReplaced(u) {
+			found = true
+			delete(w.now.digests, t.Name)
+			continue
+		}
 		var hash any
 		readErr := w.db.QueryRowContext(ctx, "SELECT max(hash(r)) FROM ("+t.ReadNative("["+rows.Quote(u.file(w.Folder))+"]")+") AS r").Scan(&hash)
 		if ctx.Err() != nil {
@@ -281,6 +315,21 @@ func (w *writer) blame(ctx context.Context, t schema.Table, units []unit, err er
 	return err
 }
 
+// isReplaced reports whether a file is another one than was listed, and lists it again.
+// DuckDB opens a file more than once, for its footer and for its rows, and cannot read it
+// if an export replaces it in between.
+func (w *writer) isReplaced(u unit) bool {
+	const maxTimes = 20 // an export replaces a file once
+	info, err := os.Stat(u.file(w.Folder))
+	old := w.todo[u]
+	if err != nil || info.Size() == old.size && info.ModTime().Equal(old.modified) || w.replaced == maxTimes {
+		return false
+	}
+	w.replaced++
+	w.todo[u] = state{size: info.Size(), modified: info.ModTime()} // without a version: it is read again by the next question
+	return true
+}
+
 // find notes that a file is damaged.
 func (w *writer) find(u unit, reason string) {
 	w.damaged[u.of()] = true
@@ -298,11 +347,10 @@ func (w *writer) find(u unit, reason string) {
 // of some megabytes that takes gigabytes.
 func (w *writer) check(ctx context.Context) error {
 	for _, u := range slices.SortedFunc(maps.Keys(w.todo), compareUnits) {
-		err, rows := w.todo[u].problem, int64(0)
+		err := w.todo[u].problem
 		if err == nil {
-			rows, err = checkFooter(u.file(w.Folder), w.todo[u].size)
+			w.dense[u], err = checkFooter(u.file(w.Folder))
 		}
-		w.dense[u] = rows > max(fewRows, w.todo[u].size/bytesPerRow)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -313,13 +361,20 @@ func (w *writer) check(ctx context.Context) error {
 	return nil
 }
 
-func checkFooter(path string, size int64) (rows int64, err error) {
+// checkFooter returns an error if DuckDB must not see a file's footer, and otherwise
+// whether the file is dense. It may be another one by now than was listed.
+func checkFooter(path string) (dense bool, err error) {
 	f, err := regular.Open(path)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return tablefile.CheckFooter(f, size)
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	rows, err := tablefile.CheckFooter(f, info.Size())
+	return rows > max(fewRows, info.Size()/bytesPerRow), err
 }
 
 func copyFile(from, to string) (err error) {

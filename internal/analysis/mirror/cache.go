@@ -16,6 +16,7 @@ import (
 	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/schema"
 )
@@ -117,15 +118,40 @@ func (c *Cache) Updated() time.Time {
 	return info.ModTime()
 }
 
+// objects lists the cache, by the keys of the exports records. The record comes first,
+// so that an iteration removed in this order is hidden before its rows are gone.
+func (c *Cache) objects(ctx context.Context) (map[string][]store.Object, error) {
+	all := map[string][]store.Object{}
+	for _, t := range slices.Backward(schema.Evaluation.All()) {
+		for obj, err := range c.store.List(ctx, t.Name+"/") {
+			if err != nil {
+				return nil, err
+			}
+			if project, id, ok := t.ParsePath(obj.Key); ok {
+				record := schema.Exports.Path(project, id)
+				all[record] = append(all[record], obj)
+			}
+		}
+	}
+	return all, nil
+}
+
 // Missing counts the iterations in the cache, and the objects of the wanted tables that
 // it lacks or that differ from their exports records.
 func (c *Cache) Missing(ctx context.Context, want func(table string) bool) (iterations, objects int, err error) {
-	for obj, err := range c.store.List(ctx, schema.Exports.Name+"/") {
-		if err != nil {
-			return 0, 0, err
+	all, err := c.objects(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	known := c.readKnown()
+	for record, files := range all {
+		project, iteration, ok := schema.Exports.ParsePath(record)
+		isRecord := func(o store.Object) bool { return o.Key == record }
+		if !ok || !c.holds(project, iteration) || !slices.ContainsFunc(files, isRecord) {
+			continue
 		}
-		project, iteration, ok := schema.Exports.ParsePath(obj.Key)
-		if !ok || !c.holds(project, iteration) {
+		if known[record].has(record, files, want) {
+			iterations++
 			continue
 		}
 		e, _, err := load.ReadExport(ctx, c.store, project, iteration)
@@ -136,7 +162,7 @@ func (c *Cache) Missing(ctx context.Context, want func(table string) bool) (iter
 		if err != nil {
 			return 0, 0, err
 		}
-		missing, err := c.missing(ctx, e, want)
+		missing, _, err := c.missing(ctx, e, want)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -154,8 +180,10 @@ type missingObject struct {
 	same    bool   // the warehouse has that other content, too
 }
 
-func (c *Cache) missing(ctx context.Context, e load.Export, want func(table string) bool) ([]missingObject, error) {
-	var missing []missingObject
+// missing returns the objects of the wanted tables that are missing, and the versions of
+// the others, by table.
+func (c *Cache) missing(ctx context.Context, e load.Export, want func(table string) bool) (missing []missingObject, have map[string]string, _ error) {
+	have = map[string]string{}
 	for _, o := range e.Objects {
 		if table, known := schema.Evaluation.Find(o.Table); !known || !want(o.Table) || o.Key != table.Path(e.Project, e.Iteration) {
 			continue
@@ -166,15 +194,17 @@ func (c *Cache) missing(ctx context.Context, e load.Export, want func(table stri
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		ok, err := o.Matches(ctx, c.store, obj, e.ExportID)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if !ok {
 			missing = append(missing, missingObject{ObjectRecord: o, version: obj.Version})
+			continue
 		}
+		have[o.Table] = obj.Version
 	}
-	return missing, nil
+	return missing, have, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -41,8 +42,8 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		if err != nil || updated.Iterations != 2 {
 			t.Fatalf("%+v, %v", updated, err)
 		}
-		if opened := w.openedSince(); len(opened) > 0 {
-			t.Errorf("read %v", opened)
+		if len(w.asked) > 0 {
+			t.Errorf("asked for %v, not only for the list", w.asked)
 		}
 		if info, err := os.Stat(c.Folder()); err != nil || info.Mode().Perm() != 0o700 {
 			t.Errorf("others can read the cache: %v, %v", info, err)
@@ -94,6 +95,11 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		w.openedSince()
 		c.mustUpdate(t, w, every)
 		c.contains(t, w, both...)
+		for _, key := range w.asked {
+			if !slices.Contains(keysA, key) {
+				t.Errorf("asked for %s, which has not changed", key)
+			}
+		}
 		if opened := w.openedSince(); len(opened) != 5 {
 			t.Errorf("read %v", opened)
 		}
@@ -135,6 +141,27 @@ func testCache(t *testing.T, open func(t *testing.T) store.Store) {
 		c.contains(t, w, both...)
 		if opened := w.openedSince(); len(opened) != 5 {
 			t.Errorf("read %v", opened)
+		}
+	})
+	t.Run("what is known may be lost", func(t *testing.T) {
+		w, c := start(t)
+		c.mustUpdate(t, w, every)
+		for name, body := range map[string]string{"garbage": "{", "nothing": "", "of others": `{"exports/x": {"listed": "1"}}`, "null": "null"} {
+			if err := os.WriteFile(filepath.Join(c.Folder(), knownName), []byte(body), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w.openedSince()
+			if updated := c.mustUpdate(t, w, every); updated.Iterations != 2 || len(updated.Findings) > 0 {
+				t.Errorf("%s: %+v", name, updated)
+			}
+			c.contains(t, w, both...)
+			if opened := w.openedSince(); len(opened) > 0 {
+				t.Errorf("%s: read %v", name, opened)
+			}
+			c.mustUpdate(t, w, every)
+			if len(w.asked) > 0 {
+				t.Errorf("%s, then again: asked for %v", name, w.asked)
+			}
 		}
 	})
 	t.Run("a cut download leaves nothing", func(t *testing.T) {

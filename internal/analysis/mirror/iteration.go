@@ -21,9 +21,10 @@ type iteration struct {
 
 	skipped  bool // there is no readable record
 	export   load.Export
-	record   []byte // the bytes of the exports record
-	cached   string // the version of the record in the cache, empty for none
-	current  bool   // whether that one is the same
+	record   []byte            // the bytes of the exports record
+	cached   string            // the version of the record in the cache, empty for none
+	current  bool              // whether that one is the same
+	have     map[string]string // the versions of the cache's files that are what the record says, by table
 	todo     []missingObject
 	progress Progress
 	findings []load.Finding
@@ -53,7 +54,7 @@ func (m *iteration) plan(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	if m.todo, err = m.missing(ctx, m.export, m.want); err != nil {
+	if m.todo, m.have, err = m.missing(ctx, m.export, m.want); err != nil {
 		return m.failed(schema.Exports.Name, err)
 	}
 	var todo Progress
@@ -159,6 +160,7 @@ func (m *iteration) unlisted(ctx context.Context) error {
 			if err := m.drop(ctx, t.Path(m.project, m.id)); err != nil {
 				return m.failed(t.Name, err)
 			}
+			m.have[t.Name] = ""
 		}
 	}
 	return nil
@@ -203,11 +205,14 @@ func (m *iteration) copy(ctx context.Context) error {
 		}
 	}
 	if m.current {
+		m.have[schema.Exports.Name] = m.cached
 		return nil
 	}
-	if _, err := m.store.Put(ctx, schema.Exports.Path(m.project, m.id), store.NewBytesSource(m.record), m.cached); err != nil {
+	put, err := m.store.Put(ctx, schema.Exports.Path(m.project, m.id), store.NewBytesSource(m.record), m.cached)
+	if err != nil {
 		return m.failed(schema.Exports.Name, err)
 	}
+	m.have[schema.Exports.Name] = put.Version
 	m.advance(Progress{Objects: 1, Bytes: int64(len(m.record))})
 	return nil
 }
@@ -224,7 +229,9 @@ func (m *iteration) object(ctx context.Context, o missingObject) (err error) {
 	if file != nil {
 		defer func() { err = errors.Join(err, file.Close()) }()
 		if matches(file, o) {
-			_, err = m.store.Put(ctx, o.Key, file, o.version)
+			var put store.Object
+			put, err = m.store.Put(ctx, o.Key, file, o.version)
+			m.have[o.Table] = put.Version
 			return err
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -73,14 +72,20 @@ func (u *update) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	known := u.readKnown()
 	var all []*iteration
 	for obj, err := range u.from.List(ctx, schema.Exports.Name+"/") {
 		if err != nil {
 			return fmt.Errorf("list table %s: %w", schema.Exports.Name, err)
 		}
 		if project, id, ok := schema.Exports.ParsePath(obj.Key); ok {
+			files := before[obj.Key]
 			delete(before, obj.Key)
 			if !u.Cache.holds(project, id) {
+				continue
+			}
+			if k := known[obj.Key]; k.Listed == obj.Version && k.has(obj.Key, files, u.want) {
+				u.updated.Iterations++
 				continue
 			}
 			all = append(all, &iteration{update: u, project: project, id: id, listed: obj})
@@ -90,7 +95,8 @@ func (u *update) run(ctx context.Context) error {
 		project, id, ok := schema.Exports.ParsePath(record)
 		return !ok || !u.Cache.holds(project, id)
 	})
-	for _, gone := range before {
+	for record, gone := range before {
+		delete(known, record)
 		for _, obj := range gone {
 			if err := u.store.Remove(ctx, obj.Key, obj.Version); err != nil {
 				return err
@@ -109,30 +115,16 @@ func (u *update) run(ctx context.Context) error {
 		return err
 	}
 	for _, m := range all { // ordered by key
+		known.note(m)
 		if !m.skipped {
 			u.updated.Iterations++
 		}
 		u.updated.Findings = append(u.updated.Findings, m.findings...)
 	}
-	return nil
-}
-
-// objects lists the cache, by the keys of the exports records. The record comes first,
-// so that an iteration removed in this order is hidden before its rows are gone.
-func (u *update) objects(ctx context.Context) (map[string][]store.Object, error) {
-	all := map[string][]store.Object{}
-	for _, t := range slices.Backward(schema.Evaluation.All()) {
-		for obj, err := range u.store.List(ctx, t.Name+"/") {
-			if err != nil {
-				return nil, err
-			}
-			if project, id, ok := t.ParsePath(obj.Key); ok {
-				record := schema.Exports.Path(project, id)
-				all[record] = append(all[record], obj)
-			}
-		}
+	if len(all) == 0 && len(before) == 0 {
+		return nil
 	}
-	return all, nil
+	return u.writeKnown(known)
 }
 
 // each calls do for all, at most limit at a time.

@@ -22,6 +22,7 @@ type watched struct {
 
 	mu     sync.Mutex
 	opened []string
+	asked  []string               // the keys of all requests but listings
 	hidden string                 // a part of the keys of objects that are not there
 	onOpen func(key string) error // it may fail
 	cut    string                 // the body of this object breaks off
@@ -30,6 +31,7 @@ type watched struct {
 func (w *watched) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	w.mu.Lock()
 	w.opened = append(w.opened, key)
+	w.asked = append(w.asked, key)
 	onOpen, cut := w.onOpen, w.cut
 	w.mu.Unlock()
 	if w.isHidden(key) {
@@ -53,6 +55,9 @@ func (w *watched) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 func (w *watched) isHidden(key string) bool { return w.hidden != "" && strings.Contains(key, w.hidden) }
 
 func (w *watched) Stat(ctx context.Context, key string) (store.Object, error) {
+	w.mu.Lock()
+	w.asked = append(w.asked, key)
+	w.mu.Unlock()
 	if w.isHidden(key) {
 		return store.Object{}, storetest.Missing("stat", key)
 	}
@@ -83,7 +88,7 @@ func (w *watched) openedSince() []string {
 			data = append(data, key)
 		}
 	}
-	w.opened = nil
+	w.opened, w.asked = nil, nil
 	slices.Sort(data)
 	return data
 }
@@ -113,7 +118,7 @@ func (c *Cache) files(t *testing.T) []string {
 	t.Helper()
 	var keys []string
 	err := filepath.WalkDir(c.Folder(), func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && entry.Name() != markName && entry.Name() != ".cvexport.lock" {
+		if err == nil && !entry.IsDir() && !slices.Contains([]string{markName, knownName, ".cvexport.lock"}, entry.Name()) {
 			key, relErr := filepath.Rel(c.Folder(), path)
 			keys, err = append(keys, filepath.ToSlash(key)), relErr
 		}

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"runtime"
@@ -56,11 +57,7 @@ func (s session) readable(ctx context.Context, address, folder string, tables fu
 				findings = append(findings, load.Finding{Project: project, Iteration: iteration, Table: t.Name, Key: obj.Key, Problem: fmt.Sprintf("the iteration is left out: %v", err)})
 				continue
 			}
-			err := checkFooter(ctx, warehouse, obj)
-			if err == nil {
-				_, err = db.ExecContext(ctx, "DESCRIBE FROM read_parquet('"+escape(warehouse.URL(obj.Key))+"')")
-			}
-			if err != nil {
+			if err := checkReadable(ctx, db, warehouse, obj); err != nil {
 				reason, _, _ := strings.Cut(err.Error(), "\n") // the other lines are the statement
 				findings = append(findings, load.Finding{Project: project, Iteration: iteration, Table: t.Name, Key: obj.Key, Problem: fmt.Sprintf(
 					"it is damaged, so the iteration is left out; to mend it, run cvexport export --project %s --iteration %s --force --warehouse %q (%s)", project, iteration, address, reason)})
@@ -107,6 +104,23 @@ func allSound(ctx context.Context, folder string, tables func(name string) bool)
 }
 
 var errNotSound = errors.New("not sound")
+
+// checkReadable returns an error if DuckDB cannot read a file. If an export replaces it
+// meanwhile, the new one counts.
+func checkReadable(ctx context.Context, db *sql.DB, warehouse *local.Store, obj store.Object) error {
+	const maxTries = 20 // an export replaces a file once
+	for try := 1; ; try++ {
+		err := checkFooter(ctx, warehouse, obj)
+		if err == nil {
+			_, err = db.ExecContext(ctx, "DESCRIBE FROM read_parquet('"+escape(warehouse.URL(obj.Key))+"')")
+		}
+		now, statErr := warehouse.Stat(ctx, obj.Key)
+		if err == nil || statErr != nil || now.Version == obj.Version || try == maxTries {
+			return err
+		}
+		obj = now
+	}
+}
 
 func checkFooter(ctx context.Context, warehouse *local.Store, obj store.Object) (err error) {
 	file, err := warehouse.OpenAt(ctx, obj.Key)

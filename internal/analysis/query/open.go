@@ -19,7 +19,8 @@ func All(string) bool { return true }
 
 // NoFunction is true of the names of tables and views only.
 func NoFunction(name string) bool {
-	return !slices.ContainsFunc(schema.Views(), func(v schema.View) bool { return v.Name == name && len(v.Arguments) > 0 })
+	return slices.ContainsFunc(schema.Tables(), func(t schema.Table) bool { return t.Name == name }) ||
+		slices.ContainsFunc(schema.Views(), func(v schema.View) bool { return v.Name == name && len(v.Arguments) == 0 })
 }
 
 // Open opens an in-memory database over the warehouse in a folder: its tables, of

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -42,14 +43,29 @@ type Source struct {
 	AllowExternal bool   // what is run in the database may use other files and the network
 
 	// Warn reports what is wrong with the warehouse or its copy. Progress is called
-	// before the copy of a remote warehouse is updated; it returns functions to report
-	// progress with and to end the report.
+	// before the copy of a remote warehouse is updated, and before the rows are read, with
+	// [Fetching] or [Reading]; it returns functions to report progress with and to end the
+	// report. It may be nil.
 	Warn     func(message any)
-	Progress func(warehouse string) (show func(mirror.Progress), done func())
+	Progress func(doing, warehouse string) (show func(mirror.Progress), done func())
 
 	mu      sync.Mutex
 	folder  string // of the tables, once they have been found
+	rows    string // the file with the rows of the tables, once it has been used
 	updated time.Time
+}
+
+// What [Source.Progress] is about.
+const (
+	Fetching = "fetching"
+	Reading  = "reading"
+)
+
+func (s *Source) progress(doing, warehouse string) (show func(mirror.Progress), done func()) {
+	if s.Progress == nil {
+		return func(mirror.Progress) {}, func() {}
+	}
+	return s.Progress(doing, warehouse)
 }
 
 // Open opens a database over the warehouse, as [Open] does, with the wanted tables and
@@ -103,8 +119,16 @@ func (s *Source) openCached(ctx context.Context, session session, folder string,
 	if err != nil {
 		return nil, err
 	}
-	c := &cache.Cache{File: filepath.Join(base, "rows.duckdb"), Folder: folder, Address: s.Warehouse, Temp: s.Temp, Memory: s.Memory}
+	show, done := s.progress(Reading, s.Warehouse)
+	c := &cache.Cache{
+		File: filepath.Join(base, "rows.duckdb"), Folder: folder, Address: s.Warehouse, Temp: s.Temp, Memory: s.Memory,
+		Progress: func(p cache.Progress) { show(mirror.Progress(p)) },
+	}
+	s.mu.Lock()
+	s.rows = c.File
+	s.mu.Unlock()
 	db, findings, err := session.openCached(ctx, c, s.Scope, wanted)
+	done()
 	for _, f := range findings {
 		s.Warn(f)
 	}
@@ -131,12 +155,20 @@ func (s *Source) Prepare(ctx context.Context, wanted func(table string) bool) (f
 	return folder, nil
 }
 
-// Explain adds to an error about a file in the copy what the user can do about it.
+// Explain adds to an error of a question, about the file with the rows or one of the copy,
+// what the user can do about it. It removes the file with the rows if that is damaged,
+// which is only found out when the damaged part is read.
 func (s *Source) Explain(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.rows != "" && cache.IsDamage(err) {
+		if removeErr := os.Remove(s.rows); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+			return errors.Join(err, fmt.Errorf("the cache is damaged and cannot be removed: %w", removeErr))
+		}
+		return fmt.Errorf("%w\nthe cache was damaged and has been removed: run it again", err)
+	}
 	if err != nil && ofFile.MatchString(err.Error()) {
-		err = fmt.Errorf("%w\nan object of the warehouse may be damaged: cvexport verify --warehouse %q says which", err, s.Warehouse)
+		err = fmt.Errorf("%w\nif an export has replaced a file meanwhile, ask again; else one may be damaged, and cvexport verify --warehouse %q says which", err, s.Warehouse)
 	}
 	if err == nil || !s.isRemote() || !strings.Contains(err.Error(), s.folder) {
 		return err
@@ -205,7 +237,7 @@ func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ 
 		return "", err
 	}
 	cache.Holds = s.Scope.Holds
-	show, done := s.Progress(name)
+	show, done := s.progress(Fetching, name)
 	updated, err := cache.Update(ctx, from, wanted, show)
 	done()
 	if err != nil {

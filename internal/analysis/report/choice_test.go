@@ -43,7 +43,9 @@ func TestChoice(t *testing.T) {
 		"of two projects":   {Options{}, 0, 0, ErrChoice, "holds 2 projects"},
 		"unknown project":   {Options{Project: "x"}, 0, 0, ErrNotFound, projects[1].ID},
 		"unknown iteration": {Options{Project: projects[0].ID, Iteration: "x"}, 0, 0, ErrNotFound, third},
-		"of another":        {Options{Project: projects[1].ID, Compare: "x"}, 0, 0, ErrNotFound, "iteration x"},
+		"of another":        {Options{Project: projects[1].ID, Compare: "x"}, 0, 0, ErrNotFound, `no iteration is named "x"`},
+		"by names":          {Options{Project: strings.ToUpper(projects[0].Name), Iteration: iterations[1].Name, Compare: "latest"}, 1, 2, nil, ""},
+		"a name of none":    {Options{Project: projects[0].Name, Iteration: "published"}, 0, 0, ErrNotFound, "no iteration is published"},
 		"with itself":       {Options{Project: projects[0].ID, Compare: third}, 0, 0, ErrChoice, "other than itself"},
 	} {
 		page, err := Load(t.Context(), exported.OpenViews(t, root), tc.options)

@@ -21,9 +21,7 @@ import (
 var assets embed.FS
 
 var (
-	pageTemplate  = template.Must(template.ParseFS(assets, "assets/page.html"))
-	indexTemplate = template.Must(template.New("index.html").Funcs(template.FuncMap{"visible": visibleName, "percent": percent, "day": day}).ParseFS(assets, "assets/index.html"))
-	errorTemplate = template.Must(template.ParseFS(assets, "assets/error.html"))
+	pageTemplate = template.Must(template.ParseFS(assets, "assets/page.html"))
 
 	style  = asset("page.css")
 	script = pageScript()
@@ -55,9 +53,17 @@ func pageScript() string {
 		"\n(() => {\n\"use strict\";\n" + own.String() + "})();\n"
 }
 
-// policy allows only this script and embedded pictures. Drawings have style attributes,
-// which a hash cannot allow.
-func policy(script, forms string) string {
+// Style is the style sheet of every page.
+func Style() template.CSS { return template.CSS(style) }
+
+// Funcs are for the templates of other pages: visible makes a name printable and visible,
+// day cuts an RFC 3339 timestamp to its day, percent writes a share, which may be nil.
+var Funcs = template.FuncMap{"visible": visibleName, "percent": percent, "day": day}
+
+// Policy returns the Content-Security-Policy of a page: only this script and embedded
+// pictures, and forms for 'self' or 'none'. Drawings have style attributes, which a hash
+// cannot allow.
+func Policy(script, forms string) string {
 	sum := sha256.Sum256([]byte(script))
 	return fmt.Sprintf("default-src 'none'; script-src 'sha256-%s'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action %s",
 		base64.StdEncoding.EncodeToString(sum[:]), forms)
@@ -84,8 +90,8 @@ func (w Writer) Write(to io.Writer, page *Page) error {
 	var b bytes.Buffer
 	err = pageTemplate.Execute(&b, map[string]any{
 		"Title":           visibleName(page.Project.Name) + ", " + visibleName(shown.Name),
-		"Policy":          policy(script, forms),
-		"Style":           template.CSS(style),
+		"Policy":          Policy(script, forms),
+		"Style":           Style(),
 		"Script":          template.JS(script),
 		"Data":            template.JS(printable.JSON(string(data))), // json.Marshal has escaped <, > and &
 		"Version":         w.Version,

@@ -16,9 +16,9 @@ import (
 
 // Options choose what a page shows.
 type Options struct {
-	Project   string   // an id; empty: the warehouse's only project
-	Iteration string   // an id; empty: the last one trained
-	Compare   string   // an id; empty: the one trained before
+	Project   string   // a name or an id, as [names.Find] takes it; empty: the warehouse's only project
+	Iteration string   // a name or an id; empty: the last one trained
+	Compare   string   // a name or an id; empty: the one trained before
 	Lenient   bool     // ignore Compare if it is the iteration itself
 	Threshold *float64 // where the slider starts; nil: the threshold of the service's figures
 	Overlap   *float64 // of a detector's boxes; nil: the overlap of the service's figures

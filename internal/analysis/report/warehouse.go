@@ -8,8 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cvexport/cvexport/internal/analysis/rows"
+	"github.com/cvexport/cvexport/internal/names"
+	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/schema"
 )
 
 // Projects returns the projects that have a committed export, ordered by name.
@@ -77,25 +81,25 @@ var (
 	ErrChoice   = errors.New("a choice is needed")
 )
 
-// Choose finds a project and one of its iterations by their ids. An empty id stands for
-// the warehouse's only project, or the iteration trained last. It returns all iterations
-// of the project and the position of the chosen one. An error is ErrNotFound or
-// ErrChoice, if it is not about reading the warehouse.
+// Choose finds a project and one of its iterations by name or id, as [names.Find] says. An
+// empty text stands for the warehouse's only project, or the iteration trained last. It
+// returns all iterations of the project and the position of the chosen one. An error is
+// ErrNotFound or ErrChoice, if it is not about reading the warehouse.
 func Choose(ctx context.Context, q rows.Querier, project, iteration string) (_ Project, _ []Iteration, shown int, err error) {
 	projects, err := Projects(ctx, q)
 	if err != nil {
 		return Project{}, nil, 0, err
 	}
-	at := slices.IndexFunc(projects, func(p Project) bool { return p.ID == project })
+	at := 0
 	switch {
-	case project == "" && len(projects) == 1:
-		at = 0
 	case len(projects) == 0:
 		err = fmt.Errorf("the warehouse holds no committed export: %w (export something first)", ErrNotFound)
-	case project == "":
-		err = fmt.Errorf("the warehouse holds %d projects: %w: %s", len(projects), ErrChoice, listProjects(projects))
-	case at < 0:
-		err = fmt.Errorf("project %s: %w, which holds %s", project, ErrNotFound, listProjects(projects))
+	case project == "" && len(projects) > 1:
+		err = fmt.Errorf("the warehouse holds %d projects: %w: give --project with one of %s", len(projects), ErrChoice, listProjects(projects))
+	case project != "":
+		at, err = find(names.Project, project, len(projects), func(n int) (string, names.Item) {
+			return projects[n].ID, names.Item{Name: projects[n].Name}
+		})
 	}
 	if err != nil {
 		return Project{}, nil, 0, err
@@ -109,39 +113,55 @@ func Choose(ctx context.Context, q rows.Querier, project, iteration string) (_ P
 	return chosen, iterations, shown, err
 }
 
-// findIteration returns the position of an iteration, or fallback for an empty id.
-func findIteration(p Project, iterations []Iteration, id string, fallback int) (int, error) {
-	if id == "" {
+// findIteration returns the position of an iteration, or fallback for an empty text.
+func findIteration(p Project, iterations []Iteration, text string, fallback int) (int, error) {
+	if text == "" {
 		return fallback, nil
 	}
-	at := slices.IndexFunc(iterations, func(i Iteration) bool { return i.ID == id })
-	if at < 0 {
-		return 0, fmt.Errorf("project %s, iteration %s: %w, which holds %s", p.ID, id, ErrNotFound, listIterations(iterations))
+	at, err := find(names.Iteration, text, len(iterations), func(n int) (string, names.Item) {
+		order := time.Unix(int64(n), 0) // they are in that of their training
+		return iterations[n].ID, names.Item{Name: iterations[n].Name, PublishName: iterations[n].Published, Trained: order}
+	})
+	if err != nil {
+		return 0, fmt.Errorf("project %s (%s): %w", p.ID, printable.Line(p.Name), err)
 	}
 	return at, nil
 }
 
+// find returns the position of what a text means. at returns the id at a position, and its
+// names.
+func find(noun names.Noun, text string, count int, at func(n int) (id string, _ names.Item)) (int, error) {
+	var items []names.Item
+	var places []int
+	for n := range count {
+		id, item := at(n)
+		if id == text {
+			return n, nil
+		}
+		var err error
+		if item.ID, err = schema.ParseID(id); err == nil { // else of no export of ours
+			items, places = append(items, item), append(places, n)
+		}
+	}
+	found, err := names.Find(noun, items, text)
+	if e, wrong := errors.AsType[*names.Error](err); wrong {
+		kind := ErrNotFound
+		if e.Several {
+			kind = ErrChoice
+		}
+		return 0, fmt.Errorf("%w: %w", kind, err)
+	}
+	return places[slices.IndexFunc(items, func(i names.Item) bool { return i.ID == found.ID })], nil
+}
+
 func listProjects(projects []Project) string {
-	var names []string
+	var texts []string
 	for _, p := range projects {
-		names = append(names, fmt.Sprintf("%s (%s)", p.ID, p.Name))
+		texts = append(texts, fmt.Sprintf("%.60q (%s)", p.Name, p.ID))
 	}
-	return join(names)
-}
-
-func listIterations(iterations []Iteration) string {
-	var names []string
-	for _, i := range slices.Backward(iterations) {
-		names = append(names, fmt.Sprintf("%s (%s)", i.ID, i.Name))
-	}
-	return join(names)
-}
-
-// join joins the first names, enough for an error message.
-func join(names []string) string {
 	const shown = 10
-	if more := len(names) - shown; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), more)
+	if more := len(texts) - shown; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(texts[:shown], ", "), more)
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(texts, ", ")
 }

@@ -180,13 +180,17 @@ func sortRows(rows [][]any) (keys []string) {
 	return keys
 }
 
-func sameRow(want, got []any) bool {
+// sameRow compares a row with that of another implementation.
+func sameRow(want, got []any) bool { return nearlySame(want, got, 1e-9) }
+
+// nearlySame compares rows, with numbers that differ by at most a fraction.
+func nearlySame(want, got []any, fraction float64) bool {
 	for i := range want {
 		w, ok := want[i].(float64)
 		g, alsoOK := got[i].(float64)
 		switch {
 		case ok && alsoOK: // a difference of two figures may be next to nothing
-			if !(math.Abs(w-g) <= 1e-12+1e-9*max(math.Abs(w), math.Abs(g))) {
+			if !(math.Abs(w-g) <= 1e-12+fraction*max(math.Abs(w), math.Abs(g))) {
 				return false
 			}
 		case !reflect.DeepEqual(want[i], got[i]):

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cvexport/cvexport/extract"
+	"github.com/cvexport/cvexport/internal/names"
 	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/jobs"
@@ -82,7 +83,16 @@ func Resolve(f Flags, given func(flag string) bool) (*Config, error) {
 			return nil, fmt.Errorf("--%s is for one resource, and %s has %d: choose one with --resource", name, f.File, len(chosen))
 		}
 	}
-	flagChoice, err := newChoice(f.Projects, f.Include, f.Exclude)
+	ids, called := []string(nil), []string(nil)
+	for _, text := range f.Projects {
+		if names.IsID(text) {
+			ids = append(ids, text)
+		} else if called = append(called, text); text == "" {
+			return nil, errors.New("--project is empty: give a name or an id, or leave the flag out")
+		}
+	}
+	flagChoice, err := newChoice(ids, f.Include, f.Exclude)
+	flagChoice.Names = called
 	if err != nil {
 		return nil, err
 	}
@@ -155,8 +165,9 @@ func newChoice(ids, include, exclude []string) (jobs.Choice, error) {
 	return choice, nil
 }
 
-// Client reads the training key and returns a client of the resource. log may be nil.
-func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client, err error) {
+// Client reads the training key and returns a client of the resource. log and named, which
+// is told of what the service names, may be nil.
+func (r *Resource) Client(userAgent string, log *slog.Logger, named func(schema.ID, string)) (_ *extract.Client, err error) {
 	f := r.flags
 	defer func() {
 		if err != nil && f.File != "" {
@@ -180,7 +191,7 @@ func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client
 	}
 	return extract.NewClient(extract.Options{
 		Endpoint: r.Endpoint, Key: key, APIVersion: f.APIVersion, Rate: r.Rate,
-		Bounds: f.Patience.Bounds(nil), MaxPage: f.MaxPage << 20, UserAgent: userAgent, Log: log,
+		Bounds: f.Patience.Bounds(nil), MaxPage: f.MaxPage << 20, UserAgent: userAgent, Log: log, Named: named,
 	})
 }
 

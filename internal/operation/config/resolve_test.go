@@ -45,7 +45,8 @@ resources:
 		"key file of several":               {Flags{File: two, KeyFile: "k"}, []string{"key-file"}, "", Resource{}, "", "--key-file is for one resource"},
 		"unknown resource":                  {Flags{File: two, Resource: "x"}, nil, "", Resource{}, "", "two.yaml has no such resource"},
 		"resource without a file":           {Flags{Resource: "x"}, nil, "", Resource{}, "", "give the file with --config"},
-		"wrong project":                     {Flags{Projects: []string{"x"}}, nil, "", Resource{}, "", "--project: "},
+		"a project by name":                 {Flags{Endpoint: "eastus", Projects: []string{"shop", project}}, nil, "envkey", Resource{Name: "eastus.api.cognitive.microsoft.com", Warehouse: program.DefaultWarehouse}, "envkey", ""},
+		"empty project":                     {Flags{Projects: []string{""}}, nil, "", Resource{}, "", "--project is empty: "},
 		"wrong pattern":                     {Flags{Include: []string{"["}}, nil, "", Resource{}, "", "--include or --exclude: "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,7 +78,7 @@ resources:
 			if err != nil {
 				t.Fatal(err)
 			}
-			if flags := len(tc.flags.Projects) > 0; flags != slices.Contains(r.Projects.IDs, id) || flags && len(r.Projects.Include) > 0 {
+			if flags := len(tc.flags.Projects) > 0; flags != slices.Contains(r.Projects.IDs, id) || flags && len(r.Projects.Include) > 0 || slices.Contains(tc.flags.Projects, "shop") != slices.Contains(r.Projects.Names, "shop") {
 				t.Errorf("projects %+v", r.Projects)
 			}
 		})

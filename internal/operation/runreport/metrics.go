@@ -98,6 +98,10 @@ func (r *Run) writeMetrics(ctx context.Context) (err error) {
 		}
 		for _, p := range n.Projects {
 			values, projectComplete := projectGauges(p)
+			if p.ID.IsZero() { // asked for by a name that is no project's
+				failures, complete = failures+values["failures"], false
+				continue
+			}
 			set(p.ID.String(), values, projectComplete)
 			complete = complete && projectComplete
 		}

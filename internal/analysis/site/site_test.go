@@ -1,4 +1,4 @@
-package report
+package site
 
 import (
 	"context"
@@ -7,11 +7,13 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/cvexport/cvexport/internal/analysis/report"
 	"github.com/cvexport/cvexport/internal/exported"
 	"github.com/cvexport/cvexport/internal/simulated"
 )
@@ -24,7 +26,10 @@ func TestSite(t *testing.T) {
 	opened := 0
 	site := &Site{
 		Version: "test", Guard: NewGuard("Reports.example"), Log: log.New(io.Discard, "", 0),
-		Open: func(context.Context) (*sql.DB, error) { opened++; return exported.OpenViews(t, root), nil },
+		Open: func(context.Context, func(string) bool) (*sql.DB, error) {
+			opened++
+			return exported.OpenViews(t, root), nil
+		},
 	}
 	get := func(method, host, path string) (int, string, http.Header) {
 		t.Helper()
@@ -34,11 +39,11 @@ func TestSite(t *testing.T) {
 		site.ServeHTTP(w, r)
 		return w.Code, w.Body.String(), w.Header()
 	}
-	projects, err := Projects(t.Context(), exported.OpenViews(t, root))
+	projects, err := report.Projects(t.Context(), exported.OpenViews(t, root))
 	if err != nil || len(projects) != 2 {
 		t.Fatalf("%d projects: %v", len(projects), err)
 	}
-	iterations, err := Iterations(t.Context(), exported.OpenViews(t, root), projects[1].ID)
+	iterations, err := report.Iterations(t.Context(), exported.OpenViews(t, root), projects[1].ID)
 	if err != nil || len(iterations) != 2 {
 		t.Fatalf("%d iterations: %v", len(iterations), err)
 	}
@@ -63,6 +68,7 @@ func TestSite(t *testing.T) {
 		"no project":        {"GET", "127.0.0.1", "/report", 400, "a choice is needed"},
 		"unknown project":   {"GET", "127.0.0.1", "/report?project=<script>", 404, "project &lt;script&gt;: not in the warehouse"},
 		"unknown iteration": {"GET", "127.0.0.1", page + "&iteration=x'%20OR%20''='", 404, "not in the warehouse"},
+		"by name":           {"GET", "127.0.0.1", "/report?project=" + url.QueryEscape(projects[0].Name), 404, "an address has ids only"},
 		"unknown path":      {"GET", "127.0.0.1", "/etc/hosts", 404, "not in the warehouse"},
 	} {
 		code, body, header := get(tc.method, tc.host, tc.path)
@@ -97,19 +103,5 @@ func TestSite(t *testing.T) {
 	}
 	if len(site.cache) > cachedPages {
 		t.Errorf("%d pages are kept", len(site.cache))
-	}
-}
-
-// A name without anything to see still is something to click on.
-func TestVisibleName(t *testing.T) {
-	for name, want := range map[string]string{"a": "a", " a ": " a ", "": "(no name)", " \t\u200b\u2029": "(no name)", "\u202ex": `\u202ex`, "a\tb": `a\tb`} {
-		if got := visibleName(name); got != want {
-			t.Errorf("%q: %q", name, got)
-		}
-	}
-	project := indexEntry{Project: Project{"p", "\u00a0"}}
-	var b strings.Builder
-	if err := indexTemplate.Execute(&b, map[string]any{"Projects": []any{project}}); err != nil || !strings.Contains(b.String(), "<bdi>(no name)</bdi>") {
-		t.Errorf("%v: %s", err, &b)
 	}
 }

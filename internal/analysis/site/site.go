@@ -1,4 +1,5 @@
-package report
+// Package site serves the reports of a warehouse to the person who started it.
+package site
 
 import (
 	"bytes"
@@ -6,29 +7,38 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"html/template"
 	"log"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/cvexport/cvexport/internal/analysis/query"
+	"github.com/cvexport/cvexport/internal/analysis/report"
 	"github.com/cvexport/cvexport/internal/analysis/rows"
 	"github.com/cvexport/cvexport/internal/printable"
+	"github.com/cvexport/cvexport/schema"
 	"github.com/cvexport/cvexport/secret"
 )
 
 // Site serves the pages of a warehouse over HTTP to whom its guard admits: / lists its
-// projects and their iterations, /report?project=&iteration=&compare= is a page. Both are
+// projects and their last iterations, /project?project= all iterations of one, both with page=
+// for more than fit on one, and /report?project=&iteration=&compare= is a page. All are
 // below the guard's path.
 type Site struct {
 	Version  string
-	Open     func(context.Context) (*sql.DB, error) // a new database at each call
-	Pictures Pictures                               // nil: outlines only
+	Pictures report.Pictures // nil: outlines only
 	Guard    *Guard
 	Log      *log.Logger
 
-	PictureMemory int // MiB; 0 for [DefaultPictureMemory]
+	// Open opens a new database at each call, with the wanted tables and functions.
+	Open func(ctx context.Context, wanted func(name string) bool) (*sql.DB, error)
+
+	// Explain adds to an error of a question what can be done about it. It may be nil.
+	Explain func(error) error
+
+	PictureMemory int // MiB; 0 for [report.DefaultPictureMemory]
 
 	work  sync.Mutex // held while a page is made, which uses most memory and all cores
 	cache []cached   // the last one used is last
@@ -66,23 +76,32 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var body []byte
 	var err error
-	switch path {
+	switch q := r.URL.Query(); path {
 	case "/":
-		body, err = s.index(r.Context())
+		body, err = s.overview(r.Context(), "", q.Get("page"))
+	case "/project":
+		if err = onlyIDs(q, "project"); err == nil {
+			body, err = s.overview(r.Context(), q.Get("project"), q.Get("page"))
+		}
 	case "/report":
-		q := r.URL.Query()
-		body, err = s.report(r.Context(), Options{
+		if err = onlyIDs(q, "project", "iteration", "compare"); err != nil {
+			break
+		}
+		body, err = s.report(r.Context(), report.Options{
 			Project: q.Get("project"), Iteration: q.Get("iteration"), Compare: q.Get("compare"),
 			Lenient:  true, // the form keeps the other choice when one changes
 			Pictures: s.Pictures, PictureMemory: s.PictureMemory,
 		})
 	default:
-		err = fmt.Errorf("%s: %w", path, ErrNotFound)
+		err = fmt.Errorf("%s: %w", path, report.ErrNotFound)
+	}
+	if err != nil && s.Explain != nil {
+		err = s.Explain(err)
 	}
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, report.ErrNotFound):
 		s.fail(w, http.StatusNotFound, err, true)
-	case errors.Is(err, ErrChoice):
+	case errors.Is(err, report.ErrChoice):
 		s.fail(w, http.StatusBadRequest, err, true)
 	case err != nil && r.Context().Err() != nil: // the client has gone
 	case err != nil:
@@ -95,10 +114,25 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// onlyIDs makes sure that these parameters have ids, if they are there, and no names: an
+// address must mean the same page tomorrow.
+func onlyIDs(q url.Values, names ...string) error {
+	for _, name := range names {
+		if text := q.Get(name); text != "" {
+			id, err := schema.ParseID(text)
+			if err != nil {
+				return fmt.Errorf("%s %.100s: %w: an address has ids only", name, text, report.ErrNotFound)
+			}
+			q.Set(name, id.String())
+		}
+	}
+	return nil
+}
+
 // fail says what is wrong; home adds a link to the projects.
 func (s *Site) fail(w http.ResponseWriter, code int, err error, home bool) {
 	var b bytes.Buffer
-	if err := errorTemplate.Execute(&b, map[string]any{"Code": http.StatusText(code), "Error": printable.Text(secret.Redact(err.Error())), "Home": home, "Style": template.CSS(style)}); err != nil {
+	if err := errorTemplate.Execute(&b, map[string]any{"Code": http.StatusText(code), "Error": printable.Text(secret.Redact(err.Error())), "Home": home, "Style": report.Style()}); err != nil {
 		s.Log.Print(err)
 	}
 	w.WriteHeader(code)
@@ -107,44 +141,13 @@ func (s *Site) fail(w http.ResponseWriter, code int, err error, home bool) {
 	}
 }
 
-type indexEntry struct {
-	Project
-	Iterations []Iteration // the last trained first
-}
-
-func (s *Site) index(ctx context.Context) (_ []byte, err error) {
-	db, err := s.Open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	projects, err := Projects(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	var entries []indexEntry
-	for _, p := range projects {
-		iterations, err := Iterations(ctx, db, p.ID)
-		if err != nil {
-			return nil, err
-		}
-		slices.Reverse(iterations)
-		entries = append(entries, indexEntry{p, iterations})
-	}
-	var b bytes.Buffer
-	err = indexTemplate.Execute(&b, map[string]any{
-		"Projects": entries, "Version": s.Version, "Style": template.CSS(style), "Policy": policy("", "'self'"),
-	})
-	return b.Bytes(), err
-}
-
-func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
+func (s *Site) report(ctx context.Context, o report.Options) (_ []byte, err error) {
 	s.work.Lock()
 	defer s.work.Unlock()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	db, err := s.Open(ctx)
+	db, err := s.Open(ctx, query.NoFunction)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +165,7 @@ func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
 		s.cache = slices.Delete(s.cache, at, at+1)
 	}
 	if at < 0 || page.exports != exports {
-		p, err := Load(ctx, db, o)
+		p, err := report.Load(ctx, db, o)
 		if err != nil {
 			return nil, err
 		}
@@ -170,7 +173,7 @@ func (s *Site) report(ctx context.Context, o Options) (_ []byte, err error) {
 			s.Log.Print("warning: ", p.Warning)
 		}
 		var b bytes.Buffer
-		if err := (Writer{Version: s.Version, Now: time.Now(), Served: true}).Write(&b, p); err != nil {
+		if err := (report.Writer{Version: s.Version, Now: time.Now(), Served: true}).Write(&b, p); err != nil {
 			return nil, err
 		}
 		page = cached{key, exports, b.Bytes()}
