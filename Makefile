@@ -16,7 +16,7 @@ STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck
 CYCLONEDX = go tool -modfile=tools/go.mod cyclonedx-gomod
 BENCHSTAT = go tool -modfile=tools/go.mod benchstat
 
-.PHONY: help build test check lint sql deploy readers report long faults sbom fuzz bench bench-queries demo chartist clean cc chromium
+.PHONY: help build test check docs lint sql deploy readers report long faults sbom fuzz bench bench-queries demo chartist clean cc chromium
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -32,8 +32,11 @@ test: cc ## the short tests with the race detector: minutes, with Go and a C com
 
 # Two at a time, as each leaves a processor idle now and then. The longest come first.
 check: ## what else has to pass: lint, the SQL, the files of deploy/, other readers, the report in a browser, the long tests
-	$(MAKE) -j 2 sql lint deploy readers
+	$(MAKE) -j 2 sql lint deploy readers docs
 	$(MAKE) -j 2 long report
+
+docs: cc ## the README and docs/: links, what is generated, and every command in them, against the simulated service
+	cd check && go vet ./docs && go test -vet=off -count=1 -timeout 1h ./docs
 
 lint: cc ## gofmt, vet, staticcheck, go.sum, and the types on other systems
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -52,7 +55,7 @@ sql: cc ## the SQL for BigQuery, with Google's own analyzer, which takes minutes
 deploy: ## the files of deploy/, with the parsers of the programs that read them (systemd-analyze is in Debian's package systemd)
 	cd check && go vet ./deploy && go test -vet=off -ldflags=-s -count=1 -timeout 1h ./deploy
 
-readers: cc ## the tables, with Polars and DataFusion (npm) and DuckDB, as docs/reading.md says, and while an export runs
+readers: cc ## the tables, with Polars and DataFusion (npm) and DuckDB, as docs/how-to/reading.md says, and while an export runs
 	cd check && go vet ./readers && go test -vet=off -count=1 -timeout 1h ./readers
 
 report: cc chromium ## the pages of cvreport html and serve, in Chromium, with axe-core (npm) and a large project

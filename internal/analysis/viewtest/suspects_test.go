@@ -12,7 +12,7 @@ import (
 	"github.com/cvexport/cvexport/internal/exported"
 )
 
-var update = flag.Bool("update", false, "write the table of docs/evaluation.md")
+var update = flag.Bool("update", false, "write the table of docs/explanation/evaluation.md")
 
 // plain is what a threshold alone would list, the surest first: mistakes at the
 // threshold, a label that a multi-label classifier denies included.
@@ -93,7 +93,7 @@ func find(hits []int, n int) (f finding) {
 const suspectsWorlds = 8
 
 // label_suspects is ahead of plain thresholds in what a person looks at first. The
-// table in docs/evaluation.md has the figures.
+// table in docs/explanation/evaluation.md has the figures.
 func TestSuspectsRanking(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a long simulation")
@@ -160,7 +160,7 @@ func TestSuspectsRanking(t *testing.T) {
 			}
 		}
 	}
-	const file, begin, end = "../../../docs/evaluation.md", "<!-- suspects: written by go test ./internal/analysis/viewtest -run SuspectsRanking -update -->\n\n", "\n<!-- end of suspects -->"
+	const file, begin, end = "../../../docs/explanation/evaluation.md", "<!-- suspects: written by go test ./internal/analysis/viewtest -run SuspectsRanking -update -->\n\n", "\n<!-- end of suspects -->"
 	doc, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
