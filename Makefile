@@ -16,7 +16,7 @@ STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck
 CYCLONEDX = go tool -modfile=tools/go.mod cyclonedx-gomod
 BENCHSTAT = go tool -modfile=tools/go.mod benchstat
 
-.PHONY: help build test check docs lint sql deploy readers report long faults sbom fuzz bench bench-queries demo chartist clean cc chromium
+.PHONY: help build test check docs prose lint sql deploy readers report long faults sbom fuzz bench bench-queries demo chartist clean cc chromium
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -32,11 +32,19 @@ test: cc ## the short tests with the race detector: minutes, with Go and a C com
 
 # Two at a time, as each leaves a processor idle now and then. The longest come first.
 check: ## what else has to pass: lint, the SQL, the files of deploy/, other readers, the report in a browser, the long tests
-	$(MAKE) -j 2 sql lint deploy readers docs
+	$(MAKE) -j 2 sql lint deploy readers docs prose
 	$(MAKE) -j 2 long report
 
 docs: cc ## the README and docs/: links, what is generated, and every command in them, against the simulated service
 	cd check && go vet ./docs && go test -vet=off -count=1 -timeout 1h ./docs
+
+# Debian's packages codespell and proselint. What codespell is told to take are names and
+# terms; proselint has opinions on typography, which tools/prose turns off.
+prose: ## spelling, and the style of the pages
+	@{ command -v codespell && command -v proselint; } >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -q && apt-get install -qy --no-install-recommends codespell python3-proselint; } \
+		|| { echo "codespell and proselint are needed (Debian: apt-get install codespell python3-proselint)"; exit 1; }
+	codespell -L nd,tage,aks,iterration,aadd $$(git ls-files '*.go' '*.md' '*.sql' '*.txtar' '*.js' '*.html' '*.css' '*.yaml' Makefile ':!*chartist*')
+	@failed=0; for page in $$(git ls-files '*.md'); do XDG_CONFIG_HOME="$(CURDIR)/tools/prose" proselint $$page || failed=1; done; exit $$failed
 
 lint: cc ## gofmt, vet, staticcheck, go.sum, and the types on other systems
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
