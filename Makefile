@@ -80,8 +80,8 @@ faults: cc sbom ## the long form of the fault tests, and every fuzz target for 1
 	cd tools && go mod verify && go test ./...
 	cd check && $(STATICCHECK) ./...
 	mkdir -p bin
-	CVEXPORT_FAULTS=long CVEXPORT_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -p 1 ./extract ./load/... ./jobs ./cmd/cvexport \
-		-run 'EveryStep|EveryRequest|EveryFault|TestStore|TestFaults|Changing|Hostile|OddButRight|Certificate|Kill|OthersRead|Scarce|OutOfMemory|DiskFills|FullDisk|Unwritable|Secrets|AtOnce|Interrupt|Signals' \
+	CVEXPORT_FAULTS=long CVEXPORT_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -p 1 ./extract ./load/... ./jobs ./cmd/cvexport ./internal/analysis/viewtest \
+		-run 'EveryStep|SuspectsRanking|EveryRequest|EveryFault|TestStore|TestFaults|Changing|Hostile|OddButRight|Certificate|Kill|OthersRead|Scarce|OutOfMemory|DiskFills|FullDisk|Unwritable|Secrets|AtOnce|Interrupt|Signals' \
 		> bin/faults.txt 2>&1 || { grep -vE '^=== |--- PASS' bin/faults.txt; exit 1; }
 	@grep -hoE 'FIGURES: .*' bin/faults.txt
 	$(MAKE) fuzz FUZZTIME=$(FUZZTIME) > bin/fuzz.txt 2>&1 || { tail -40 bin/fuzz.txt; exit 1; }
