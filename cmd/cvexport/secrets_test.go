@@ -113,6 +113,16 @@ func TestNothingLeaks(t *testing.T) {
 		file := write(fmt.Sprintf("wrong%d.yaml", n), strings.NewReplacer("%s", secrettest.New(n).Key, "%q", "https://me:"+url.PathEscape(secrettest.New(n).Proxy)+"@host").Replace(wrong))
 		add(wrong, exitUsage, []string{"config", "check", "--config", file}, nil)
 	}
+	for _, wrong := range []string{"ping: https://hc-ping.com/%s", "ping: {env: https://hc-ping.com/%s}", "ping: {file: https://hc-ping.com/%s}"} {
+		n := len(runs)
+		file := write(fmt.Sprintf("ping%d.yaml", n), fmt.Sprintf(wrong, secrettest.New(n).Ping)+fmt.Sprintf("\nresources: [{name: one, endpoint: %q, key: {env: VISION_TRAINING_KEY}}]", good.URL))
+		add(wrong, exitUsage, []string{"nightly", "--config", file}, nil)
+		add(wrong, exitUsage, []string{"config", "check", "--config", file}, nil)
+	}
+	add("no monitor", exitUsage, commands["nightly"], func(s secrettest.Secrets) []string { return []string{"CVEXPORT_PING=hc-ping.com/" + s.Ping} })
+	for _, flag := range []string{"--ping=hc-ping.com/", "--ping-file=https://hc-ping.com/"} {
+		add(flag, exitUsage, append(slices.Clone(commands["nightly"]), flag+secrettest.New(len(runs)).Ping), nil)
+	}
 	bound := timeBound(t, program)
 	for name, fault := range faults {
 		across := strings.HasPrefix(name, "across")
@@ -133,6 +143,9 @@ func TestNothingLeaks(t *testing.T) {
 			}
 		}
 		if !across {
+			add("nightly with a monitor, "+name, exitDone, commands["nightly"], func(s secrettest.Secrets) []string {
+				return []string{"CVEXPORT_PING=" + fault + "/" + s.Ping + "?create=1"}
+			})
 			keyFile := write(fmt.Sprintf("%d.key", len(runs)), secrettest.New(len(runs)).Key+"\n")
 			add("key file for "+name, -1, []string{"nightly", "--key-file", keyFile}, func(s secrettest.Secrets) []string { return append(service(s), "VISION_TRAINING_KEY=") })
 			add("export to S3, "+name, -1, to("export", "s3://bucket"), s3)
