@@ -48,8 +48,16 @@ lint: cc ## gofmt, vet, staticcheck, go.sum, and the types on other systems
 sql: cc ## the SQL for BigQuery, with Google's own analyzer, which takes minutes to compile the first time, and reference implementation
 	cd check && go vet ./sql && go test -vet=off -count=1 -timeout 1h ./sql
 
-deploy: ## the files of deploy/, with the parsers of the programs that read them (systemd-analyze is in Debian's package systemd)
+deploy: bin/promtool ## the files of deploy/, with the parsers of the programs that read them (systemd-analyze is in Debian's package systemd, promtool in prometheus)
 	cd check && go vet ./deploy && go test -vet=off -count=1 -timeout 1h ./deploy
+
+# Not installed: the package would start a server. The program alone is all that is needed.
+bin/promtool:
+	@mkdir -p bin
+	@if command -v promtool >/dev/null; then ln -sf "$$(command -v promtool)" $@; else \
+		{ test "$$(id -u)" != 0 || apt-get update -q; } && cd bin && apt-get download -q prometheus && \
+		dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool > promtool.new && chmod +x promtool.new && mv promtool.new promtool && rm prometheus_*.deb; fi \
+		|| { echo "promtool is needed (Debian: apt-get install prometheus)"; exit 1; }
 
 readers: cc ## the tables, with Polars and DataFusion (npm) and DuckDB, as docs/reading.md says, and while an export runs
 	cd check && go vet ./readers && go test -vet=off -count=1 -timeout 1h ./readers
