@@ -25,6 +25,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/cvexport/cvexport/patience"
+	"github.com/cvexport/cvexport/schema"
 	"github.com/cvexport/cvexport/secret"
 )
 
@@ -38,6 +39,8 @@ type Options struct {
 	MaxPage    int64           // bytes of an uncompressed page; default 128 MiB
 	UserAgent  string          // such as cvexport/1.0.0
 	Log        *slog.Logger    // of each request, and of what the service's answers lack; may be nil
+
+	Named func(id schema.ID, name string) // told of each project and iteration that the service names; may be nil
 }
 
 var apiVersion = regexp.MustCompile(`^3\.[2-4](-preview)?$`)
@@ -49,6 +52,9 @@ func (o *Options) setDefaults() {
 	// about 32 MiB.
 	o.MaxPage = cmp.Or(o.MaxPage, 128<<20)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	if o.Named == nil {
+		o.Named = func(schema.ID, string) {}
+	}
 }
 
 func (o *Options) validate() error {
@@ -78,6 +84,7 @@ type Client struct {
 	calls    atomic.Int64
 	domains  *domains
 	log      *slog.Logger
+	named    func(schema.ID, string)
 
 	pageTries int // at most, of a page that cannot be decoded
 
@@ -121,6 +128,7 @@ func NewClient(opts Options) (*Client, error) {
 		pages:    pages,
 		domains:  newDomains(),
 		log:      opts.Log,
+		named:    opts.Named,
 
 		patience:  wait,
 		pageTries: pageTries,

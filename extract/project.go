@@ -56,12 +56,18 @@ type Tag struct {
 
 // Projects lists the projects of the resource (GetProjects).
 func (c *Client) Projects(ctx context.Context) ([]Project, error) {
-	return getAnswer(ctx, c, "listing the projects of "+c.Host(), checkAll[Project], nil, "projects")
+	list, err := getAnswer(ctx, c, "listing the projects of "+c.Host(), checkAll[Project], nil, "projects")
+	for _, p := range list {
+		c.named(p.ID, p.Name)
+	}
+	return list, err
 }
 
 // Project reads one project (GetProject).
 func (c *Client) Project(ctx context.Context, project schema.ID) (Project, error) {
-	return getAnswer(ctx, c, fmt.Sprintf("reading project %s", project), checkOne[Project](project), nil, "projects", project.String())
+	p, err := getAnswer(ctx, c, fmt.Sprintf("reading project %s", project), checkOne[Project](project), nil, "projects", project.String())
+	c.named(project, p.Name)
+	return p, err
 }
 
 // Iterations reads a project's iterations (GetIterations).
@@ -69,6 +75,7 @@ func (c *Client) Iterations(ctx context.Context, project schema.ID) ([]Iteration
 	what := fmt.Sprintf("listing the iterations of project %s", project)
 	list, err := getAnswer(ctx, c, what, checkAll[Iteration], nil, "projects", project.String(), "iterations")
 	for i := range list {
+		c.named(list[i].ID, list[i].Name)
 		list[i].dropUnread(func(field, text string) { c.tellUnread(ctx, project, list[i].ID, field, text) })
 	}
 	return list, err
@@ -78,6 +85,7 @@ func (c *Client) Iterations(ctx context.Context, project schema.ID) ([]Iteration
 func (c *Client) Iteration(ctx context.Context, project, iteration schema.ID) (Iteration, error) {
 	what := fmt.Sprintf("reading iteration %s of project %s", iteration, project)
 	it, err := getAnswer(ctx, c, what, checkOne[Iteration](iteration), nil, iterationPath(project, iteration)...)
+	c.named(iteration, it.Name)
 	it.dropUnread(func(field, text string) { c.tellUnread(ctx, project, iteration, field, text) })
 	return it, err
 }

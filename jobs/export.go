@@ -91,7 +91,7 @@ func Export(ctx context.Context, client *extract.Client, warehouse store.Store, 
 // warehouse has it; the outcome is then Present.
 func exportUnless(ctx context.Context, client *extract.Client, warehouse store.Store, r Request, present func(extract.Iteration, load.Committed) bool) (out IterationResult) {
 	plan, result, err := export(ctx, client, warehouse, r, present)
-	out = IterationResult{Name: plan.Iteration.Name, Status: plan.Iteration.Status}
+	out = IterationResult{Name: plan.Iteration.Name, Project: plan.Project.Name, Status: plan.Iteration.Status}
 	switch {
 	case plan.current:
 		out.Outcome = Present
@@ -233,8 +233,8 @@ func Prepare(ctx context.Context, client *extract.Client, warehouse store.Store,
 		return p, err
 	}
 	if prior := p.Prior.Export(); prior != nil && len(prior.TagFilter) == 0 && len(p.Filter) > 0 {
-		p.Refusal = fmt.Errorf("iteration %s of project %s is exported with all its %d images, and this export would keep only those with %d of its tags: omit --tag, or replace it with --force: %w",
-			p.Iteration.ID, r.Project, prior.Images(), len(p.Filter), ErrRefused)
+		p.Refusal = fmt.Errorf("iteration %s (%s) of project %s (%s) is exported with all its %d images, and this export would keep only those with %d of its tags: omit --tag, or replace it with --force: %w",
+			p.Iteration.ID, p.Iteration.Name, r.Project, p.Project.Name, prior.Images(), len(p.Filter), ErrRefused)
 	}
 	if err := p.Prior.Damaged(); err != nil {
 		p.Refusal = fmt.Errorf("%w: the present export cannot be read, and might have more images than the service has now (%w); to replace it, run cvexport export --project %s --iteration %s --force",
@@ -276,8 +276,8 @@ func readPlan(ctx context.Context, client *extract.Client, warehouse store.Store
 	case iterationErr != nil:
 		return p, iterationErr
 	case p.Iteration.Status != extract.Completed:
-		return p, fmt.Errorf("iteration %s (%s) of project %s is %q, not %s, so it has no results to export: wait until its training has ended: %w",
-			id, p.Iteration.Name, r.Project, p.Iteration.Status, extract.Completed, ErrRefused)
+		return p, fmt.Errorf("iteration %s (%s) of project %s (%s) is %q, not %s, so it has no results to export: wait until its training has ended: %w",
+			id, p.Iteration.Name, r.Project, p.Project.Name, p.Iteration.Status, extract.Completed, ErrRefused)
 	case tagsErr != nil:
 		return p, tagsErr
 	}
@@ -304,8 +304,8 @@ func (p *Plan) checkImages(images int64, force bool) error {
 	if prior == nil || images >= prior.Images() || force {
 		return nil
 	}
-	return fmt.Errorf("iteration %s of project %s is exported with %d images, and the service now has %d: the larger export stays; replace it with --force: %w",
-		p.Iteration.ID, p.Project.ID, prior.Images(), images, errFewer)
+	return fmt.Errorf("iteration %s (%s) of project %s (%s) is exported with %d images, and the service now has %d: the larger export stays; replace it with --force: %w",
+		p.Iteration.ID, p.Iteration.Name, p.Project.ID, p.Project.Name, prior.Images(), images, errFewer)
 }
 
 // chooseTags finds tags by name or id.

@@ -116,7 +116,7 @@ func (l *listener) handle(ctx context.Context, m *notify.Message) error {
 		}
 	}
 	stop()
-	p := ProjectResult{ID: n.Project, Iterations: []IterationResult{it}}
+	p := ProjectResult{ID: n.Project, Name: it.Project, Iterations: []IterationResult{it}}
 	switch {
 	case err == nil && !wanted:
 		log.Info("ignoring a message about a project that is not chosen")

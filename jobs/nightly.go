@@ -60,6 +60,7 @@ const (
 type IterationResult struct {
 	ID      schema.ID
 	Name    string
+	Project string // its project's name, of a single export
 	Status  string // the service's
 	Outcome Outcome
 	Err     error   // if the outcome is Failed or Kept
@@ -167,6 +168,7 @@ type nightly struct {
 	NightlyOptions
 	out *ResourceResult
 
+	told      causes          // in the log
 	ambiguous []ProjectResult // chosen by a name that several have
 
 	more bool // there are other projects
@@ -285,7 +287,7 @@ func (n *nightly) project(ctx context.Context, p *ProjectResult) (again, error) 
 		result := IterationResult{ID: it.ID, Name: it.Name, Status: it.Status, Outcome: n.due(it, h, found)}
 		if h.Unread != nil && (result.Outcome == NotTried || result.Outcome == Due) {
 			result.Outcome, result.Err = Failed, h.Unread
-			n.Log.Error("the iteration failed", "project", p.ID, "iteration", it.ID, "error", h.Unread)
+			n.Log.Error("the iteration failed", "project", p.ID, "iteration", it.ID, "error", n.told.tell(it.ID, h.Unread))
 		}
 		p.Iterations = append(p.Iterations, result)
 		if found && h.Export != nil && h.Export.FiguresMissing != "" {

@@ -88,11 +88,11 @@ func (n *nightly) export(ctx context.Context, p *ProjectResult, lacking map[sche
 			n.Log.Warn("the larger export stays", "project", p.ID, "iteration", it.ID, "cause", it.Err)
 		case Failed:
 			if n.isAside(it.Err, others) {
-				n.Log.Warn("the iteration is set aside: it is tried again after the others", "project", p.ID, "iteration", it.ID, "cause", it.Err)
+				n.Log.Warn("the iteration is set aside: it is tried again after the others", "project", p.ID, "iteration", it.ID, "cause", n.told.tell(it.ID, it.Err))
 				aside = append(aside, it)
 				continue
 			}
-			n.Log.Error("the iteration failed", "project", p.ID, "iteration", it.ID, "error", it.Err)
+			n.Log.Error("the iteration failed", "project", p.ID, "iteration", it.ID, "error", n.told.tell(it.ID, it.Err))
 		}
 		if extract.AuthRefused(it.Err) {
 			return nil

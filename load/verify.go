@@ -22,13 +22,23 @@ type Finding struct {
 	Table     string    `json:"table"`
 	Key       string    `json:"key"`
 	Problem   string    `json:"problem"`
+
+	// The names in the exports record, as far as it can be read.
+	ProjectName   string `json:"project_name,omitempty"`
+	IterationName string `json:"iteration_name,omitempty"`
 }
 
 func (f Finding) String() string {
 	if f.Project.IsZero() {
 		return fmt.Sprintf("%s: %s", f.Key, f.Problem)
 	}
-	return fmt.Sprintf("project %s iteration %s table %s: %s", f.Project, f.Iteration, f.Table, f.Problem)
+	named := func(id schema.ID, name string) string {
+		if name == "" {
+			return id.String()
+		}
+		return fmt.Sprintf("%s (%s)", id, name)
+	}
+	return fmt.Sprintf("project %s iteration %s table %s: %s", named(f.Project, f.ProjectName), named(f.Iteration, f.IterationName), f.Table, f.Problem)
 }
 
 // Report is the result of [Verify].
@@ -169,12 +179,23 @@ type exportCheck struct {
 
 // missed reports that an object could not be read.
 func (c *exportCheck) missed(table, key string, err error) {
-	c.unread = append(c.unread, Finding{c.iteration.project, c.iteration.iteration, table, key, (&UnreadError{err}).Error()})
+	c.unread = append(c.unread, c.finding(table, key, (&UnreadError{err}).Error()))
 	c.gaveUp = c.gaveUp || patience.MayPass(err)
 }
 
 func (c *exportCheck) found(table, key, format string, args ...any) {
-	c.findings = append(c.findings, Finding{c.iteration.project, c.iteration.iteration, table, key, fmt.Sprintf(format, args...)})
+	c.findings = append(c.findings, c.finding(table, key, fmt.Sprintf(format, args...)))
+}
+
+func (c *exportCheck) finding(table, key, problem string) Finding {
+	f := Finding{Project: c.iteration.project, Iteration: c.iteration.iteration, Table: table, Key: key, Problem: problem}
+	if n := c.export.ProjectName; n != nil {
+		f.ProjectName = *n
+	}
+	if n := c.export.IterationName; n != nil {
+		f.IterationName = *n
+	}
+	return f
 }
 
 func (c *exportCheck) run(ctx context.Context) error {

@@ -45,12 +45,13 @@ func (d dialect) functions() template.FuncMap {
 			}
 			return " MATERIALIZED"
 		},
-		// size is the length of a list.
-		"size": func(list string) string {
+		// limited is how many tags the export of a row of exports was limited to.
+		"limited": func(alias string) string {
+			list := alias + ".tag_filter"
 			if d.Dialect == BigQuery {
-				return "ARRAY_LENGTH(" + list + ")"
+				return "COALESCE(ARRAY_LENGTH(" + list + "), 0)"
 			}
-			return "len(" + list + ")"
+			return "COALESCE(len(" + list + "), 0)"
 		},
 		"type":   func(name string) string { return d.typeName(Column{Type: typeNamed(name)}) },
 		"figure": figure,

@@ -46,7 +46,7 @@ type Column struct {
 	Nullable bool
 	Repeats  bool     // has few distinct values, and may profit from a dictionary
 	Fields   []Column // of a StructList
-	Doc      string   // one sentence, shown in the README and as the SQL description
+	Doc      string   // one sentence, shown in docs/reference and as the SQL description
 }
 
 // Table is one table of the warehouse.

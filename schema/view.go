@@ -140,7 +140,7 @@ func readView(name string) (v View) {
 	return v
 }
 
-// typeNames has the types' names in view files and the README.
+// typeNames has the types' names in view files and docs/reference.
 var typeNames = map[Type]string{String: "string", Timestamp: "timestamp", Double: "double", Int32: "int32", Int64: "int64", StringList: "list of string"}
 
 func typeNamed(name string) Type {

@@ -68,7 +68,7 @@ func openCached(t *testing.T, root, folder string) *sql.DB {
 	return db
 }
 
-// TestSteps checks what docs/reading.md says of queries while an export runs, after each
+// TestSteps checks what docs/how-to/reading.md says of queries while an export runs, after each
 // object that it puts: for an iteration that is new, and for one that is replaced.
 func TestSteps(t *testing.T) {
 	t.Parallel()

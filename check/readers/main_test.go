@@ -1,5 +1,5 @@
 // Package readers tests that other programs read the tables of a warehouse as
-// docs/reading.md says, and what they see while an export runs.
+// docs/how-to/reading.md says, and what they see while an export runs.
 package readers
 
 import (
@@ -30,10 +30,10 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// snippet returns the first code block in a language below a heading of docs/reading.md.
+// snippet returns the first code block in a language below a heading of docs/how-to/reading.md.
 func snippet(t *testing.T, heading, language string) string {
 	t.Helper()
-	body, err := os.ReadFile("../../docs/reading.md")
+	body, err := os.ReadFile("../../docs/how-to/reading.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func snippet(t *testing.T, heading, language string) string {
 	below, _, _ = strings.Cut(below, "\n## ")
 	found := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindStringSubmatch(below)
 	if found == nil {
-		t.Fatalf("docs/reading.md has no code in %s below %q", language, heading)
+		t.Fatalf("docs/how-to/reading.md has no code in %s below %q", language, heading)
 	}
 	return found[1]
 }

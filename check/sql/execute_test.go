@@ -16,7 +16,7 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// TestExecute checks that the views and functions of the BigQuery script, and the README's
+// TestExecute checks that the views and functions of the BigQuery script, and the
 // recipes, have the same rows when GoogleSQL's reference implementation executes them as
 // when DuckDB executes its own script, whatever the order of the tables' rows.
 func TestExecute(t *testing.T) {
@@ -97,7 +97,7 @@ func TestExecute(t *testing.T) {
 	}
 }
 
-// atThreshold matches the thresholds that the README's recipes give to functions.
+// atThreshold matches the thresholds that the recipes give to functions.
 var atThreshold = regexp.MustCompile(`\d\.\d, \d\.\d\)|\(\d\.\d\)`)
 
 // TestExecuteRefusals checks that GoogleSQL too ends with an error where an argument makes

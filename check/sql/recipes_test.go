@@ -9,7 +9,7 @@ import (
 	"github.com/cvexport/cvexport/schema"
 )
 
-// TestRecipes checks that BigQuery accepts the README's recipes once each table has its
+// TestRecipes checks that BigQuery accepts the recipes of docs/how-to/questions.md once each table has its
 // dataset.
 func TestRecipes(t *testing.T) {
 	script := schema.Script{Dialect: schema.BigQuery, Warehouse: "gs://bucket", Dataset: "vision"}.String()
@@ -27,16 +27,16 @@ func TestRecipes(t *testing.T) {
 
 func readRecipes(t *testing.T) (all []string) {
 	t.Helper()
-	body, err := os.ReadFile("../../README.md")
+	body, err := os.ReadFile("../../docs/how-to/questions.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, recipes, _ := strings.Cut(string(body), "### Recipes")
+	_, recipes, _ := strings.Cut(string(body), "## Recipes")
 	for _, found := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(recipes, -1) {
 		all = append(all, strings.TrimSpace(found[1]))
 	}
 	if len(all) < 9 {
-		t.Fatalf("the README has %d recipes", len(all))
+		t.Fatalf("there are %d recipes", len(all))
 	}
 	return all
 }

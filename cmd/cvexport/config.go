@@ -69,7 +69,7 @@ func (c *configCommand) run(cmd *cobra.Command, resolved *config.Config) error {
 	}
 	checked := []checkedResource{}
 	for _, r := range resolved.Resources {
-		client, err := r.Client(programVersion(), nil)
+		client, err := r.Client(programVersion(), nil, nil)
 		if err != nil {
 			return usage("%w", err)
 		}

@@ -85,7 +85,7 @@ func (c *listenCommand) run(cmd *cobra.Command, r *config.Resource) (err error) 
 	// A failure to report does not end the run: the next iteration reports again.
 	c.options.Done = func(p jobs.ProjectResult) {
 		run.Add(p, client.Stats())
-		printed := runreport.PrintIteration(cmd.OutOrStdout(), c.output == "json", p.ID, p.Iterations[0])
+		printed := runreport.PrintIteration(cmd.OutOrStdout(), c.output == "json", p)
 		if err := errors.Join(printed, writeRun(ctx, run, run.Failure())); err != nil {
 			display.log.Error("reporting an iteration", "error", err)
 		}

@@ -25,7 +25,7 @@ import (
 	"github.com/cvexport/cvexport/telemetry"
 )
 
-// The exit codes, which the README documents.
+// The exit codes, which docs/reference/exit-codes.md has.
 const (
 	exitDone        = 0
 	exitFailed      = 1

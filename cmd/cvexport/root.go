@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cvexport/cvexport/internal/names"
 	"github.com/cvexport/cvexport/internal/operation/config"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
 	"github.com/cvexport/cvexport/internal/program"
@@ -45,6 +46,8 @@ type common struct {
 
 	threshold, overlap float64
 	keepSAS            bool
+
+	book names.Book // for the log
 }
 
 func newRoot() *cobra.Command {
@@ -59,6 +62,7 @@ them, even after the service has deleted them.`,
   export VISION_TRAINING_ENDPOINT=westeurope VISION_TRAINING_KEY=...
   cvexport export --project shop --iteration latest       # the iteration trained last, into ./warehouse
   cvexport nightly                                        # every completed iteration not exported yet
+  cvexport list                                           # what the service has, and what is exported
   cvexport verify                                         # is everything in the warehouse intact?
   cvexport sql --dialect duckdb                           # tables, views and evaluation functions, to run`,
 		Version:       programVersion(),
@@ -69,7 +73,7 @@ them, even after the service has deleted them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(program.FlagError)
-	root.AddCommand(newExport(), newNightly(), newListen(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo())
+	root.AddCommand(newExport(), newNightly(), newListen(), newList(), newStatus(), newVerify(), newSQL(), newConfig(), newSimulate(), newDemo())
 	return root
 }
 
@@ -186,7 +190,7 @@ func (c *common) withResource(run func(*cobra.Command, *config.Resource) error) 
 // open makes the client of a resource and opens its warehouse. If that fails, the
 // result has only a name.
 func (c *common) open(ctx context.Context, opened stores, r *config.Resource, log *slog.Logger) (jobs.Resource, error) {
-	client, err := r.Client(userAgent(), log)
+	client, err := r.Client(userAgent(), log, c.book.Add)
 	if err != nil {
 		return jobs.Resource{Name: r.Name}, &usageError{err: err}
 	}
@@ -246,10 +250,11 @@ func (c *common) logger(stderr io.Writer) *slog.Logger {
 	case c.verbose:
 		opts.Level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(stderr, opts))
+	var handler slog.Handler = slog.NewTextHandler(stderr, opts)
 	if c.logFormat == "json" {
-		log = slog.New(slog.NewJSONHandler(stderr, opts))
+		handler = slog.NewJSONHandler(stderr, opts)
 	}
+	log := slog.New(c.book.Handler(handler))
 	program.UseLog(log)
 	return log
 }

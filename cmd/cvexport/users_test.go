@@ -16,7 +16,7 @@ import (
 	"github.com/cvexport/cvexport/internal/simulated"
 )
 
-// Two users share a warehouse by their group, as the README says. A third one can neither
+// Two users share a warehouse by their group, as docs/how-to/warehouses.md says. A third one can neither
 // write it, nor hold its lock, nor lead what is written elsewhere.
 func TestSharedWarehouse(t *testing.T) {
 	if os.Getuid() != 0 {

@@ -41,7 +41,7 @@ height: small is up to 32 by 32, medium up to 96 by 96. labels is how many label
 that size there are; without one, value is null.
 
 These are not the figures of cvreport query and of the service, which let a box
-compete only for the label that it overlaps most. docs/evaluation.md says more.
+compete only for the label that it overlaps most. docs/explanation/evaluation.md says more.
 
 The format table rounds to four digits.`,
 		Example: `  cvreport coco

@@ -40,7 +40,7 @@ func TestHostileNames(t *testing.T) {
 	for _, args := range [][]string{
 		{"query", "SELECT iteration_name, project_name FROM exports"}, {"query", "SELECT CAST(iteration_name AS INTEGER) FROM exports"},
 		{"query", "SELECT error(project_name) FROM exports"}, {"query", "SELECT 1 AS " + `"` + printabletest.Hostile + `"`}, {"query", "SELEKT " + name}, {"query", "FROM \"" + printabletest.Hostile + "\""},
-		{"query", "EXPLAIN SELECT " + name}, {"coco", "--tags"}, {"html", "-o", page}, {"html", "--project", printabletest.Hostile}, {"html", "--iteration", printabletest.Hostile}, {"coco", "--iteration", printabletest.Hostile},
+		{"query", "EXPLAIN SELECT " + name}, {"coco", "--tags"}, {"html", "-o", page}, {"html", "-o", page, "--project", printabletest.Hostile}, {"html", "-o", page, "--iteration", printabletest.Hostile}, {"coco", "--iteration", printabletest.Hostile},
 		{"query", "--format", printabletest.Hostile, "SELECT 1"}, {printabletest.Hostile}, {"serve", "--listen", printabletest.Hostile}, {"query", "-o", page, "--warehouse", printabletest.Hostile, "FROM exports"},
 	} {
 		full := append([]string{}, args...)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,6 +48,16 @@ which images it fixed and broke, and which labels look wrong. It prints the file
 	return cmd
 }
 
+// checkEnding refuses the name of a file that other programs would take for something else.
+func checkEnding(output string) error {
+	switch ending := strings.ToLower(filepath.Ext(output)); ending {
+	case "", ".", ".html", ".htm": // - is standard output
+		return nil
+	default:
+		return query.UsageErrorf("--output %s: a report is HTML, and %s is not one of .html, .htm: choose one of them", output, ending)
+	}
+}
+
 // fraction parses a flag and sets p.
 func fraction(p **float64) func(string) error {
 	return func(text string) error {
@@ -65,6 +76,9 @@ func (c *htmlCommand) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	c.options.PictureMemory = c.pictureMemory
+	if err := checkEnding(c.output); err != nil {
+		return err
+	}
 	source, temp, err := c.source(cmd)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 	"github.com/cvexport/cvexport/internal/program"
 )
 
-// The exit codes, which the README documents with those of cvexport.
+// The exit codes, which docs/reference/exit-codes.md has with those of cvexport.
 const (
 	exitDone        = 0
 	exitFailed      = 1

@@ -12,15 +12,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// recipe is a question of the README: its SQL and its answer.
+// recipe is a question of docs/how-to/questions.md: its SQL and its answer.
 var recipe = regexp.MustCompile("(?s)```sql\n(.*?)```\n\n```\n(.*?)```")
 
-// The README's recipes have the answers that the README gives, on the demo's data.
+// The recipes have the answers that the page gives, on the demo's data.
 func TestRecipes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long")
 	}
-	const path, from, to = "../../README.md", "-run Recipes -update -->\n", "<!-- end of recipes -->"
+	const path, from, to = "../../docs/how-to/questions.md", "-run Recipes -update -->\n", "<!-- end of recipes -->"
 	body, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func TestRecipes(t *testing.T) {
 	before, rest, ok1 := strings.Cut(string(body), from)
 	recipes, after, ok2 := strings.Cut(rest, to)
 	if !ok1 || !ok2 || !recipe.MatchString(recipes) {
-		t.Fatal("the README has no recipes")
+		t.Fatal("the page has no recipes")
 	}
 	root := filepath.Join(t.TempDir(), "warehouse")
 	demo := exec.Command(builtCvexport(t), "demo", "--quiet", "--warehouse", root, "--html", filepath.Join(t.TempDir(), "report.html"))

@@ -61,7 +61,7 @@ func (c *Config) setDefaults() {
 
 // salt makes ids differ between configurations with the same seed but different data,
 // so that a warehouse can have both. The number of images does not matter: projects
-// grow. The default configuration, which the README uses, has no salt.
+// grow. The default configuration, which the demo uses, has no salt.
 func (c *Config) salt() uint64 {
 	what := fmt.Sprintf("%s of %d", c.Kind, c.Tags)
 	if c.Kind == Detection {

@@ -100,7 +100,8 @@ type Store interface {
 
 	// Probe finds out, once, whether Put's old is heeded, by writing a small object
 	// outside of the tables unless an earlier run has left one that says so. The error
-	// wraps ErrUnsafe if it is not. It is nil in a store that compares versions itself.
+	// wraps ErrUnsafe if it is not. A store that compares versions itself only tries whether
+	// it can be written.
 	Probe(ctx context.Context) error
 
 	// URL is what DuckDB or BigQuery calls an object, or any prefix of a key.

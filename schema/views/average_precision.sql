@@ -9,6 +9,7 @@
 -- column average_precision double: 0 to 1; null if there are no labels
 -- column service_average_precision double: the service's own, at the overlap it was asked for
 -- column average_precision_difference double: average_precision less the service's; null if a detector's was asked for at another overlap, or the export is limited to tags
+-- column limited_to_tags int64: how many tags the export was limited to, which makes its figures look better than they are; 0: every image
 
 WITH points AS{{inline}} (
   SELECT
@@ -57,13 +58,15 @@ all_rows AS{{inline}} (
 )
 SELECT
   r.project_id, r.iteration_id, r.scope, r.tag_id, r.tag_name, r.labels, r.average_precision, r.service_average_precision,
-  CASE WHEN s.same_threshold THEN r.average_precision - r.service_average_precision END AS average_precision_difference
+  CASE WHEN s.same_threshold THEN r.average_precision - r.service_average_precision END AS average_precision_difference,
+  s.limited_to_tags
 FROM all_rows AS r
 JOIN (
   SELECT
     e.project_id, e.iteration_id,
     -- The service's figures are of every image.
-    (e.overlap_threshold = asked.overlap OR k.model_kind = 'classification') AND COALESCE({{size "e.tag_filter"}}, 0) = 0 AS same_threshold
+    (e.overlap_threshold = asked.overlap OR k.model_kind = 'classification') AND {{limited "e"}} = 0 AS same_threshold,
+    {{limited "e"}} AS limited_to_tags
   FROM {{ref "exports"}} AS e
   JOIN {{ref "model_kinds"}} AS k ON k.project_id = e.project_id AND k.iteration_id = e.iteration_id
   CROSS JOIN (SELECT overlap_threshold AS overlap) AS asked

@@ -11,10 +11,11 @@
 -- column precision double: precision at it
 -- column recall double: recall at it
 -- column f1 double: F1 at it
+-- column limited_to_tags int64: how many tags the export was limited to, which makes its figures look better than they are; 0: every image
 
 SELECT
   project_id, iteration_id, tag_id, tag_name, probability AS probability_threshold, true_positives, false_positives, labels, precision, recall,
-  2 * true_positives / (true_positives + false_positives + labels) AS f1
+  2 * true_positives / (true_positives + false_positives + labels) AS f1, limited_to_tags
 FROM {{ref "precision_recall_curve"}}(overlap_threshold)
 QUALIFY ROW_NUMBER() OVER (
   PARTITION BY project_id, iteration_id, tag_id

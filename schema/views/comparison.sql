@@ -27,6 +27,8 @@
 -- column after_precision double: precision after, as tag_metrics has it; null if nothing was predicted, which macro takes for 0
 -- column after_recall double: recall after; null if nothing is labelled, which macro takes for 0
 -- column after_f1 double: F1 after; null if there is no case
+-- column before_limited_to_tags int64: how many tags the export before was limited to, which makes its figures look better than they are; 0: every image
+-- column after_limited_to_tags int64: how many tags the export after was limited to, which makes its figures look better than they are; 0: every image
 
 WITH counted AS{{once}} (
   SELECT
@@ -107,6 +109,9 @@ SELECT
   project AS project_id, before AS before_iteration_id, after AS after_iteration_id,
   r.scope, r.tag_id, r.tag_name, i.images, r.fixed, r.broken, r.still_right, r.still_wrong,
   r.before_true_positives, r.before_false_positives, r.before_false_negatives, r.before_precision, r.before_recall, r.before_f1,
-  r.after_true_positives, r.after_false_positives, r.after_false_negatives, r.after_precision, r.after_recall, r.after_f1
+  r.after_true_positives, r.after_false_positives, r.after_false_negatives, r.after_precision, r.after_recall, r.after_f1,
+  {{limited "b"}} AS before_limited_to_tags, {{limited "a"}} AS after_limited_to_tags
 FROM rows_of_all AS r
 CROSS JOIN in_both AS i
+JOIN {{ref "exports"}} AS b ON b.project_id = project AND b.iteration_id = before
+JOIN {{ref "exports"}} AS a ON a.project_id = project AND a.iteration_id = after

@@ -8,6 +8,7 @@
 -- column predicted_tag_id string: the predicted tag; null for missed
 -- column predicted_tag_name string: its name, or missed: no prediction goes with the label
 -- column cases int64: how often
+-- column limited_to_tags int64: how many tags the export was limited to, which makes its figures look better than they are; 0: every image
 
 WITH errors AS{{inline}} (
   SELECT
@@ -34,10 +35,12 @@ judged AS{{inline}} (
   GROUP BY l.project_id, l.iteration_id, l.tag_id
 )
 SELECT
-  project_id, iteration_id,
-  true_tag_id, CASE WHEN true_tag_id IS NULL THEN 'background' ELSE MAX(true_tag_name) END AS true_tag_name,
-  predicted_tag_id, CASE WHEN predicted_tag_id IS NULL THEN 'missed' ELSE MAX(predicted_tag_name) END AS predicted_tag_name,
-  CAST(SUM(j.cases) AS {{type "int64"}}) AS cases
+  j.project_id, j.iteration_id,
+  j.true_tag_id, CASE WHEN j.true_tag_id IS NULL THEN 'background' ELSE MAX(j.true_tag_name) END AS true_tag_name,
+  j.predicted_tag_id, CASE WHEN j.predicted_tag_id IS NULL THEN 'missed' ELSE MAX(j.predicted_tag_name) END AS predicted_tag_name,
+  CAST(SUM(j.cases) AS {{type "int64"}}) AS cases,
+  MAX({{limited "e"}}) AS limited_to_tags
 FROM judged AS j
-GROUP BY project_id, iteration_id, true_tag_id, predicted_tag_id
+JOIN {{ref "exports"}} AS e ON e.project_id = j.project_id AND e.iteration_id = j.iteration_id
+GROUP BY j.project_id, j.iteration_id, j.true_tag_id, j.predicted_tag_id
 HAVING SUM(j.cases) > 0

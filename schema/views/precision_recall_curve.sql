@@ -11,6 +11,7 @@
 -- column precision double: the share of the predictions that are right
 -- column recall double: the share of the labels that are found
 -- column interpolated_precision double: the best precision at this recall or beyond, as in PASCAL VOC 2012
+-- column limited_to_tags int64: how many tags the export was limited to, which makes its figures look better than they are; 0: every image
 
 -- Every prediction, and the right ones once more, behind all that are as sure.
 WITH judged AS{{inline}} (
@@ -56,9 +57,10 @@ points AS{{inline}} (
   GROUP BY project_id, iteration_id, tag_id, probability
 ),
 labelled AS{{inline}} (
-  SELECT project_id, iteration_id, tag_id, MAX(tag_name) AS tag_name, COUNT(*) AS labels
-  FROM {{ref "current_labels"}}
-  GROUP BY project_id, iteration_id, tag_id
+  SELECT l.project_id, l.iteration_id, l.tag_id, MAX(l.tag_name) AS tag_name, COUNT(*) AS labels, MAX({{limited "e"}}) AS limited_to_tags
+  FROM {{ref "current_labels"}} AS l
+  JOIN {{ref "exports"}} AS e ON e.project_id = l.project_id AND e.iteration_id = l.iteration_id
+  GROUP BY l.project_id, l.iteration_id, l.tag_id
 )
 SELECT
   p.project_id, p.iteration_id, p.tag_id, l.tag_name, p.probability,
@@ -66,6 +68,7 @@ SELECT
   p.true_positives / p.predictions AS precision,
   p.true_positives / l.labels AS recall,
   MAX(p.true_positives / p.predictions) OVER (
-    PARTITION BY p.project_id, p.iteration_id, p.tag_id ORDER BY p.probability) AS interpolated_precision
+    PARTITION BY p.project_id, p.iteration_id, p.tag_id ORDER BY p.probability) AS interpolated_precision,
+  l.limited_to_tags
 FROM points AS p
 JOIN labelled AS l ON l.project_id = p.project_id AND l.iteration_id = p.iteration_id AND l.tag_id = p.tag_id

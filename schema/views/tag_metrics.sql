@@ -17,6 +17,7 @@
 -- column service_recall double: the service's own, at the thresholds it was asked for; of micro and macro alike, its one figure for the iteration
 -- column precision_difference double: precision less the service's; null if that was asked for at other thresholds, or the export is limited to tags
 -- column recall_difference double: recall less the service's; null if that was asked for at other thresholds, or the export is limited to tags
+-- column limited_to_tags int64: how many tags the export was limited to, which makes its figures look better than they are; 0: every image
 
 WITH counted AS{{inline}} (
   SELECT
@@ -88,14 +89,16 @@ SELECT
   r.true_positives, r.false_positives, r.false_negatives,
   r.precision, r.recall, r.f1, r.service_precision, r.service_recall,
   CASE WHEN s.same_thresholds THEN r.precision - r.service_precision END AS precision_difference,
-  CASE WHEN s.same_thresholds THEN r.recall - r.service_recall END AS recall_difference
+  CASE WHEN s.same_thresholds THEN r.recall - r.service_recall END AS recall_difference,
+  s.limited_to_tags
 FROM rows_of_all AS r
 JOIN (
   SELECT
     e.project_id, e.iteration_id,
     -- The service's figures are of every image.
     e.probability_threshold = asked.probability AND (e.overlap_threshold = asked.overlap OR k.model_kind = 'classification')
-      AND COALESCE({{size "e.tag_filter"}}, 0) = 0 AS same_thresholds
+      AND {{limited "e"}} = 0 AS same_thresholds,
+    {{limited "e"}} AS limited_to_tags
   FROM {{ref "exports"}} AS e
   JOIN {{ref "model_kinds"}} AS k ON k.project_id = e.project_id AND k.iteration_id = e.iteration_id
   CROSS JOIN (SELECT probability_threshold AS probability, overlap_threshold AS overlap) AS asked

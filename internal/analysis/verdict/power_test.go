@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the table of docs/evaluation.md")
+var update = flag.Bool("update", false, "write the table of docs/explanation/evaluation.md")
 
 const (
-	document = "../../../docs/evaluation.md"
+	document = "../../../docs/explanation/evaluation.md"
 	begin    = "<!-- power: written by go test ./internal/analysis/verdict -run Power -update -->\n"
 	end      = "<!-- end of power -->"
 )

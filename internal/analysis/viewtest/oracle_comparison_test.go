@@ -51,7 +51,7 @@ func (w *warehouse) comparison(a arguments) (all [][]any) {
 		for _, side := range sides {
 			values = append(values, side...)
 		}
-		all = append(all, values)
+		all = append(all, append(values, before.limited(), after.limited()))
 	}
 	tags := map[string][][]any{}
 	var micro, macro [][]any

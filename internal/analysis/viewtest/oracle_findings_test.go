@@ -9,7 +9,7 @@ func (e *evaluation) precisionRecallCurve(a arguments) (all [][]any) {
 	for _, id := range e.tagIDs() {
 		points, labels := e.curve(id, a.overlapThreshold)
 		for _, p := range points {
-			all = append(all, []any{id, value(e.tagName(id)), p.probability, p.truePositives, p.falsePositives, labels, p.precision, p.recall, p.interpolatedPrecision})
+			all = append(all, []any{id, value(e.tagName(id)), p.probability, p.truePositives, p.falsePositives, labels, p.precision, p.recall, p.interpolatedPrecision, e.limited()})
 		}
 	}
 	return all
@@ -18,7 +18,7 @@ func (e *evaluation) precisionRecallCurve(a arguments) (all [][]any) {
 func (e *evaluation) averagePrecision(a arguments) (all [][]any) {
 	same := !e.isFiltered() && (!e.isDetector() || a.overlapThreshold == e.OverlapThreshold)
 	row := func(scope string, tagID, name any, labels int64, ours, service *float64) {
-		values := []any{scope, tagID, name, labels, value(ours), value(service), nil}
+		values := []any{scope, tagID, name, labels, value(ours), value(service), nil, e.limited()}
 		if same {
 			values[6] = minus(ours, service)
 		}
@@ -71,7 +71,7 @@ func (e *evaluation) bestThreshold(a arguments) (all [][]any) {
 		if best >= 0 {
 			p := points[best]
 			f1 := 2 * float64(p.truePositives) / float64(p.truePositives+p.falsePositives+labels)
-			all = append(all, []any{id, value(e.tagName(id)), p.probability, p.truePositives, p.falsePositives, labels, p.precision, p.recall, f1})
+			all = append(all, []any{id, value(e.tagName(id)), p.probability, p.truePositives, p.falsePositives, labels, p.precision, p.recall, f1, e.limited()})
 		}
 	}
 	return all

@@ -207,7 +207,7 @@ func (e *evaluation) confusion(a arguments) (all [][]any) {
 		}
 	}
 	for p, n := range cases {
-		row := []any{p.labelled, value(e.tagName(p.labelled)), p.predicted, value(e.tagName(p.predicted)), n}
+		row := []any{p.labelled, value(e.tagName(p.labelled)), p.predicted, value(e.tagName(p.predicted)), n, e.limited()}
 		if p.labelled == "" {
 			row[0], row[1] = nil, "background"
 		}
@@ -266,7 +266,7 @@ func (e *evaluation) tagMetrics(a arguments) (all [][]any) {
 	same := !e.isFiltered() && a.probabilityThreshold == e.ProbabilityThreshold && (!e.isDetector() || a.overlapThreshold == e.OverlapThreshold)
 	row := func(scope string, tagID any, name any, c tally, precision, recall, f1, servicePrecision, serviceRecall *float64) {
 		values := []any{scope, tagID, name, c.labels, c.truePositives, c.falsePositives, c.falseNegatives,
-			value(precision), value(recall), value(f1), value(servicePrecision), value(serviceRecall), nil, nil}
+			value(precision), value(recall), value(f1), value(servicePrecision), value(serviceRecall), nil, nil, e.limited()}
 		if same {
 			values[12], values[13] = minus(precision, servicePrecision), minus(recall, serviceRecall)
 		}

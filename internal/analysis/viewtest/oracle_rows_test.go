@@ -65,6 +65,12 @@ type exportRow struct {
 	TagFilter                                          any // a list
 }
 
+// limited is how many tags it is limited to.
+func (e exportRow) limited() int64 {
+	list, _ := e.TagFilter.([]any)
+	return int64(len(list))
+}
+
 // isFiltered: it is limited to tags, and the service's figures are not.
 func (e exportRow) isFiltered() bool {
 	list, _ := e.TagFilter.([]any)

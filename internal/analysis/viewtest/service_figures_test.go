@@ -71,6 +71,11 @@ func TestServiceFiguresOfFilteredExports(t *testing.T) {
 		}
 		noDifference(t, rowsOf(t, db, "SELECT scope, tag_name, precision_difference, recall_difference FROM tag_metrics(0.5, 0.3)").rows, 2, 3)
 		noDifference(t, rowsOf(t, db, "SELECT scope, tag_name, average_precision_difference FROM average_precision(0.3)").rows, 2)
+		for _, figures := range []string{"tag_metrics()", "average_precision()", "precision_recall_curve()", "best_threshold()", "confusion()"} {
+			if got := rowsOf(t, db, "SELECT DISTINCT limited_to_tags FROM "+figures).rows; len(got) != 1 || got[0][0] != int64(2) {
+				t.Errorf("%s of %s is limited to %v tags, want 2", figures, kind, got)
+			}
+		}
 	}
 }
 

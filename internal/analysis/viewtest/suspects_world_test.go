@@ -15,7 +15,7 @@ import (
 )
 
 // A made-up model and the true labels that it was tested on, for [TestSuspectsRanking]. How
-// they are drawn stands in docs/evaluation.md, "Label suspects".
+// they are drawn stands in docs/explanation/evaluation.md, "Label suspects".
 type world struct {
 	kind        string // Multiclass, Multilabel or detection
 	tags        int

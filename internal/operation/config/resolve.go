@@ -175,8 +175,9 @@ func newChoice(ids, include, exclude []string) (jobs.Choice, error) {
 	return choice, nil
 }
 
-// Client reads the training key and returns a client of the resource. log may be nil.
-func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client, err error) {
+// Client reads the training key and returns a client of the resource. log and named, which
+// is told of what the service names, may be nil.
+func (r *Resource) Client(userAgent string, log *slog.Logger, named func(schema.ID, string)) (_ *extract.Client, err error) {
 	f := r.flags
 	defer func() {
 		if err != nil && f.File != "" {
@@ -200,7 +201,7 @@ func (r *Resource) Client(userAgent string, log *slog.Logger) (_ *extract.Client
 	}
 	return extract.NewClient(extract.Options{
 		Endpoint: r.Endpoint, Key: key, APIVersion: f.APIVersion, Rate: r.Rate,
-		Bounds: f.Patience.Bounds(nil), MaxPage: f.MaxPage << 20, UserAgent: userAgent, Log: log,
+		Bounds: f.Patience.Bounds(nil), MaxPage: f.MaxPage << 20, UserAgent: userAgent, Log: log, Named: named,
 	})
 }
 

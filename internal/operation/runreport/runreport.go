@@ -73,50 +73,6 @@ func (r *Run) Finish(stats extract.Stats) {
 	n.Stats, n.Finished = stats, time.Now().UTC()
 }
 
-// PartialError reports that something failed and something else succeeded. It hides
-// the kind of the error it has.
-type PartialError struct{ error }
-
-// Failure sums up what went wrong. It returns nil if nothing did, and a
-// [*PartialError] if only a part failed.
-func (r *Run) Failure() error {
-	var failures []error
-	done := 0
-	for _, n := range r.Resources {
-		if n.Err != nil {
-			failures = append(failures, n.Err)
-		}
-		fail := func(err error) {
-			if err != nil && !errors.Is(n.Err, err) { // that one is counted already
-				failures = append(failures, err)
-			}
-		}
-		for _, p := range n.Projects {
-			fail(p.Err)
-			for _, it := range p.Iterations {
-				switch it.Outcome {
-				case jobs.Failed:
-					fail(it.Err)
-				case jobs.Exported, jobs.Present, jobs.Elsewhere, jobs.Kept, jobs.OtherShard:
-					done++
-				}
-			}
-		}
-	}
-	other := slices.ContainsFunc(failures, func(err error) bool { return !extract.AuthRefused(err) })
-	switch {
-	case len(failures) == 0:
-		return nil
-	case done == 0 && (len(failures) == 1 || !other):
-		return failures[0]
-	}
-	err := fmt.Errorf("%s, listed in the summary; the first: %w", Count(int64(len(failures)), "failure"), failures[0])
-	if done > 0 {
-		return &PartialError{err}
-	}
-	return err
-}
-
 // Write writes the report and the metrics to their files. failed is how the run
 // ended; exitCode is what the program makes of it.
 func (r *Run) Write(ctx context.Context, exitCode int, failed error) error {

@@ -2,6 +2,8 @@ package runreport
 
 import (
 	"errors"
+	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,10 +54,11 @@ func TestAdd(t *testing.T) {
 }
 
 func TestFailure(t *testing.T) {
-	first, second := errors.New("first"), errors.New("second")
+	first, second, lines := errors.New("first"), errors.New("second"), errors.New("one\ntwo")
+	const mend = "what to do: mend what the message names, then run it again: what is exported is not read again; --verbose logs every request"
 	exported := jobs.IterationResult{Outcome: jobs.Exported}
 	failed := func(err error) jobs.IterationResult {
-		return jobs.IterationResult{Outcome: jobs.Failed, Err: err}
+		return jobs.IterationResult{Name: "Iteration 1", Outcome: jobs.Failed, Err: err}
 	}
 	for name, tc := range map[string]struct {
 		iterations []jobs.IterationResult
@@ -65,16 +68,42 @@ func TestFailure(t *testing.T) {
 	}{
 		"nothing":             {nil, nil, "", false},
 		"all done":            {[]jobs.IterationResult{exported, exported}, nil, "", false},
-		"only failure":        {[]jobs.IterationResult{failed(first)}, nil, "first", false},
-		"failures":            {[]jobs.IterationResult{failed(first), failed(second)}, nil, "2 failures, listed in the summary; the first: first", false},
-		"partial":             {[]jobs.IterationResult{exported, failed(first)}, nil, "1 failure, listed in the summary; the first: first", true},
-		"same as of resource": {[]jobs.IterationResult{failed(first)}, first, "first", false},
+		"only failure":        {[]jobs.IterationResult{failed(first)}, nil, "failed: 1 of 1 iteration: Iteration 1 of project shop\nwhy: first\n" + mend, false},
+		"failures":            {[]jobs.IterationResult{failed(first), failed(second)}, nil, "failed: 2 of 2 iterations, the first: Iteration 1 of project shop\nwhy: first; and 1 other reason, in the summary\n" + mend, false},
+		"one cause":           {[]jobs.IterationResult{failed(first), exported, failed(first), failed(second)}, nil, "failed: 3 of 4 iterations, the first: Iteration 1 of project shop\nwhy: first (2 times); and 1 other reason, in the summary\n" + mend, true},
+		"partial":             {[]jobs.IterationResult{exported, failed(lines)}, nil, "failed: 1 of 2 iterations: Iteration 1 of project shop\nwhy: one; two\n" + mend, true},
+		"same as of resource": {[]jobs.IterationResult{failed(first)}, first, "failed: resource west\nwhy: first\n" + mend, false},
+		"no right":            {[]jobs.IterationResult{failed(fs.ErrPermission)}, nil, "failed: 1 of 1 iteration: Iteration 1 of project shop\nwhy: permission denied\nwhat to do: let this user write there, or choose another folder, then run it again: what is exported is not read again", false},
 	} {
-		r := Run{Resources: []jobs.ResourceResult{{Err: tc.resource, Projects: []jobs.ProjectResult{{Iterations: tc.iterations}}}}}
+		r := Run{Resources: []jobs.ResourceResult{{Name: "west", Err: tc.resource, Projects: []jobs.ProjectResult{{Name: "shop", Iterations: tc.iterations}}}}}
 		err := r.Failure()
 		var partial *PartialError
 		if errorText(err) != tc.want || errors.As(err, &partial) != tc.partial {
 			t.Errorf("%s: %v, want %s, partial %v", name, err, tc.want, tc.partial)
+		}
+	}
+}
+
+// A summary tells each cause once, and says of the others whom they are like.
+func TestSummaryTellsOnce(t *testing.T) {
+	failed := func(name, text string) jobs.IterationResult {
+		return jobs.IterationResult{ID: schema.ID{15: name[len(name)-1]}, Name: name, Outcome: jobs.Failed, Err: errors.New(text)}
+	}
+	r := Run{Resources: []jobs.ResourceResult{{Name: "west", Projects: []jobs.ProjectResult{
+		{Name: "shop", Iterations: []jobs.IterationResult{failed("a 1", "iteration 1: no answer"), failed("a 2", "iteration 2: no answer"), failed("a 3", "other")}},
+		{Name: "lab", Iterations: []jobs.IterationResult{failed("b 4", "iteration 4: no answer")}},
+	}}}}
+	var b strings.Builder
+	if err := r.PrintSummary(&b); err != nil {
+		t.Fatal(err)
+	}
+	for text, count := range map[string]int{
+		"no answer": 1, "other\n": 1,
+		"    failed    a 1 (00000000-0000-0000-0000-000000000031), and 2 others for the same reason: iteration 1: no answer\n": 1,
+		": like a 1 (00000000-0000-0000-0000-000000000031)\n":                                                                  2,
+	} {
+		if n := strings.Count(b.String(), text); n != count {
+			t.Errorf("%d times %q, want %d:\n%s", n, text, count, &b)
 		}
 	}
 }

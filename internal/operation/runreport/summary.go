@@ -1,6 +1,7 @@
 package runreport
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -22,6 +23,7 @@ func (r *Run) PrintSummary(w io.Writer) error {
 	var b strings.Builder
 	total := map[jobs.Outcome]int64{}
 	unread := int64(0) // projects or resources
+	told := newTold(r.Resources)
 	for _, n := range r.Resources {
 		fmt.Fprintf(&b, "%s: %s, %s in %s", printable.Line(n.Name), Count(int64(n.Wanted), "project"), Count(n.Stats.Requests, "request"), n.Finished.Sub(n.Started).Round(time.Millisecond))
 		if n.Stats.Throttled > 0 {
@@ -30,13 +32,13 @@ func (r *Run) PrintSummary(w io.Writer) error {
 		fmt.Fprintln(&b)
 		if n.Err != nil {
 			unread++
-			fmt.Fprintf(&b, "  failed: %s\n", message(n.Err))
+			fmt.Fprintf(&b, "  failed%s\n", told.once("resource "+printable.Line(n.Name), n.Err))
 		}
 		for _, p := range n.Projects {
 			if p.Err != nil {
 				unread++
 			}
-			writeProject(&b, p, total)
+			writeProject(&b, p, total, told)
 		}
 	}
 	done := total[jobs.Exported] + total[jobs.Present] + total[jobs.Elsewhere] + total[jobs.Kept]
@@ -81,6 +83,17 @@ func message(err error) string {
 	return strings.ReplaceAll(printable.Message(err.Error()), "\n", "\n        ")
 }
 
+// called is a name with its id, or what there is of the two.
+func called(name string, id schema.ID) string {
+	switch {
+	case name == "":
+		return id.String()
+	case id.IsZero():
+		return printable.Line(name)
+	}
+	return fmt.Sprintf("%s (%s)", printable.Line(name), id)
+}
+
 func are(n int64) string {
 	if n == 1 {
 		return "1 is"
@@ -98,19 +111,15 @@ var outcomes = []struct {
 }
 
 // writeProject writes the lines of a project and adds its outcomes to total.
-func writeProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outcome]int64) {
+func writeProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outcome]int64, told *told) {
 	counts := map[jobs.Outcome]int64{}
 	for _, it := range p.Iterations {
 		counts[it.Outcome]++
 		total[it.Outcome]++
 	}
-	if p.ID.IsZero() {
-		fmt.Fprintf(b, "  project %s: ", printable.Line(p.Name))
-	} else {
-		fmt.Fprintf(b, "  project %s (%s): ", printable.Line(p.Name), p.ID)
-	}
+	fmt.Fprintf(b, "  project %s: ", called(p.Name, p.ID))
 	if p.Err != nil {
-		fmt.Fprintf(b, "failed: %s\n", message(p.Err))
+		fmt.Fprintf(b, "failed%s\n", told.once("project "+called(p.Name, p.ID), p.Err))
 		return
 	}
 	var parts []string
@@ -133,7 +142,7 @@ func writeProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outco
 		case jobs.Due:
 			fmt.Fprintf(b, "    due       %s (%s)\n", printable.Line(it.Name), it.ID)
 		case jobs.Failed:
-			fmt.Fprintf(b, "    failed    %s (%s): %s\n", printable.Line(it.Name), it.ID, message(it.Err))
+			fmt.Fprintf(b, "    failed    %s%s\n", called(it.Name, it.ID), told.once(called(it.Name, it.ID), it.Err))
 		case jobs.Kept:
 			fmt.Fprintf(b, "    kept      %s (%s): %s\n", printable.Line(it.Name), it.ID, message(it.Err))
 		}
@@ -143,15 +152,59 @@ func writeProject(b *strings.Builder, p jobs.ProjectResult, total map[jobs.Outco
 	}
 }
 
-// PrintIteration prints one line about an iteration, as JSON or as text.
-func PrintIteration(w io.Writer, asJSON bool, project schema.ID, it jobs.IterationResult) error {
+// told tells each cause once.
+type told struct {
+	counts map[string]int    // of what failed for each cause
+	first  map[string]string // what was the first to fail for it
+}
+
+func newTold(resources []jobs.ResourceResult) *told {
+	t := &told{map[string]int{}, map[string]string{}}
+	count := func(err, of error) {
+		if err != nil && !errors.Is(of, err) { // that one is told of the resource
+			t.counts[jobs.Cause(err)]++
+		}
+	}
+	for _, n := range resources {
+		count(n.Err, nil)
+		for _, p := range n.Projects {
+			count(p.Err, n.Err)
+			for _, it := range p.Iterations {
+				if it.Outcome == jobs.Failed {
+					count(it.Err, n.Err)
+				}
+			}
+		}
+	}
+	return t
+}
+
+// once returns an error for the end of the line of what has failed; or, if another has
+// failed for the same reason before, only which.
+func (t *told) once(what string, err error) string {
+	cause := jobs.Cause(err)
+	if first, before := t.first[cause]; before {
+		return ": like " + first
+	}
+	t.first[cause] = what
+	if others := t.counts[cause] - 1; others > 0 {
+		return fmt.Sprintf(", and %s for the same reason: %s", Count(int64(others), "other"), message(err))
+	}
+	return ": " + message(err)
+}
+
+// PrintIteration prints one line about the only iteration of a project's result, as JSON or
+// as text.
+func PrintIteration(w io.Writer, asJSON bool, p jobs.ProjectResult) error {
+	it := p.Iterations[0]
 	if asJSON {
 		return writeJSON(w, struct {
-			Project schema.ID `json:"project_id"`
+			Project     schema.ID `json:"project_id"`
+			ProjectName string    `json:"project_name,omitempty"`
 			reportIteration
-		}{project, newReportIteration(it)}, "")
+		}{p.ID, p.Name, newReportIteration(it)}, "")
 	}
-	line := fmt.Sprintf("%s: iteration %s (%s) of project %s", it.Outcome, printable.Line(it.Name), it.ID, project)
+	line := fmt.Sprintf("%s: iteration %s of project %s", it.Outcome, called(it.Name, it.ID), called(p.Name, p.ID))
 	if it.Result != nil {
 		line += fmt.Sprintf(": %s in %s", Count(it.Result.Export.Images(), "image"), it.Result.Elapsed.Round(time.Millisecond))
 	}

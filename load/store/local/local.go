@@ -257,8 +257,22 @@ func (s *Store) URL(key string) string { return filepath.Join(s.root, filepath.F
 // Close does nothing.
 func (s *Store) Close() error { return nil }
 
-// Probe has nothing to find out: Put compares versions itself, under a lock.
-func (s *Store) Probe(context.Context) error { return nil }
+// Probe makes a folder in the warehouse, or in the nearest folder above it that exists, and
+// removes it: some file systems, such as /sys, say that they can be written and cannot. Put
+// compares versions itself, under a lock.
+func (s *Store) Probe(context.Context) error {
+	folder, err := nearest(s.root)
+	if err == nil {
+		folder, err = os.MkdirTemp(folder, TempPrefix+"*")
+	}
+	if err == nil {
+		err = os.Remove(folder)
+	}
+	if err != nil {
+		return fmt.Errorf("warehouse %s cannot be written: %w%s, or give another one with --warehouse", s.root, err, cmp.Or(store.FileHint(err, "the warehouse"), "; check its address"))
+	}
+	return nil
+}
 
 // CheckWrite asks the system about the lock, and about the folders of the warehouse and
 // of the keys, or the ones that they would be made in.

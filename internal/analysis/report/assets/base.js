@@ -35,7 +35,8 @@ const seenName = (text) => (/^(?:[\s\p{Cc}\p{Cf}\p{Z}]|\\[ux][0-9a-f]{2,8})*$/u.
 const named = (text) => make("bdi", { class: "name", title: seenName(text) }, seenName(text));
 const tagName = (t) => data.tags[t].name;
 const tagNamed = (t) => named(tagName(t));
-const iterationNamed = (i) => named(i.name);
+// An export of some images only is marked wherever its figures may be.
+const iterationNamed = (i) => (i.filtered ? make("span", null, named(i.name), " (filtered)") : named(i.name));
 
 const none = "–";
 const space = "\u202f"; // narrow, and no line ends at it

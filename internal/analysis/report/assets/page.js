@@ -6,9 +6,11 @@ function about() {
   fill("subject", make("b", null, iterationNamed(shown)), `, ${kinds[data.kind] ?? data.kind}`, day(shown) ? `, trained on ${day(shown)}` : null,
     shown.published ? [", published as ", named(shown.published)] : null, `, ${plural(shown.images, "evaluated image")}`,
     compared ? [", compared with ", iterationNamed(compared)] : null, ".");
+  const limited = [shown, compared].filter((i) => i?.filtered);
+  byId("limited").hidden = limited.length === 0;
+  fill("limited", "Filtered: ", limited.map((i, n) => [n ? " and " : "the export of ", named(i.name)]),
+    " was limited to images with some tags. Its figures look better than they are, and do not compare with those of a whole export.");
   const notes = [];
-  if (shown.filtered) notes.push("The export was limited to some tags: only images with any of these are in it.");
-  if (compared?.filtered && !shown.filtered) notes.push("The export of the iteration compared with was limited to some tags.");
   if (!lacks()) notes.push(`The slider stops at ${data.thresholds.length} thresholds, each evaluated by itself.`);
   notes.push(...data.notes, `Project ${data.project.id}, iteration ${shown.id}${compared ? `, compared with ${compared.id}` : ""}.`);
   fill("notes", notes.map((note) => make("li", null, note)));

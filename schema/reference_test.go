@@ -8,18 +8,18 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the README's tables anew")
+var update = flag.Bool("update", false, "write the tables and views of docs/reference anew")
 
-// The README's tables and views are the schema's.
-func TestReadme(t *testing.T) {
-	checkReadme(t, "tables", readmeTables())
-	checkReadme(t, "views", readmeViews())
+// The tables and views of docs/reference are the schema's.
+func TestReference(t *testing.T) {
+	checkReference(t, "tables", referenceTables())
+	checkReference(t, "views", referenceViews())
 }
 
-func checkReadme(t *testing.T, part, want string) {
+func checkReference(t *testing.T, part, want string) {
 	t.Helper()
-	const path = "../README.md"
-	from, to := "<!-- "+part+": written by go test ./schema -run Readme -update -->\n", "<!-- end of "+part+" -->"
+	path := "../docs/reference/" + part + ".md"
+	from, to := "<!-- "+part+": written by go test ./schema -run Reference -update -->\n", "<!-- end of "+part+" -->"
 	body, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -27,31 +27,31 @@ func checkReadme(t *testing.T, part, want string) {
 	before, rest, ok1 := strings.Cut(string(body), from)
 	got, after, ok2 := strings.Cut(rest, to)
 	if !ok1 || !ok2 {
-		t.Fatalf("the README has no place for the %s", part)
+		t.Fatalf("%s has no place for the %s", path, part)
 	}
 	if got == want {
 		return
 	}
 	if !*update {
-		t.Fatalf("the README's %s are not the schema's: go test ./schema -run Readme -update", part)
+		t.Fatalf("%s is not what the schema says: go test ./schema -run Reference -update", path)
 	}
 	if err := os.WriteFile(path, []byte(before+from+want+to+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func readmeTables() string {
+func referenceTables() string {
 	var b strings.Builder
 	for _, table := range Tables() {
 		fmt.Fprintf(&b, "\n**%s**: one row per %s\n\n| column | type | |\n| --- | --- | --- |\n", table.Name, table.RowPer)
 		for _, c := range table.Columns {
-			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name, readmeType(c), c.Doc)
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name, referenceType(c), c.Doc)
 		}
 	}
 	return b.String() + "\n"
 }
 
-func readmeViews() string {
+func referenceViews() string {
 	var b strings.Builder
 	b.WriteString("\n| view or function | rows |\n| --- | --- |\n")
 	for _, v := range Views() {
@@ -67,22 +67,22 @@ func readmeViews() string {
 			if a.Default != "" {
 				value = "; in DuckDB " + a.Default + " if left out"
 			}
-			fmt.Fprintf(&b, "| argument `%s` | %s | %s%s |\n", a.Name, readmeType(Column{Type: a.Type}), a.Doc, value)
+			fmt.Fprintf(&b, "| argument `%s` | %s | %s%s |\n", a.Name, referenceType(Column{Type: a.Type}), a.Doc, value)
 		}
 		for _, c := range v.Columns {
-			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name, readmeType(c), c.Doc)
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name, referenceType(c), c.Doc)
 		}
 		b.WriteString("\n</details>\n")
 	}
 	return b.String() + "\n"
 }
 
-func readmeType(c Column) string {
+func referenceType(c Column) string {
 	name := typeNames[c.Type]
 	if c.Type == StructList {
 		var fields []string
 		for _, f := range c.Fields {
-			fields = append(fields, f.Name+" "+readmeType(f))
+			fields = append(fields, f.Name+" "+referenceType(f))
 		}
 		name = "list of (" + strings.Join(fields, ", ") + ")"
 	}
