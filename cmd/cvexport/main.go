@@ -98,11 +98,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return nil
 	}
 	ended := false
-	defer func() {
-		if !ended { // it panics
-			_ = told.End(ctx, fmt.Sprintf("exit code %d: a bug; what the program wrote to its standard error says more", exitAborted))
-		}
-	}()
+	defer tellPanic(ctx, told, &ended)
 	cmd, err := root.ExecuteContextC(withMonitor(ctx, told))
 	ended = true
 	failure := ""

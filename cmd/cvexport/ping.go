@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +50,13 @@ func tells(cmd *cobra.Command) bool {
 	f := cmd.Flags()
 	dry := f.Lookup("dry-run")
 	return f.Lookup("ping") != nil && (dry == nil || dry.Value.String() != "true")
+}
+
+// tellPanic, deferred, tells the monitor of a command that panics, which it lets pass.
+func tellPanic(ctx context.Context, told *ping.Run, ended *bool) {
+	if !*ended {
+		_ = told.End(ctx, fmt.Sprintf("exit code %d: a bug; the program's standard error says more", exitAborted)) // which is about to be said
+	}
 }
 
 // tellEnd tells the monitor how the command ended; failure is empty if it is done. A command

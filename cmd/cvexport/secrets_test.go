@@ -25,6 +25,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
+	"github.com/cvexport/cvexport/internal/operation/ping"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/secret/secrettest"
 )
@@ -390,13 +391,31 @@ func TestSecretsStayOutOfCrashes(t *testing.T) {
 func TestPanicIsRedacted(t *testing.T) {
 	if os.Getenv("CVEXPORT_TEST_PANIC") != "" {
 		defer endPanic(os.Stderr)
+		to, err := ping.Parse(os.Getenv("CVEXPORT_PING"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := &ping.Run{}
+		told.Begin(t.Context(), to, userAgent())
+		defer tellPanic(t.Context(), told, new(bool))
 		panic("https://host/?sig=" + os.Getenv("CVEXPORT_TEST_PANIC") + "\ncvexport: forged")
 	}
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestPanicIsRedacted$")
-	cmd.Env = append(os.Environ(), "CVEXPORT_TEST_PANIC="+secrettest.New(0).SAS)
+	told := make(chan string, 2)
+	monitor := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // what there is
+		told <- r.URL.Path + " " + string(body)
+	}))
+	defer monitor.Close()
+	cmd.Env = append(os.Environ(), "CVEXPORT_TEST_PANIC="+secrettest.New(0).SAS, "CVEXPORT_PING="+monitor.URL)
 	output, err := cmd.CombinedOutput()
 	if err == nil || !bytes.Contains(output, []byte("panic: https://host/?sig=REDACTED\n  cvexport: forged")) || !bytes.Contains(output, []byte("SIGABRT")) {
 		t.Errorf("%v: %s", err, output)
 	}
 	secrettest.New(0).Search(t, "the output", output)
+	monitor.Close()
+	close(told)
+	if start, end := <-told, <-told; start != "/start " || !strings.HasPrefix(end, "/fail exit code 134: a bug") {
+		t.Errorf("the monitor was told %q and %q", start, end)
+	}
 }
