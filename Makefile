@@ -30,8 +30,9 @@ build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
 test: cc ## the short tests with the race detector: minutes, with Go and a C compiler alone
 	CGO_ENABLED=1 go test -short -race -vet=off -ldflags=-s -timeout 1h ./...
 
-# Two at a time, as each leaves a processor idle now and then. The longest come first.
-check: ## what else has to pass: lint, the SQL, the files of deploy/, other readers, the report in a browser, the long tests
+# Two at a time, as each leaves a processor idle now and then. The longest come first. promtool
+# is there before: two apt-get would fight for a lock.
+check: bin/promtool ## what else has to pass: lint, the SQL, the files of deploy/, other readers, the report in a browser, the long tests
 	$(MAKE) -j 2 sql lint deploy readers docs prose
 	$(MAKE) -j 2 long report
 
@@ -60,8 +61,16 @@ lint: cc ## gofmt, vet, staticcheck, go.sum, and the types on other systems
 sql: cc ## the SQL for BigQuery, with Google's own analyzer, which takes minutes to compile the first time, and reference implementation
 	cd check && go vet ./sql && go test -vet=off -ldflags=-s -count=1 -timeout 1h ./sql
 
-deploy: ## the files of deploy/, with the parsers of the programs that read them (systemd-analyze is in Debian's package systemd)
+deploy: bin/promtool ## the files of deploy/, with the parsers of the programs that read them (systemd-analyze is in Debian's package systemd, promtool in prometheus)
 	cd check && go vet ./deploy && go test -vet=off -ldflags=-s -count=1 -timeout 1h ./deploy
+
+# Not installed: the package would start a server. The program alone is all that is needed.
+bin/promtool:
+	@mkdir -p bin
+	@if command -v promtool >/dev/null; then ln -sf "$$(command -v promtool)" $@; else \
+		{ test "$$(id -u)" != 0 || apt-get update -q; } && cd bin && apt-get download -q prometheus && \
+		dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool > promtool.new && chmod +x promtool.new && mv promtool.new promtool && rm prometheus_*.deb; fi \
+		|| { echo "promtool is needed (Debian: apt-get install prometheus)"; exit 1; }
 
 readers: cc ## the tables, with Polars and DataFusion (npm) and DuckDB, as docs/how-to/reading.md says, and while an export runs
 	cd check && go vet ./readers && go test -vet=off -count=1 -timeout 1h ./readers

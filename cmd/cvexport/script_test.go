@@ -63,6 +63,8 @@ func TestScripts(t *testing.T) {
 			"ends":      stopSimulate,
 			"interrupt": interrupt,
 			"column":    printColumn,
+			"monitor":   startMonitor,
+			"told":      wasTold,
 			"json":      isJSON,
 		},
 		Setup: func(env *testscript.Env) error {
