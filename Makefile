@@ -16,7 +16,7 @@ STATICCHECK = go tool -modfile="$(CURDIR)/tools/go.mod" staticcheck
 CYCLONEDX = go tool -modfile=tools/go.mod cyclonedx-gomod
 BENCHSTAT = go tool -modfile=tools/go.mod benchstat
 
-.PHONY: help build test check docs lint sql deploy readers report long faults sbom fuzz bench bench-queries demo chartist clean cc chromium
+.PHONY: help build test check docs prose lint sql deploy readers report long faults sbom fuzz bench bench-queries demo chartist clean cc chromium
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -25,17 +25,27 @@ build: cc ## build bin/cvexport (static) and bin/cvreport (with DuckDB inside)
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvexport ./cmd/cvexport
 	CGO_ENABLED=1 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/cvreport ./cmd/cvreport
 
-# -vet=off: lint does it. The timeouts are for tests that hang; none is near one.
+# -vet=off: lint does it. -ldflags=-s: a program with DuckDB is linked in half the time
+# without its symbols, and stacks still have their lines. The timeouts are for tests that hang; none is near one.
 test: cc ## the short tests with the race detector: minutes, with Go and a C compiler alone
-	CGO_ENABLED=1 go test -short -race -vet=off -timeout 1h ./...
+	CGO_ENABLED=1 go test -short -race -vet=off -ldflags=-s -timeout 1h ./...
 
-# Two at a time, as each leaves a processor idle now and then. The longest come first.
-check: ## what else has to pass: lint, the SQL, the files of deploy/, other readers, the report in a browser, the long tests
-	$(MAKE) -j 2 sql lint deploy readers docs
+# Two at a time, as each leaves a processor idle now and then. The longest come first. promtool
+# is there before: two apt-get would fight for a lock.
+check: bin/promtool ## what else has to pass: lint, the SQL, the files of deploy/, other readers, the report in a browser, the long tests
+	$(MAKE) -j 2 sql lint deploy readers docs prose
 	$(MAKE) -j 2 long report
 
 docs: cc ## the README and docs/: links, what is generated, and every command in them, against the simulated service
 	cd check && go vet ./docs && go test -vet=off -count=1 -timeout 1h ./docs
+
+# Debian's packages codespell and proselint. What codespell is told to take are names and
+# terms; proselint has opinions on typography, which tools/prose turns off.
+prose: ## spelling, and the style of the pages
+	@{ command -v codespell && command -v proselint; } >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -q && apt-get install -qy --no-install-recommends codespell python3-proselint; } \
+		|| { echo "codespell and proselint are needed (Debian: apt-get install codespell python3-proselint)"; exit 1; }
+	codespell -L nd,tage,aks,iterration,aadd $$(git ls-files '*.go' '*.md' '*.sql' '*.txtar' '*.js' '*.html' '*.css' '*.yaml' Makefile ':!*chartist*')
+	@failed=0; for page in $$(git ls-files '*.md'); do XDG_CONFIG_HOME="$(CURDIR)/tools/prose" proselint $$page || failed=1; done; exit $$failed
 
 lint: cc ## gofmt, vet, staticcheck, go.sum, and the types on other systems
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -49,20 +59,28 @@ lint: cc ## gofmt, vet, staticcheck, go.sum, and the types on other systems
 # -count=1 in the module check: go test's cache does not notice that a file outside of the
 # module has changed.
 sql: cc ## the SQL for BigQuery, with Google's own analyzer, which takes minutes to compile the first time, and reference implementation
-	cd check && go vet ./sql && go test -vet=off -count=1 -timeout 1h ./sql
+	cd check && go vet ./sql && go test -vet=off -ldflags=-s -count=1 -timeout 1h ./sql
 
-deploy: ## the files of deploy/, with the parsers of the programs that read them (systemd-analyze is in Debian's package systemd)
-	cd check && go vet ./deploy && go test -vet=off -count=1 -timeout 1h ./deploy
+deploy: bin/promtool ## the files of deploy/, with the parsers of the programs that read them (systemd-analyze is in Debian's package systemd, promtool in prometheus)
+	cd check && go vet ./deploy && go test -vet=off -ldflags=-s -count=1 -timeout 1h ./deploy
+
+# Not installed: the package would start a server. The program alone is all that is needed.
+bin/promtool:
+	@mkdir -p bin
+	@if command -v promtool >/dev/null; then ln -sf "$$(command -v promtool)" $@; else \
+		{ test "$$(id -u)" != 0 || apt-get update -q; } && cd bin && apt-get download -q prometheus && \
+		dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool > promtool.new && chmod +x promtool.new && mv promtool.new promtool && rm prometheus_*.deb; fi \
+		|| { echo "promtool is needed (Debian: apt-get install prometheus)"; exit 1; }
 
 readers: cc ## the tables, with Polars and DataFusion (npm) and DuckDB, as docs/how-to/reading.md says, and while an export runs
 	cd check && go vet ./readers && go test -vet=off -count=1 -timeout 1h ./readers
 
 report: cc chromium ## the pages of cvreport html and serve, in Chromium, with axe-core (npm) and a large project
-	cd check && go vet ./page && go test -vet=off -count=1 -timeout 1h ./page
+	cd check && go vet ./page && go test -vet=off -ldflags=-s -count=1 -timeout 1h ./page
 
 # Without the race detector, under which some would take ten times as long.
 long: cc ## all tests of cvexport, the long ones too: Azurite (npm), killed runs, scarce machines, long comparisons
-	CGO_ENABLED=1 go test -vet=off -timeout 1h ./...
+	CGO_ENABLED=1 go test -vet=off -ldflags=-s -timeout 1h ./...
 
 # Every fault, where the other tests inject a part of them. The lines of FIGURES say what
 # was done. Takes three hours, most of it fuzzing.
@@ -71,8 +89,8 @@ faults: cc sbom ## the long form of the fault tests, and every fuzz target for 1
 	cd tools && go mod verify && go test ./...
 	cd check && $(STATICCHECK) ./...
 	mkdir -p bin
-	CVEXPORT_FAULTS=long CVEXPORT_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -p 1 ./extract ./load/... ./jobs ./cmd/cvexport \
-		-run 'EveryStep|EveryRequest|EveryFault|TestStore|TestFaults|Changing|Hostile|OddButRight|Certificate|Kill|OthersRead|Scarce|OutOfMemory|DiskFills|FullDisk|Unwritable|Secrets|AtOnce|Interrupt|Signals' \
+	CVEXPORT_FAULTS=long CVEXPORT_KILLS=$(KILLS) go test -count=1 -timeout 2h -v -p 1 ./extract ./load/... ./jobs ./cmd/cvexport ./internal/analysis/viewtest \
+		-run 'EveryStep|SuspectsRanking|EveryRequest|EveryFault|TestStore|TestFaults|Changing|Hostile|OddButRight|Certificate|Kill|OthersRead|Scarce|OutOfMemory|DiskFills|FullDisk|Unwritable|Secrets|AtOnce|Interrupt|Signals' \
 		> bin/faults.txt 2>&1 || { grep -vE '^=== |--- PASS' bin/faults.txt; exit 1; }
 	@grep -hoE 'FIGURES: .*' bin/faults.txt
 	$(MAKE) fuzz FUZZTIME=$(FUZZTIME) > bin/fuzz.txt 2>&1 || { tail -40 bin/fuzz.txt; exit 1; }

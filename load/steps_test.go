@@ -70,8 +70,11 @@ var requestFailures = []struct {
 // has not failed if all are new; Verify says what is mixed; and an undisturbed
 // run makes everything right.
 func testSteps(t *testing.T, open storetest.Opener, stride int) {
-	if longForm {
+	switch {
+	case longForm:
 		stride = 1
+	case testing.Short():
+		stride *= 3
 	}
 	s, gate := open(t)
 	gate.IsUpload = func(*http.Request) bool { return true }

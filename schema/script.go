@@ -38,10 +38,6 @@ type Script struct {
 	// ignores it.
 	Empty []string
 
-	// Files are the keys of the objects to read, by table, of the tables that have others
-	// too. BigQuery ignores it.
-	Files map[string][]string
-
 	// Rows are queries for the rows of tables that DuckDB does not read from files, with
 	// all of their columns. BigQuery ignores it.
 	Rows map[string]string
@@ -158,15 +154,7 @@ func (s Script) duckDBRows(d dialect, t Table) string {
 	if slices.Contains(s.Empty, t.Name) {
 		return none
 	}
-	pattern := s.globs(d, t)
-	if keys := s.Files[t.Name]; keys != nil {
-		var paths []string
-		for _, key := range keys {
-			paths = append(paths, d.quote(GlobEscape(s.Warehouse+"/"+key)))
-		}
-		pattern = "[" + strings.Join(paths, ", ") + "]"
-	}
-	return fmt.Sprintf("%s\nUNION ALL BY NAME\nSELECT * FROM read_parquet(%s, hive_partitioning = true, union_by_name = true, hive_types = {'project_id': VARCHAR, 'iteration_id': VARCHAR})", none, pattern)
+	return fmt.Sprintf("%s\nUNION ALL BY NAME\nSELECT * FROM read_parquet(%s, hive_partitioning = true, union_by_name = true, hive_types = {'project_id': VARCHAR, 'iteration_id': VARCHAR})", none, s.globs(d, t))
 }
 
 // globs returns the pattern, or the list of patterns, for the files of a table.

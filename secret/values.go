@@ -83,6 +83,32 @@ func AddToken(token string) {
 	}
 }
 
+// AddURL makes known what is secret in the address of a monitor or webhook, where whoever
+// knows the path may send: the parts of the path, the values of the query, the user and the
+// password. The host stays, for errors. Of what is no URL all is secret.
+func AddURL(text string) {
+	text = strings.TrimSpace(text)
+	whole := text
+	if !strings.Contains(text, "://") { // a host all the same, most likely
+		whole = "https://" + text
+	}
+	u, err := url.Parse(whole)
+	if err != nil || u.Host == "" {
+		Add(text)
+		return
+	}
+	password, _ := u.User.Password()
+	parts := append(strings.Split(u.Path, "/"), strings.Split(u.EscapedPath(), "/")...)
+	parts = append(parts, u.User.Username(), password, u.Fragment)
+	if password != "" {
+		parts = append(parts, base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)))
+	}
+	for _, values := range u.Query() {
+		parts = append(parts, values...)
+	}
+	Add(parts...)
+}
+
 // variables are those with secrets that the program or a library in it reads.
 var variables = []string{
 	"VISION_TRAINING_KEY",
@@ -104,6 +130,9 @@ func AddEnvironment() {
 		if text, err := Text([]byte(os.Getenv(name)), name); err == nil {
 			Add(text)
 		}
+	}
+	if text, err := Text([]byte(os.Getenv("CVEXPORT_PING")), "CVEXPORT_PING"); err == nil {
+		AddURL(text)
 	}
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")

@@ -187,7 +187,9 @@ func TestEveryFileHasItsCheck(t *testing.T) {
 		case strings.HasPrefix(name, folder+"/kubernetes/") && strings.HasSuffix(name, ".yaml"):
 		case strings.HasPrefix(name, folder+"/systemd/") && (strings.HasSuffix(name, ".service") || strings.HasSuffix(name, ".timer")):
 		case strings.HasSuffix(name, ".sh"):
-		case name == cloudRunJob || name == crontab || name == dockerfile:
+		case name == cloudRunJob || name == crontab || name == dockerfile || name == rules || name == dashboard:
+		case name == guides:
+		case strings.HasPrefix(name, folder+"/github/") && strings.HasSuffix(name, ".yaml"):
 		case name == folder+"/cvexport.example.yaml": // internal/operation/config tests it
 		default:
 			t.Errorf("%s has no check", name)

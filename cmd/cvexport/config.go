@@ -39,7 +39,12 @@ without showing it, and contacts no service and no warehouse.`,
 		Example: `  cvexport config check --config cvexport.yaml
   CVEXPORT_WAREHOUSE=gs://my-bucket/vision cvexport config check --config cvexport.yaml --output json`,
 		Args: cobra.NoArgs,
-		RunE: c.withConfig(c.run),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := c.Monitor(true); err != nil {
+				return &usageError{err: err}
+			}
+			return c.withConfig(c.run)(cmd, args)
+		},
 	}
 	c.addService(cmd)
 	c.addWarehouse(cmd)

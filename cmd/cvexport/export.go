@@ -51,6 +51,7 @@ was. Exporting an iteration again replaces its objects.
 		RunE: c.withResource(c.run),
 	}
 	c.addExport(cmd)
+	c.addPing(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.project, "project", "", "`name` or id of the project")
 	f.StringVar(&c.iteration, "iteration", "", "`name`, publish name or id of the iteration, or latest: the completed one trained last, or published")

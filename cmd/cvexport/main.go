@@ -16,7 +16,9 @@ import (
 	"github.com/cvexport/cvexport/extract"
 	"github.com/cvexport/cvexport/internal/brokenpipe"
 	"github.com/cvexport/cvexport/internal/names"
+	"github.com/cvexport/cvexport/internal/operation/ping"
 	"github.com/cvexport/cvexport/internal/operation/runreport"
+	"github.com/cvexport/cvexport/internal/printable"
 	"github.com/cvexport/cvexport/internal/program"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/azure/azurelogin"
@@ -31,6 +33,7 @@ const (
 	exitPartial     = 3
 	exitAuth        = 4
 	exitInterrupted = program.ExitInterrupted
+	exitAborted     = 134 // by SIGABRT, as a shell reports it
 )
 
 // How long sending traces may delay the exit, and an exit that is wanted at once.
@@ -83,7 +86,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	root := newRoot()
 	root.SetArgs(args)
-	root.SetOut(program.Outlet(brokenpipe.IgnoreErrors(stdout))) // an export goes on when nobody reads its output
+	told := &ping.Run{}
+	root.SetOut(program.Outlet(io.MultiWriter(brokenpipe.IgnoreErrors(stdout), told))) // an export goes on when nobody reads its output
 	root.SetErr(stderr)
 	started := false
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
@@ -93,7 +97,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 		return nil
 	}
-	cmd, err := root.ExecuteContextC(ctx)
+	ended := false
+	defer tellPanic(ctx, told, &ended)
+	cmd, err := root.ExecuteContextC(withMonitor(ctx, told))
+	ended = true
+	failure := ""
 	if err != nil {
 		if !started { // wrong arguments or flags
 			err = &usageError{seeHelp: true, err: err}
@@ -106,8 +114,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if usage, ok := errors.AsType[*usageError](err); ok && usage.seeHelp {
 			fmt.Fprintf(stderr, "Run '%s --help' for examples.\n", cmd.CommandPath())
 		}
+		failure = fmt.Sprintf("exit code %d: %s", exitCode(ctx, err), printable.Message(message))
 	}
-	return exitCode(ctx, err)
+	code := exitCode(ctx, err)
+	if err := tellEnd(ctx, told, cmd, failure); err != nil {
+		fmt.Fprintln(messages, "cvexport: warning:", err)
+	}
+	return code
 }
 
 // exitCode is the only place that maps errors to exit codes. Flags, files, addresses and

@@ -44,6 +44,7 @@ run reads in any case: as it is written, then in upper or lower case.`,
 		RunE: c.withConfig(c.run),
 	}
 	c.addExport(cmd)
+	c.addPing(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&c.Projects, "project", nil, "only the project of this `name` or id; may be given several times")
 	c.completeNames(cmd)

@@ -31,7 +31,7 @@ func process(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), asCommand+"=1")
-	for _, name := range []string{"HOME", "VISION_TRAINING_ENDPOINT", "VISION_TRAINING_KEY", "CVEXPORT_WAREHOUSE", "CVEXPORT_CONFIG", "AZURE_STORAGE_CONNECTION_STRING"} {
+	for _, name := range []string{"HOME", "VISION_TRAINING_ENDPOINT", "VISION_TRAINING_KEY", "CVEXPORT_WAREHOUSE", "CVEXPORT_CONFIG", "CVEXPORT_PING", "AZURE_STORAGE_CONNECTION_STRING"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	cmd.Stderr = ts.Stderr()

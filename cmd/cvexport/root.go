@@ -29,6 +29,9 @@ var version = ""
 
 func programVersion() string { return program.Version(version) }
 
+// userAgent is who the program says it is to servers.
+func userAgent() string { return "cvexport/" + programVersion() }
+
 // common has the flags that several commands share.
 type common struct {
 	config.Flags
@@ -161,6 +164,9 @@ func (c *common) validate() error {
 // hands it to run.
 func (c *common) withConfig(run func(*cobra.Command, *config.Config) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
+		if err := c.tellBegin(cmd); err != nil {
+			return &usageError{err: err}
+		}
 		if err := c.validate(); err != nil {
 			return err
 		}
@@ -186,7 +192,7 @@ func (c *common) withResource(run func(*cobra.Command, *config.Resource) error) 
 // open makes the client of a resource and opens its warehouse. If that fails, the
 // result has only a name.
 func (c *common) open(ctx context.Context, opened stores, r *config.Resource, log *slog.Logger) (jobs.Resource, error) {
-	client, err := r.Client("cvexport/"+programVersion(), log, c.book.Add)
+	client, err := r.Client(userAgent(), log, c.book.Add)
 	if err != nil {
 		return jobs.Resource{Name: r.Name}, &usageError{err: err}
 	}

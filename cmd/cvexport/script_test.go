@@ -64,6 +64,8 @@ func TestScripts(t *testing.T) {
 			"interrupt": interrupt,
 			"column":    printColumn,
 			"odd":       startOdd,
+			"monitor":   startMonitor,
+			"told":      wasTold,
 			"json":      isJSON,
 		},
 		Setup: func(env *testscript.Env) error {

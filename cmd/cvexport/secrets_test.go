@@ -25,6 +25,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 
+	"github.com/cvexport/cvexport/internal/operation/ping"
 	"github.com/cvexport/cvexport/internal/simulated"
 	"github.com/cvexport/cvexport/secret/secrettest"
 )
@@ -113,6 +114,16 @@ func TestNothingLeaks(t *testing.T) {
 		file := write(fmt.Sprintf("wrong%d.yaml", n), strings.NewReplacer("%s", secrettest.New(n).Key, "%q", "https://me:"+url.PathEscape(secrettest.New(n).Proxy)+"@host").Replace(wrong))
 		add(wrong, exitUsage, []string{"config", "check", "--config", file}, nil)
 	}
+	for _, wrong := range []string{"ping: https://hc-ping.com/%s", "ping: {env: https://hc-ping.com/%s}", "ping: {file: https://hc-ping.com/%s}"} {
+		n := len(runs)
+		file := write(fmt.Sprintf("ping%d.yaml", n), fmt.Sprintf(wrong, secrettest.New(n).Ping)+fmt.Sprintf("\nresources: [{name: one, endpoint: %q, key: {env: VISION_TRAINING_KEY}}]", good.URL))
+		add(wrong, exitUsage, []string{"nightly", "--config", file}, nil)
+		add(wrong, exitUsage, []string{"config", "check", "--config", file}, nil)
+	}
+	add("no monitor", exitUsage, commands["nightly"], func(s secrettest.Secrets) []string { return []string{"CVEXPORT_PING=hc-ping.com/" + s.Ping} })
+	for _, flag := range []string{"--ping=hc-ping.com/", "--ping-file=https://hc-ping.com/"} {
+		add(flag, exitUsage, append(slices.Clone(commands["nightly"]), flag+secrettest.New(len(runs)).Ping), nil)
+	}
 	bound := timeBound(t, program)
 	for name, fault := range faults {
 		across := strings.HasPrefix(name, "across")
@@ -133,6 +144,9 @@ func TestNothingLeaks(t *testing.T) {
 			}
 		}
 		if !across {
+			add("nightly with a monitor, "+name, exitDone, commands["nightly"], func(s secrettest.Secrets) []string {
+				return []string{"CVEXPORT_PING=" + fault + "/" + s.Ping + "?create=1"}
+			})
 			keyFile := write(fmt.Sprintf("%d.key", len(runs)), secrettest.New(len(runs)).Key+"\n")
 			add("key file for "+name, -1, []string{"nightly", "--key-file", keyFile}, func(s secrettest.Secrets) []string { return append(service(s), "VISION_TRAINING_KEY=") })
 			add("export to S3, "+name, -1, to("export", "s3://bucket"), s3)
@@ -377,13 +391,31 @@ func TestSecretsStayOutOfCrashes(t *testing.T) {
 func TestPanicIsRedacted(t *testing.T) {
 	if os.Getenv("CVEXPORT_TEST_PANIC") != "" {
 		defer endPanic(os.Stderr)
+		to, err := ping.Parse(os.Getenv("CVEXPORT_PING"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := &ping.Run{}
+		told.Begin(t.Context(), to, userAgent())
+		defer tellPanic(t.Context(), told, new(bool))
 		panic("https://host/?sig=" + os.Getenv("CVEXPORT_TEST_PANIC") + "\ncvexport: forged")
 	}
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestPanicIsRedacted$")
-	cmd.Env = append(os.Environ(), "CVEXPORT_TEST_PANIC="+secrettest.New(0).SAS)
+	told := make(chan string, 2)
+	monitor := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // what there is
+		told <- r.URL.Path + " " + string(body)
+	}))
+	defer monitor.Close()
+	cmd.Env = append(os.Environ(), "CVEXPORT_TEST_PANIC="+secrettest.New(0).SAS, "CVEXPORT_PING="+monitor.URL)
 	output, err := cmd.CombinedOutput()
 	if err == nil || !bytes.Contains(output, []byte("panic: https://host/?sig=REDACTED\n  cvexport: forged")) || !bytes.Contains(output, []byte("SIGABRT")) {
 		t.Errorf("%v: %s", err, output)
 	}
 	secrettest.New(0).Search(t, "the output", output)
+	monitor.Close()
+	close(told)
+	if start, end := <-told, <-told; start != "/start " || !strings.HasPrefix(end, "/fail exit code 134: a bug") {
+		t.Errorf("the monitor was told %q and %q", start, end)
+	}
 }

@@ -52,6 +52,7 @@ output is then a list.`,
 	}
 	c.addConfig(cmd)
 	c.addWarehouse(cmd)
+	c.addPing(cmd)
 	cmd.Flags().BoolVar(&c.empty, "allow-empty", false, "succeed even if a warehouse has no export")
 	return cmd
 }

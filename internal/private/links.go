@@ -70,3 +70,18 @@ func CheckOwn(folder string) error {
 	}
 	return err
 }
+
+// MakeOwn makes sure that a folder exists and that nobody else can open it. Another user's
+// is refused: what is in it would be theirs.
+func MakeOwn(folder string) error {
+	if err := CheckLinks(folder); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, ownerDir); err != nil {
+		return err
+	}
+	if err := CheckOwn(folder); err != nil {
+		return err
+	}
+	return os.Chmod(folder, ownerDir) // earlier versions, or somebody, may have opened it
+}

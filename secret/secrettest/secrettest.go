@@ -32,6 +32,7 @@ type Secrets struct {
 	Client  string // the secret of an application of Azure
 	Proxy   string // a password
 	Traces  string // a key of the collector
+	Ping    string // what the path of a monitor's address has
 }
 
 // New returns the secrets of run n.
@@ -43,12 +44,13 @@ func New(n int) Secrets {
 	return Secrets{
 		Key: strings.TrimRight(random("key", 30), "=") + "+/%&9z", SAS: random("sas", 32), Account: random("account", 64), AWS: random("aws", 30),
 		Session: strings.Repeat(random("session", 63), 4), Client: random("client", 27) + "~.", Proxy: random("proxy", 15), Traces: random("traces", 24),
+		Ping: strings.NewReplacer("/", "-", "+", "_").Replace(random("ping", 18)),
 	}
 }
 
 // All returns the secrets.
 func (s Secrets) All() []string {
-	return []string{s.Key, s.SAS, s.Account, s.AWS, s.Session, s.Client, s.Proxy, s.Traces}
+	return []string{s.Key, s.SAS, s.Account, s.AWS, s.Session, s.Client, s.Proxy, s.Traces, s.Ping}
 }
 
 // Environment returns variables that lead to servers at an address, and what has the

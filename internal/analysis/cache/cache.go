@@ -20,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duckdb/duckdb-go/v2"
 	"github.com/gofrs/flock"
 
 	"github.com/cvexport/cvexport/internal/analysis/rows"
@@ -38,6 +39,8 @@ type Cache struct {
 
 	Temp   string // a folder for what is not kept; empty: the system's
 	Memory int    // that DuckDB may use to refresh it, in MiB; 0 for a default
+
+	beforeCopy func() // for tests; nil otherwise
 
 	// Progress reports how many files have been read of how many, and their bytes. It may
 	// be nil.
@@ -83,9 +86,9 @@ func (c *Cache) Attach(ctx context.Context, db *sql.DB, wanted func(table string
 	}
 	now, err := list(ctx, c.Folder, a.tables, scope)
 	if err != nil {
-		return nil, fmt.Errorf("listing the warehouse: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrWarehouse, err)
 	}
-	seen, err := c.look(ctx, db, a, now)
+	seen, err := c.look(ctx, db, a, now, c.File)
 	if err != nil {
 		return nil, err
 	}
@@ -106,14 +109,13 @@ type seen struct {
 	difference
 }
 
-// look attaches the file, if it is a cache that can be used, and compares it with a
-// listing.
-func (c *Cache) look(ctx context.Context, db *sql.DB, a *Attached, now listing) (s seen, err error) {
-	s.difference = difference{todo: now.units, inPlace: map[unit]bool{}}
-	if s.info, err = os.Lstat(c.File); err != nil { // which attach finds out, too
+// look attaches a file, if it is a cache that can be used, and compares it with a listing.
+func (c *Cache) look(ctx context.Context, db *sql.DB, a *Attached, now listing, file string) (s seen, err error) {
+	s.difference = difference{todo: maps.Clone(now.units), inPlace: map[unit]bool{}}
+	if s.info, err = os.Lstat(file); err != nil { // which attach finds out, too
 		s.info = nil
 	}
-	if s.attached, err = c.attach(ctx, db, c.File); err != nil || !s.attached {
+	if s.attached, err = c.attach(ctx, db, file); err != nil || !s.attached {
 		return s, err
 	}
 	d, err := compare(ctx, db, a, now)
@@ -125,13 +127,17 @@ func (c *Cache) look(ctx context.Context, db *sql.DB, a *Attached, now listing) 
 	return s, nil
 }
 
-// isStill reports whether the file is the one that was looked at.
+// isStill reports whether the file is the one that was looked at, or there still is none.
 func (s seen) isStill(file string) bool {
 	info, err := os.Lstat(file)
-	if err != nil || s.info == nil {
+	if err != nil {
 		return errors.Is(err, fs.ErrNotExist) && s.info == nil
 	}
-	return os.SameFile(info, s.info) && info.ModTime().Equal(s.info.ModTime()) && info.Size() == s.info.Size()
+	return s.is(info)
+}
+
+func (s seen) is(info fs.FileInfo) bool {
+	return s.info != nil && os.SameFile(info, s.info) && info.ModTime().Equal(s.info.ModTime()) && info.Size() == s.info.Size()
 }
 
 // Rows returns the query for the rows of a table, and false if it is not in the cache.
@@ -243,31 +249,24 @@ func compare(ctx context.Context, db *sql.DB, a *Attached, now listing) (differe
 // file is never written where it is, as DuckDB lets nobody read a file that it writes.
 func (c *Cache) refresh(ctx context.Context, db *sql.DB, a *Attached, now listing, old seen) error {
 	folder := filepath.Dir(c.File)
-	if err := private.CheckLinks(folder); err != nil {
+	if err := private.MakeOwn(folder); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	if err := private.CheckOwn(folder); err != nil {
-		return err
-	}
-	lock, locked, err := c.lock(ctx)
+	lock, locked, err := c.lock(ctx, len(old.todo))
 	if err != nil {
 		return err
 	}
 	if locked {
 		defer func() { _ = lock.Unlock() }()
 		removeOld(folder, c.tempPrefix())
+	} else {
+		folder = c.Temp
 	}
 	if !old.isStill(c.File) { // another process has refreshed it meanwhile
-		if old.attached {
-			err = detach(ctx, db)
+		if err := old.detach(ctx, db); err != nil {
+			return err
 		}
-		if err == nil {
-			old, err = c.look(ctx, db, a, now)
-		}
-		if err != nil {
+		if old, err = c.look(ctx, db, a, now, c.File); err != nil {
 			return err
 		}
 		if old.attached && old.none() {
@@ -275,13 +274,8 @@ func (c *Cache) refresh(ctx context.Context, db *sql.DB, a *Attached, now listin
 			return nil
 		}
 	}
-	if old.attached {
-		if err := detach(ctx, db); err != nil {
-			return err
-		}
-	}
-	if !locked {
-		folder = c.Temp
+	if err := old.detach(ctx, db); err != nil {
+		return err
 	}
 	temp, err := os.MkdirTemp(folder, c.tempPrefix()+"*") // for its owner alone
 	if err != nil {
@@ -289,9 +283,28 @@ func (c *Cache) refresh(ctx context.Context, db *sql.DB, a *Attached, now listin
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
 	next := filepath.Join(temp, "next.duckdb")
+	if c.beforeCopy != nil {
+		c.beforeCopy()
+	}
 	if old.attached {
-		if err := copyFile(c.File, next); err != nil {
+		copied, err := copyFile(c.File, next)
+		if err != nil {
 			return err
+		}
+		// What is written depends on what has been copied, whoever has replaced the file, or
+		// removed the lock, since it was looked at.
+		if !old.is(copied) {
+			if old, err = c.look(ctx, db, a, now, next); err != nil {
+				return err
+			}
+			if err := old.detach(ctx, db); err != nil {
+				return err
+			}
+			if !old.attached {
+				if err := os.Remove(next); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	w := &writer{Cache: c, file: next, attached: a, now: now, difference: old.difference}
@@ -314,13 +327,32 @@ func (c *Cache) refresh(ctx context.Context, db *sql.DB, a *Attached, now listin
 	return nil
 }
 
-// patience is how long a process waits for another that refreshes the cache.
-const patience = 3 * time.Second
+func (s seen) detach(ctx context.Context, db *sql.DB) error {
+	if !s.attached {
+		return nil
+	}
+	return detach(ctx, db)
+}
 
-func (c *Cache) lock(ctx context.Context) (_ *flock.Flock, locked bool, err error) {
-	waiting, cancel := context.WithTimeout(ctx, patience)
+// How long a process waits for another that refreshes the cache. If there is much to read,
+// the other one has read a part of it already.
+const (
+	patience     = 3 * time.Second
+	longPatience = time.Minute
+)
+
+// lock takes the lock, for a refresh that has that many files to read.
+func (c *Cache) lock(ctx context.Context, todo int) (_ *flock.Flock, locked bool, err error) {
+	wait := patience
+	if todo > chunk {
+		wait = longPatience
+	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	lock := flock.New(c.File+".lock", flock.SetPermissions(0o600))
+	lock, err := private.Lock(c.File + ".lock")
+	if err != nil {
+		return nil, false, err
+	}
 	locked, err = lock.TryLockContext(waiting, 20*time.Millisecond)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = nil
@@ -359,5 +391,13 @@ func quoteAll(all []string) string {
 // IsDamage reports whether an error of a question is that a cache file is damaged. It is
 // found out where that part of the file is read.
 func IsDamage(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "Corrupt database file") || strings.Contains(err.Error(), "Serialization Error"))
+	e, ok := errors.AsType[*duckdb.Error](err)
+	if !ok || e.Type == duckdb.ErrorTypeInvalidInput { // which SQL can say itself
+		return false
+	}
+	return strings.Contains(e.Msg, "Corrupt database file") || strings.Contains(e.Msg, "Serialization Error")
 }
+
+// ErrWarehouse is that a file of the warehouse cannot be read, whatever becomes of the
+// cache.
+var ErrWarehouse = errors.New("reading the warehouse")

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	_ "github.com/duckdb/duckdb-go/v2"
 
@@ -145,6 +146,39 @@ func settle(t *testing.T, w *world) {
 	t.Helper()
 	for w.objects(t, "settling") > 0 {
 	}
+}
+
+// A file that takes the place of another is read, even if its size and time are the same,
+// and one from the future once.
+func TestReplacedFile(t *testing.T) {
+	w := newWorld(t)
+	settle(t, w)
+	files, err := filepath.Glob(filepath.Join(w.Folder, "images", "*", "*", "data.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[0]+".new", body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Chtimes(files[0]+".new", info.ModTime(), info.ModTime()), os.Rename(files[0]+".new", files[0])); err != nil {
+		t.Fatal(err)
+	}
+	w.mustRead(t, "with the same size and time", 1)
+	w.mustRead(t, "again", 0)
+	future := info.ModTime().Add(time.Hour)
+	if err := os.Chtimes(files[0], future, future); err != nil {
+		t.Fatal(err)
+	}
+	w.mustRead(t, "from the future", 1)
+	w.mustRead(t, "from the future, again", 0)
 }
 
 // Any bit of the file may flip: the answer is right, or an error.

@@ -5,12 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -63,15 +63,15 @@ func (u unit) file(root string) string { return filepath.Join(root, filepath.Fro
 
 // state is what a listing tells of a unit.
 type state struct {
-	version  string // the file's time and size; empty if they do not tell it from another
+	version  string // the file's time, size and number; empty if they do not tell it from another
 	size     int64
 	modified time.Time
 	problem  error // it is no file
 }
 
-// settled is how old a file must be for its time to tell it from a later one of the same
-// size: longer than a tick of the system's clock. A later one of cvexport's has a later
-// time in any case.
+// settled is how far from now a file's time must be to tell it from a later one of the
+// same size that is written in its place: longer than a tick of the system's clock. A later
+// one of cvexport's has a later time in any case.
 const settled = 100 * time.Millisecond
 
 // listing has the units of some tables.
@@ -83,7 +83,7 @@ type listing struct {
 // list lists the units of tables of the warehouse in a folder.
 func list(ctx context.Context, root string, tables []schema.Table, scope Scope) (listing, error) {
 	l := listing{map[unit]state{}, map[string]string{}}
-	young := time.Now().Add(-settled)
+	began := time.Now()
 	for _, t := range tables {
 		digest, whole := sha256.New(), true
 		projects, err := subfolders(filepath.Join(root, t.Name), projectPrefix, scope.Project)
@@ -102,9 +102,12 @@ func list(ctx context.Context, root string, tables []schema.Table, scope Scope) 
 				return l, err
 			}
 			for _, i := range iterations {
-				info, err := os.Stat(folder + string(filepath.Separator) + iterationPrefix + i + string(filepath.Separator) + fileName)
+				file := folder + string(filepath.Separator) + iterationPrefix + i + string(filepath.Separator) + fileName
+				info, err := os.Stat(file)
 				if isMissing(err) {
-					continue
+					if _, err := os.Lstat(file); isMissing(err) {
+						continue
+					} // else it is a link to nothing
 				}
 				if errors.Is(err, fs.ErrPermission) {
 					return l, err
@@ -115,11 +118,11 @@ func list(ctx context.Context, root string, tables []schema.Table, scope Scope) 
 					s.problem = err
 				case !info.Mode().IsRegular():
 					s.problem = regular.Check(unit{t.Name, p, i}.key(), info)
-				case info.ModTime().Before(young):
-					s.size, s.modified = info.Size(), info.ModTime()
-					s.version = strconv.FormatInt(info.ModTime().UnixNano(), 36) + "-" + strconv.FormatInt(s.size, 36)
 				default:
 					s.size, s.modified = info.Size(), info.ModTime()
+					if began.Sub(s.modified).Abs() > settled {
+						s.version = fmt.Sprintf("%x-%x-%x", s.modified.UnixNano(), s.size, numberOf(info))
+					}
 				}
 				l.units[unit{t.Name, p, i}] = s
 				whole = whole && s.version != ""

@@ -6,7 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,10 +14,8 @@ import (
 	"strings"
 
 	"github.com/cvexport/cvexport/internal/analysis/rows"
-	"github.com/cvexport/cvexport/internal/regular"
 	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
-	"github.com/cvexport/cvexport/load/tablefile"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -354,42 +352,12 @@ func (w *writer) check(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil && !isMissing(err) { // what is gone is found out when it is read
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("%w: %w", ErrWarehouse, err)
+		}
+		if err != nil && (w.todo[u].problem != nil || !isMissing(err)) { // what is gone is found out when it is read
 			w.find(u, err.Error())
 		}
-	}
-	return nil
-}
-
-// checkFooter returns an error if DuckDB must not see a file's footer, and otherwise
-// whether the file is dense. It may be another one by now than was listed.
-func checkFooter(path string) (dense bool, err error) {
-	f, err := regular.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return false, err
-	}
-	rows, err := tablefile.CheckFooter(f, info.Size())
-	return rows > max(fewRows, info.Size()/bytesPerRow), err
-}
-
-func copyFile(from, to string) (err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, in.Close()) }()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if err := errors.Join(err, out.Close()); err != nil {
-		return fmt.Errorf("copying the cache: %w%s", err, store.FileHint(err, "the cache"))
 	}
 	return nil
 }

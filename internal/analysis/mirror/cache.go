@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ func Open(folder, of string) (*Cache, error) {
 }
 
 func prepare(folder, of string) error {
-	if err := makePrivate(folder); err != nil {
+	if err := private.MakeOwn(folder); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(folder)
@@ -90,32 +91,34 @@ func prepare(folder, of string) error {
 	return os.Rename(temp.Name(), mark)
 }
 
-// makePrivate makes sure that a folder exists and that nobody else can open it. Another
-// user's is refused: what is in it would be theirs.
-func makePrivate(folder string) error {
-	const ownerOnly = 0o700
-	if err := private.CheckLinks(folder); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(folder, ownerOnly); err != nil {
-		return err
-	}
-	if err := private.CheckOwn(folder); err != nil {
-		return err
-	}
-	return os.Chmod(folder, ownerOnly) // earlier versions, or somebody, may have opened it
-}
-
 // Folder is where the cache's tables are.
 func (c *Cache) Folder() string { return c.store.Root() }
 
-// Updated is when the cache was last compared with the warehouse; zero if never.
+// Updated is when the whole cache was last compared with the warehouse; zero if it never
+// was, which it is not by an update that [Cache.Holds] limits.
 func (c *Cache) Updated() time.Time {
-	info, err := os.Stat(filepath.Join(c.Folder(), markName))
+	info, err := os.Stat(filepath.Join(c.Folder(), comparedName))
 	if err != nil {
 		return time.Time{}
 	}
 	return info.ModTime()
+}
+
+// comparedName is the file whose time says when the cache was last compared.
+const comparedName = ".cvexport-compared"
+
+// compared notes that it has been compared now.
+func (c *Cache) compared() error {
+	path := filepath.Join(c.Folder(), comparedName)
+	now := time.Now()
+	err := os.Chtimes(path, now, now)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = private.Replace(path, func(io.Writer) error { return nil })
+	}
+	if err != nil {
+		return fmt.Errorf("noting when the cache was compared: %w%s", err, store.FileHint(err, "the cache"))
+	}
+	return nil
 }
 
 // objects lists the cache, by the keys of the exports records. The record comes first,
@@ -196,11 +199,12 @@ func (c *Cache) missing(ctx context.Context, e load.Export, want func(table stri
 		if err != nil {
 			return nil, nil, err
 		}
-		ok, err := o.Matches(ctx, c.store, obj, e.ExportID)
-		if err != nil {
+		// It is not known to be what was fetched, so every byte counts.
+		sum, err := store.Sum(ctx, c.store, obj)
+		if store.IgnoreMissing(err) != nil {
 			return nil, nil, err
 		}
-		if !ok {
+		if err != nil || sum.Size != o.Bytes || sum.CRC32C != o.CRC32C {
 			missing = append(missing, missingObject{ObjectRecord: o, version: obj.Version})
 			continue
 		}

@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +22,9 @@ type Progress struct {
 // Updated is the result of [Cache.Update].
 type Updated struct {
 	Iterations int // committed exports
+
+	// Warning is why the next update takes longer than it could; nil if it does not.
+	Warning error
 
 	// Findings are objects that differ from their exports records. The cache has them
 	// as they are. It leaves out an iteration whose record is damaged.
@@ -46,9 +46,10 @@ func (c *Cache) Update(ctx context.Context, from store.Store, want func(table st
 	if err := u.run(ctx); err != nil {
 		return Updated{}, fmt.Errorf("fetch %s: %w", from.URL(""), err)
 	}
-	now := time.Now()
-	if err := os.Chtimes(filepath.Join(c.Folder(), markName), now, now); err != nil {
-		return Updated{}, fmt.Errorf("noting when the cache was compared: %w", err)
+	if c.Holds == nil {
+		if err := c.compared(); err != nil {
+			return Updated{}, err
+		}
 	}
 	return u.updated, nil
 }
@@ -124,7 +125,8 @@ func (u *update) run(ctx context.Context) error {
 	if len(all) == 0 && len(before) == 0 {
 		return nil
 	}
-	return u.writeKnown(known)
+	u.updated.Warning = u.writeKnown(known)
+	return nil
 }
 
 // each calls do for all, at most limit at a time.

@@ -118,7 +118,7 @@ func (c *Cache) files(t *testing.T) []string {
 	t.Helper()
 	var keys []string
 	err := filepath.WalkDir(c.Folder(), func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && !slices.Contains([]string{markName, knownName, ".cvexport.lock"}, entry.Name()) {
+		if err == nil && !entry.IsDir() && !slices.Contains([]string{markName, knownName, comparedName, ".cvexport.lock"}, entry.Name()) {
 			key, relErr := filepath.Rel(c.Folder(), path)
 			keys, err = append(keys, filepath.ToSlash(key)), relErr
 		}

@@ -18,7 +18,7 @@ func confinedTo(t *testing.T, root string) func(text string) (string, error) {
 	t.Helper()
 	temp := t.TempDir()
 	s := session{temp: temp, within: []string{root, temp}}
-	db, err := s.open(t.Context(), root, nil, All, func(string) bool { return false })
+	db, err := s.open(t.Context(), root, All, func(string) bool { return false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func answerWith(t *testing.T, root string, format Format, target, text string, e
 	if !external {
 		s.within = []string{root, temp, out.Folder()}
 	}
-	db, err := s.open(t.Context(), root, nil, All, q.Needs)
+	db, err := s.open(t.Context(), root, All, q.Needs)
 	if err != nil {
 		t.Fatal(err)
 	}

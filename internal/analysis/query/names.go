@@ -17,10 +17,16 @@ var word = regexp.MustCompile(`[a-z_][a-z0-9_]*`)
 // indirect are words of SQL that can refer to a table without its name.
 var indirect = []string{"query", "query_table", "json_execute_serialized_sql", "attach", "glob", "parquet", "parquet_scan", "read_parquet", "duckdb_functions"}
 
+// escapes matches a text or name that may spell a table's name in another way.
+var escapes = regexp.MustCompile(`(?i)\b(e|u&)['"][^'"]*\\`)
+
 // namesIn reports which tables, views and functions the SQL may need: those whose name
 // is a word in it, with all that they read, or every one if the SQL may refer to them
 // indirectly. Words in comments and strings count too, which only costs time.
 func namesIn(text string) func(name string) bool {
+	if escapes.MatchString(text) {
+		return All
+	}
 	words := word.FindAllString(strings.ToLower(text), -1)
 	if slices.ContainsFunc(words, func(w string) bool { return slices.Contains(indirect, w) }) {
 		return All

@@ -28,16 +28,14 @@ func NoFunction(name string) bool {
 // no extension for that and downloads none. What is run in it may do anything:
 // [Source.Open] is for the statements of others.
 func Open(ctx context.Context, folder string, tables, functions func(name string) bool) (_ *sql.DB, err error) {
-	return session{}.open(ctx, folder, nil, tables, functions)
+	return session{}.open(ctx, folder, tables, functions)
 }
 
-// open opens the warehouse with no other files than the given ones, or with all if files
-// is nil.
-func (s session) open(ctx context.Context, folder string, files map[string][]string, tables, functions func(name string) bool) (_ *sql.DB, err error) {
-	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(folder), Files: files, Without: unwanted(functions)}
+func (s session) open(ctx context.Context, folder string, tables, functions func(name string) bool) (_ *sql.DB, err error) {
+	script := schema.Script{Dialect: schema.DuckDB, Warehouse: filepath.ToSlash(folder), Without: unwanted(functions)}
 	for _, t := range schema.Tables() {
-		hasFiles := len(files[t.Name]) > 0
-		if files == nil && tables(t.Name) {
+		hasFiles := false
+		if tables(t.Name) {
 			if hasFiles, err = local.HasFile(filepath.Join(folder, t.Name), ".parquet"); err != nil {
 				return nil, fmt.Errorf("looking for the files of table %s: %w", t.Name, err)
 			}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/cvexport/cvexport/internal/analysis/cache"
 	"github.com/cvexport/cvexport/internal/analysis/mirror"
+	"github.com/cvexport/cvexport/load"
 	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/load/store/local"
 	"github.com/cvexport/cvexport/load/store/open"
@@ -82,43 +83,90 @@ func (s *Source) Open(ctx context.Context, wanted func(name string) bool) (*sql.
 	if !s.AllowExternal {
 		session.within = slices.DeleteFunc([]string{folder, s.Temp, s.Output}, func(f string) bool { return f == "" })
 	}
-	db, err := s.openCached(ctx, session, folder, wanted)
-	if err == nil || ctx.Err() != nil {
+	if err := s.checkScope(folder); err != nil {
+		return nil, err
+	}
+	var db *sql.DB
+	base, err := cacheFolder(s.Cache, folder)
+	if err == nil {
+		db, err = s.openCached(ctx, session, folder, base, wanted)
+	}
+	if err == nil || ctx.Err() != nil || errors.Is(err, cache.ErrWarehouse) {
 		return db, err
 	}
 	s.Warn(fmt.Sprintf("the cache cannot be used, so the files are read, which takes longer: %v", err))
-	tables := All
-	if s.isRemote() { // the copies of others may be missing or old
-		tables = wanted
+	db, err = s.openCached(ctx, session, folder, s.Temp, wanted)
+	return db, s.Explain(err)
+}
+
+// checkScope returns an error if the warehouse has nothing of an iteration, or of a
+// project, that the scope names.
+func (s *Source) checkScope(folder string) error {
+	in := ""
+	if s.Scope.Project != "" {
+		in = " of project " + s.Scope.Project
 	}
-	sound, err := allSound(ctx, folder, tables)
-	if err != nil {
-		return nil, err
-	}
-	var openErr error
-	if sound {
-		var db *sql.DB
-		if db, openErr = session.open(ctx, folder, nil, tables, wanted); openErr == nil || ctx.Err() != nil {
-			return db, openErr
+	for _, id := range s.Scope.Iterations {
+		if found, err := hasRows(folder, s.Scope.Project, "iteration_id="+id); err != nil || !found {
+			return cmp.Or(err, UsageErrorf("the warehouse has no iteration %s%s: SELECT iteration_id, iteration_name FROM exports lists them", id, in))
 		}
 	}
-	files, findings, err := session.readable(ctx, s.Warehouse, folder, tables)
-	if err != nil || len(findings) == 0 && openErr != nil {
-		return nil, s.Explain(errors.Join(openErr, err))
+	if found, err := hasRows(folder, s.Scope.Project, ""); s.Scope.Project != "" && (err != nil || !found) {
+		return cmp.Or(err, UsageErrorf("the warehouse has no project %s: SELECT DISTINCT project_id, project_name FROM exports lists them", s.Scope.Project))
+	}
+	return nil
+}
+
+// hasRows reports whether any table has a folder of that name in a project's, or in any
+// project's if project is empty.
+func hasRows(folder, project, name string) (bool, error) {
+	for _, t := range schema.Tables() {
+		projects := []string{"project_id=" + project}
+		if project == "" {
+			entries, err := os.ReadDir(filepath.Join(folder, t.Name))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return false, err
+			}
+			projects = nil
+			for _, e := range entries {
+				projects = append(projects, e.Name())
+			}
+		}
+		for _, p := range projects {
+			if _, err := os.Stat(filepath.Join(folder, t.Name, p, name)); err == nil {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// openCached opens a database over the rows of the warehouse in a folder, which are kept in
+// another one. What is damaged in the copy of a remote warehouse is fetched again, once.
+func (s *Source) openCached(ctx context.Context, session session, folder, base string, wanted func(name string) bool) (*sql.DB, error) {
+	db, findings, err := s.openRows(ctx, session, folder, base, wanted)
+	if err == nil && len(findings) > 0 && s.isRemote() && !s.Offline {
+		err = db.Close()
+		for _, f := range findings {
+			if removeErr := os.Remove(filepath.Join(folder, filepath.FromSlash(f.Key))); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+				err = errors.Join(err, removeErr)
+			}
+		}
+		if err == nil {
+			_, err = s.mirror(ctx, wanted)
+		}
+		if err != nil {
+			return nil, err
+		}
+		db, findings, err = s.openRows(ctx, session, folder, base, wanted)
 	}
 	for _, f := range findings {
 		s.Warn(f)
 	}
-	db, err = session.open(ctx, folder, files, tables, wanted)
-	return db, s.Explain(err)
+	return db, err
 }
 
-// openCached opens a database over the cache of the warehouse in a folder.
-func (s *Source) openCached(ctx context.Context, session session, folder string, wanted func(name string) bool) (*sql.DB, error) {
-	base, err := cacheFolder(s.Cache, folder)
-	if err != nil {
-		return nil, err
-	}
+func (s *Source) openRows(ctx context.Context, session session, folder, base string, wanted func(name string) bool) (*sql.DB, []load.Finding, error) {
 	show, done := s.progress(Reading, s.Warehouse)
 	c := &cache.Cache{
 		File: filepath.Join(base, "rows.duckdb"), Folder: folder, Address: s.Warehouse, Temp: s.Temp, Memory: s.Memory,
@@ -127,12 +175,8 @@ func (s *Source) openCached(ctx context.Context, session session, folder string,
 	s.mu.Lock()
 	s.rows = c.File
 	s.mu.Unlock()
-	db, findings, err := session.openCached(ctx, c, s.Scope, wanted)
-	done()
-	for _, f := range findings {
-		s.Warn(f)
-	}
-	return db, err
+	defer done()
+	return session.openCached(ctx, c, s.Scope, wanted)
 }
 
 // Prepare returns the folder of the warehouse's tables, after it has copied those of
@@ -206,10 +250,13 @@ func localFolder(address string) (string, error) {
 	if err == nil && !found {
 		err = errors.New("it has no export")
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return "", fmt.Errorf("warehouse %s: %w (check who may read it)", address, err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("warehouse %s: %w: run cvexport nightly first, or check --warehouse", address, err)
 	}
-	return address, nil
+	return filepath.Abs(address) // however it is given, it has one cache
 }
 
 // mirror updates the copy of a remote warehouse and returns its folder.
@@ -238,12 +285,15 @@ func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ 
 	if err != nil {
 		return "", err
 	}
-	cache.Holds = s.Scope.Holds
+	s.limit(cache)
 	show, done := s.progress(Fetching, name)
 	updated, err := cache.Update(ctx, from, wanted, show)
 	done()
 	if err != nil {
 		return "", fmt.Errorf("%w; run it again to continue, or use --offline for what is in the cache", err)
+	}
+	if updated.Warning != nil {
+		s.Warn(updated.Warning)
 	}
 	for _, f := range updated.Findings {
 		s.Warn(f)
@@ -252,6 +302,13 @@ func (s *Source) mirror(ctx context.Context, wanted func(table string) bool) (_ 
 		return "", fmt.Errorf("warehouse %s: it has no export: run cvexport nightly first, or check --warehouse", s.Warehouse)
 	}
 	return cache.Folder(), nil
+}
+
+// limit limits a copy to the scope.
+func (s *Source) limit(copied *mirror.Cache) {
+	if s.Scope.Project != "" || len(s.Scope.Iterations) > 0 {
+		copied.Holds = s.Scope.Holds
+	}
 }
 
 // offline returns the folder of the copy as it is, and warns if something is missing.
@@ -263,7 +320,7 @@ func (s *Source) offline(ctx context.Context, folder, name string, wanted func(s
 	if err != nil {
 		return "", err
 	}
-	cache.Holds = s.Scope.Holds
+	s.limit(cache)
 	iterations, missing, err := cache.Missing(ctx, wanted)
 	if err != nil {
 		return "", fmt.Errorf("reading the cache in %s: %w", folder, err)
@@ -271,7 +328,11 @@ func (s *Source) offline(ctx context.Context, folder, name string, wanted func(s
 	if iterations == 0 {
 		return "", fmt.Errorf("the cache in %s has no export of %s: run it once without --offline", folder, name)
 	}
-	s.Warn("offline: the rows are those of " + cache.Updated().UTC().Format("2006-01-02 15:04:05 MST"))
+	if updated := cache.Updated(); updated.IsZero() {
+		s.Warn("offline: the cache has no iterations but those that were asked for by --project or --iteration, each as it was then: rows of others are missing")
+	} else {
+		s.Warn("offline: the rows are those of " + updated.UTC().Format("2006-01-02 15:04:05 MST") + ", or later if an iteration was asked for by --project or --iteration since")
+	}
 	if missing > 0 {
 		s.Warn(fmt.Sprintf("%d objects that the query reads are not in the cache as they were committed, so rows are missing: run it once without --offline", missing))
 	}

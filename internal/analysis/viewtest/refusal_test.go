@@ -58,7 +58,7 @@ func TestFunctionsRefuseArguments(t *testing.T) {
 					told = strings.ReplaceAll(strings.TrimSuffix(told, " of project"), "iteration", "project")
 				}
 				of := queries
-				if value != "NULL" && value != "1.5" { // NULL is the value that makes an answer's conditions constant
+				if value != "NULL" && (value != "1.5" || testing.Short()) { // NULL is the value that makes an answer's conditions constant
 					of = queries[:1]
 				}
 				for _, query := range of {

@@ -89,15 +89,24 @@ func find(hits []int, n int) (f finding) {
 	return f
 }
 
-// suspectsWorlds are how many worlds of each kind the errors are planted in.
-const suspectsWorlds = 8
-
-// label_suspects is ahead of plain thresholds in what a person looks at first. The
-// table in docs/explanation/evaluation.md has the figures.
+// label_suspects is ahead of plain thresholds in what a person looks at first, on average
+// over several worlds of each kind: make faults shows that, and that the table in
+// docs/explanation/evaluation.md has the figures. Elsewhere those of one world are compared
+// with what they were then.
 func TestSuspectsRanking(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a long simulation")
 	}
+	if *update || os.Getenv("CVEXPORT_FAULTS") == "long" {
+		rankSuspects(t, 8, true, "../../../docs/explanation/evaluation.md")
+	}
+	rankSuspects(t, 1, false, "testdata/suspects.md")
+}
+
+// rankSuspects plants errors in several worlds of each kind, and compares the table of what
+// is found with the one in a file.
+func rankSuspects(t *testing.T, worlds int, ahead bool, file string) {
+	t.Helper()
 	db := exported.Open(t, t.TempDir())
 	exported.InMemory(t, db)
 	type line struct {
@@ -106,7 +115,7 @@ func TestSuspectsRanking(t *testing.T) {
 	}
 	var lines []line
 	sum := map[line]*[3]finding{} // label_suspects, 0.5, 0.9
-	for seed := range uint64(suspectsWorlds) {
+	for seed := range uint64(worlds) {
 		for _, w := range []*world{newClassifierWorld("Multiclass", seed), newClassifierWorld("Multilabel", seed), newDetectorWorld(seed)} {
 			w.load(t, db)
 			kinds := w.kinds()
@@ -136,8 +145,8 @@ func TestSuspectsRanking(t *testing.T) {
 							sum[l] = &[3]finding{}
 							lines = append(lines, l)
 						}
-						sum[l][i].precision += f.precision / suspectsWorlds
-						sum[l][i].recall += f.recall / suspectsWorlds
+						sum[l][i].precision += f.precision / float64(worlds)
+						sum[l][i].recall += f.recall / float64(worlds)
 					}
 				}
 			}
@@ -155,12 +164,12 @@ func TestSuspectsRanking(t *testing.T) {
 			if l.kind != "all" {
 				slack = 0.02
 			}
-			if other := s[i+1]; s[0].precision < other.precision-slack || s[0].recall < other.recall-slack {
+			if other := s[i+1]; ahead && (s[0].precision < other.precision-slack || s[0].recall < other.recall-slack) {
 				t.Errorf("%v: label_suspects %.3f, a threshold of %s %.3f", l, s[0], name, other)
 			}
 		}
 	}
-	const file, begin, end = "../../../docs/explanation/evaluation.md", "<!-- suspects: written by go test ./internal/analysis/viewtest -run SuspectsRanking -update -->\n\n", "\n<!-- end of suspects -->"
+	const begin, end = "<!-- suspects: written by go test ./internal/analysis/viewtest -run SuspectsRanking -update -->\n\n", "\n<!-- end of suspects -->"
 	doc, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ type file struct {
 	Warehouse   string     `yaml:"warehouse"`   // a relative path starts at the file's folder
 	Rate        *float64   `yaml:"rate"`        // requests a second of each resource
 	Concurrency *float64   `yaml:"concurrency"` // pages in flight of each resource
+	Ping        key        `yaml:"ping"`        // the address of a monitor of cvexport nightly
 	Resources   []resource `yaml:"resources"`
 }
 
@@ -43,7 +44,7 @@ type resource struct {
 	Warehouse   string   `yaml:"warehouse"`
 }
 
-// key says where the training key is. It is never in the file itself.
+// key says where a secret is. It is never in the file itself.
 type key struct {
 	Env  string `yaml:"env"`  // the name of an environment variable
 	File string `yaml:"file"` // a relative path starts at the configuration's folder
@@ -69,26 +70,43 @@ const (
 )
 
 func read(name string) (*file, error) {
+	body, err := readBody(name)
+	if err != nil {
+		return nil, err
+	}
+	return parseAt(name, body)
+}
+
+func readBody(name string) ([]byte, error) {
 	body, err := regular.ReadGiven(name, maxSize)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
+	return body, nil
+}
+
+// parseAt is parse for a file whose relative paths start at its folder: schedulers start
+// programs in folders of their own.
+func parseAt(name string, body []byte) (*file, error) {
 	f, err := parse(name, body)
 	if err != nil {
 		return nil, err
 	}
-	// Schedulers start programs in folders of their own.
-	resolve := func(path *string) {
-		if *path != "" && !strings.Contains(*path, "://") && !filepath.IsAbs(*path) {
-			*path = filepath.Join(filepath.Dir(name), *path)
-		}
-	}
+	resolve := func(path *string) { *path = resolvePath(name, *path) }
 	resolve(&f.Warehouse)
+	resolve(&f.Ping.File)
 	for i := range f.Resources {
 		resolve(&f.Resources[i].Key.File)
 		resolve(&f.Resources[i].Warehouse)
 	}
 	return f, nil
+}
+
+func resolvePath(config, path string) string {
+	if path == "" || strings.Contains(path, "://") || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(config), path)
 }
 
 // parse decodes and checks a configuration. Unknown fields and wrong types are
@@ -169,7 +187,20 @@ func (f *file) check(s *source) error {
 			wrong(field, "%w", err)
 		}
 	}
+	checkSecret := func(field string, k key) {
+		switch {
+		case k.Env != "" && k.File != "":
+			wrong(field, "it comes from env or from file, not both")
+		case k.Env == "" && k.File == "":
+			wrong(field, "say where it comes from: {env: NAME} or {file: PATH}")
+		case k.Env != "" && !variable.MatchString(k.Env):
+			wrong(field+".env", "it is not the name of an environment variable")
+		}
+	}
 	checkWarehouse("warehouse", f.Warehouse)
+	if s.has("ping") {
+		checkSecret("ping", f.Ping)
+	}
 	checkLimits("", f.Rate, f.Concurrency)
 	if len(f.Resources) > maxResources {
 		wrong("resources", "there are %d; at most %d can be in one file", len(f.Resources), maxResources)
@@ -191,14 +222,7 @@ func (f *file) check(s *source) error {
 		if _, err := extract.ParseEndpoint(r.Endpoint); err != nil {
 			wrong(prefix+"endpoint", "%w", err)
 		}
-		switch {
-		case r.Key.Env != "" && r.Key.File != "":
-			wrong(prefix+"key", "it comes from env or from file, not both")
-		case r.Key.Env == "" && r.Key.File == "":
-			wrong(prefix+"key", "say where it comes from: {env: NAME} or {file: PATH}")
-		case r.Key.Env != "" && !variable.MatchString(r.Key.Env):
-			wrong(prefix+"key.env", "it is not the name of an environment variable")
-		}
+		checkSecret(prefix+"key", r.Key)
 		for j, id := range r.Projects.IDs {
 			if _, err := schema.ParseID(id); err != nil {
 				wrong(fmt.Sprintf("%sprojects.ids[%d]", prefix, j), "%w", err)
@@ -241,6 +265,11 @@ func (s *source) Visit(n ast.Node) ast.Visitor {
 	return s
 }
 
+// has reports whether the file has a field.
+func (s *source) has(field string) bool {
+	return slices.ContainsFunc(s.nodes, func(n node) bool { return n.field == field })
+}
+
 // at adds the position of a field, or of the innermost one around it, to an error.
 func (s *source) at(field string, err error) error {
 	for f := field; f != ""; f = f[:max(strings.LastIndexAny(f, ".["), 0)] {
@@ -276,8 +305,11 @@ func (s *source) wrap(err error) error {
 	}
 	at := e.GetToken().Position
 	field, message := s.field(at), e.GetMessage()
-	if strings.HasSuffix(field, ".key") {
+	switch {
+	case strings.HasSuffix(field, ".key"):
 		message = "say where the key comes from: {env: NAME} or {file: PATH}; the key itself does not belong here"
+	case field == "ping":
+		message = "say where the address comes from: {env: NAME} or {file: PATH}; the address itself is a secret, and does not belong here"
 	}
 	switch e := e.(type) {
 	case *yaml.UnknownFieldError:

@@ -74,6 +74,10 @@ func TestParseErrors(t *testing.T) {
 		"resources:\n- name: a\n  key: [" + secret:                                  "x.yaml:3:",
 		"\tx: " + secret: "x.yaml:1:",
 		"a: &a [*a]":     "x.yaml:1:",
+		"ping: https://hc-ping.com/" + secret + "\n" + resource(""): "x.yaml:1:7: ping: say where the address comes from",
+		"ping: {env: A, file: b}\n" + resource(""):                  "x.yaml:1:7: ping: it comes from env or from file, not both",
+		"ping: {}\n" + resource(""):                                 "x.yaml:1:7: ping: say where it comes from",
+		"ping: {env: '" + secret + "/'}\n" + resource(""):           "x.yaml:1:13: ping.env: it is not the name",
 	} {
 		f, err := parse("x.yaml", []byte(text))
 		if err == nil {

@@ -31,6 +31,8 @@ type Flags struct {
 
 	Endpoint    string
 	KeyFile     string
+	Ping        string // the address of a monitor; a secret
+	PingFile    string // the file that it is in
 	APIVersion  string
 	Warehouse   string
 	Concurrency int
@@ -39,6 +41,8 @@ type Flags struct {
 	MaxPage     int64 // MiB
 
 	Projects, Include, Exclude []string // choose projects in place of the file's choice
+
+	body []byte // of File, if it was read, which a stream can be once
 }
 
 // Config is what a run works on.
@@ -67,7 +71,13 @@ func Resolve(f Flags, given func(flag string) bool) (*Config, error) {
 	switch {
 	case f.File != "":
 		var err error
-		if c, err = read(f.File); err != nil {
+		if f.body == nil {
+			f.body, err = readBody(f.File)
+		}
+		if err == nil {
+			c, err = parseAt(f.File, f.body)
+		}
+		if err != nil {
 			return nil, err
 		}
 	case f.Resource != "":

@@ -36,6 +36,9 @@ var gauges = []struct{ name, help string }{
 	{"throttled_seconds", "Seconds that the last run waited because of 429 responses."},
 	{"exported_iterations", "Iterations exported by the last run."},
 	{"failures", "Iterations the last run failed to export, or 1 if it could not read the project, or the resource where the project is empty."},
+	{"listed_iterations", "Iterations of the project that the service had when a night last looked, of the 20 that it keeps."},
+	{"completed_iterations", "Those of them with results, which the warehouse should have; of the shard's own part."},
+	{"missing_iterations", "Those of the completed ones that the warehouse did not have, as they are at the service, after that night."},
 	{"almost_full", "1 if the project is close to the service's limit of iterations, so that the oldest will soon have to be deleted."},
 }
 
@@ -98,6 +101,9 @@ func (r *Run) writeMetrics(ctx context.Context) (err error) {
 		}
 		for _, p := range n.Projects {
 			values, projectComplete := projectGauges(p)
+			if r.Command == "nightly" && p.Err == nil { // which looks at all of a project
+				coverageGauges(p, values)
+			}
 			if p.ID.IsZero() { // asked for by a name that is no project's
 				failures, complete = failures+values["failures"], false
 				continue
@@ -168,6 +174,20 @@ func projectGauges(p jobs.ProjectResult) (v map[string]float64, complete bool) {
 		}
 	}
 	return v, complete
+}
+
+// coverageGauges adds what a night found at the service.
+func coverageGauges(p jobs.ProjectResult, v map[string]float64) {
+	v["listed_iterations"], v["completed_iterations"], v["missing_iterations"] = float64(p.Listed), 0, 0
+	for _, it := range p.Iterations {
+		switch it.Outcome {
+		case jobs.Failed, jobs.NotTried, jobs.Due:
+			v["missing_iterations"]++
+			v["completed_iterations"]++
+		case jobs.Exported, jobs.Present, jobs.Elsewhere, jobs.Kept:
+			v["completed_iterations"]++
+		}
+	}
 }
 
 // maxMetrics bounds the metrics file that a run adds to, in bytes: a thousand projects of

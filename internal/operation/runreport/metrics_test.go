@@ -75,7 +75,7 @@ func TestMetricsKeepFailures(t *testing.T) {
 	}
 	stats := extract.Stats{Requests: 9, Retries: 2, Throttled: 1, Waited: 1500 * time.Millisecond}
 	project := func(id schema.ID, its ...jobs.IterationResult) jobs.ProjectResult {
-		return jobs.ProjectResult{ID: id, Iterations: its, Stats: stats}
+		return jobs.ProjectResult{ID: id, Iterations: its, Stats: stats, Listed: 18}
 	}
 	for _, step := range []struct {
 		command, shard string
@@ -86,19 +86,22 @@ func TestMetricsKeepFailures(t *testing.T) {
 			`failures{N,A} 1`, `failures{N,B} 0`, `failures{N,} 0`,
 			`last_success_timestamp_seconds{N,A} 0`, `last_success_timestamp_seconds{N,B} 1001`, `last_success_timestamp_seconds{N,} 0`,
 			`last_run_timestamp_seconds{N,A} 1001`, `images{N,B} 14`, `rows{N,B} 154`, `bytes{N,B} 2200`, `pages{N,B} 6`, `exported_iterations{N,B} 2`,
-			`requests{N,B} 9`, `retries{N,B} 2`, `throttled_seconds{N,B} 1.5`, `almost_full{N,B} 0`,
+			`requests{N,B} 9`, `retries{N,B} 2`, `throttled_seconds{N,B} 1.5`, `almost_full{N,B} 1`,
+			`listed_iterations{N,A} 18`, `completed_iterations{N,A} 2`, `missing_iterations{N,A} 1`, `completed_iterations{N,B} 2`, `missing_iterations{N,B} 0`,
 		}, nil},
 		{"export", "", night(false, project(a, exported)), []string{
-			`failures{N,A} 1`, `last_success_timestamp_seconds{N,A} 0`, `failures{export,A} 0`, `last_success_timestamp_seconds{export,A} 1002`, `images{N,B} 14`,
-		}, nil},
-		{"nightly", "1/2", night(true, project(a, exported)), []string{`failures{N,A} 1`, `failures{1/2,A} 0`, `last_success_timestamp_seconds{1/2,} 1003`}, nil},
+			`failures{N,A} 1`, `last_success_timestamp_seconds{N,A} 0`, `failures{export,A} 0`, `last_success_timestamp_seconds{export,A} 1002`, `images{N,B} 14`, `missing_iterations{N,A} 1`,
+		}, []string{`listed_iterations{export`, `missing_iterations{export`}},
+		// What a night could not read it says nothing about.
+		{"nightly", "", night(false, jobs.ProjectResult{ID: a, Err: errors.New("no")}), []string{`failures{N,A} 1`, `missing_iterations{N,A} 1`, `listed_iterations{N,A} 18`}, nil},
+		{"nightly", "1/2", night(true, project(a, exported)), []string{`failures{N,A} 1`, `failures{1/2,A} 0`, `last_success_timestamp_seconds{1/2,} 1004`}, nil},
 		{"nightly", "", night(false, project(a, exported)), []string{
-			`failures{N,A} 0`, `last_success_timestamp_seconds{N,A} 1004`, `last_success_timestamp_seconds{N,B} 1001`, `last_success_timestamp_seconds{N,} 1004`,
+			`failures{N,A} 0`, `last_success_timestamp_seconds{N,A} 1005`, `last_success_timestamp_seconds{N,B} 1001`, `last_success_timestamp_seconds{N,} 1005`,
 		}, nil},
 		// A project that is missing from a listing of all projects is dropped.
 		{"nightly", "", night(true, project(a, exported)), []string{`failures{N,A} 0`, `failures{export,A} 0`, `failures{1/2,A} 0`}, []string{`failures{N,B}`}},
 		{"nightly", "", jobs.ResourceResult{Name: "r", All: true, Err: errors.New("no"), Finished: at.Add(time.Second)}, []string{
-			`failures{N,} 1`, `failures{N,A} 0`, `last_success_timestamp_seconds{N,} 1005`, `last_run_timestamp_seconds{N,} 1006`,
+			`failures{N,} 1`, `failures{N,A} 0`, `last_success_timestamp_seconds{N,} 1006`, `last_run_timestamp_seconds{N,} 1007`,
 		}, nil},
 	} {
 		r := Run{Command: step.command, Shard: step.shard, MetricsFile: file, Resources: []jobs.ResourceResult{step.night}}
