@@ -216,7 +216,7 @@ func TestNewClientRefuses(t *testing.T) {
 		"characters that no key has": func(o *Options) { o.Key = "a\nb" },
 		"is not one of 3.2":          func(o *Options) { o.APIVersion = "../x" },
 		"not above 0 requests":       func(o *Options) { o.Rate = -1 },
-		"nor a region":            func(o *Options) { o.Endpoint = "nowhere" },
+		"nor a region":               func(o *Options) { o.Endpoint = "nowhere" },
 	} {
 		opts := good
 		change(&opts)

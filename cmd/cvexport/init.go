@@ -59,7 +59,7 @@ Without a terminal nothing is asked, and what is missing is an error.`,
 	f := cmd.Flags()
 	f.StringVar(&c.File, "config", cmp.Or(os.Getenv("CVEXPORT_CONFIG"), "cvexport.yaml"), "file to write (CVEXPORT_CONFIG)")
 	f.StringVar(&c.Endpoint, "endpoint", os.Getenv("VISION_TRAINING_ENDPOINT"), "the resource's URL, or its region such as westeurope (VISION_TRAINING_ENDPOINT)")
-	f.StringVar(&c.KeyFile, "key-file", "", "file that holds the training key")
+	f.StringVar(&c.KeyFile, "key-file", "", "file that holds the training key; at a terminal, init makes it")
 	f.StringVar(&c.keyEnv, "key-env", "", "environment variable that holds it (default VISION_TRAINING_KEY, if that is set)")
 	f.Float64Var(&c.Rate, "rate", 8, "maximum requests a second; the service allows 10, its free tier 2")
 	program.AddWarehouse(f, &c.Warehouse)
@@ -84,7 +84,7 @@ func (c *initCommand) run(cmd *cobra.Command) error {
 	}
 	c.draft = config.Draft{Endpoint: c.Endpoint, KeyFile: c.KeyFile, KeyEnv: c.keyEnv, Warehouse: c.Warehouse, Rate: c.Rate}
 	given := cmd.Flags().Changed
-	asked := c.ask != nil && !(given("endpoint") && (given("key-file") || given("key-env")))
+	asked := c.ask != nil && (!given("endpoint") || !given("key-file") && !given("key-env"))
 	resource, projects, err := c.service(ctx, cmd.ErrOrStderr(), given("endpoint"), asked)
 	if err != nil {
 		return err
@@ -177,9 +177,12 @@ func (c *initCommand) askService(w io.Writer, endpointGiven bool) (err error) {
 	}
 	for ask := c.ask != nil && c.KeyFile == "" && c.keyEnv == ""; ; {
 		if ask {
-			if err := c.askKey(); err != nil {
-				return err
-			}
+			err = c.askKey()
+		} else if c.ask != nil && c.KeyFile != "" {
+			err = c.askToMake()
+		}
+		if err != nil {
+			return err
 		}
 		if err = d.CheckKey(); err == nil {
 			return nil
@@ -207,11 +210,17 @@ func (c *initCommand) askKey() error {
 		d.KeyFile, d.KeyEnv = "", name
 		return nil
 	}
-	_, err = os.Lstat(where)
-	if !errors.Is(err, fs.ErrNotExist) || config.LooksLikeKey(where) {
+	return c.askToMake()
+}
+
+// askToMake asks for the key if its file is not there.
+func (c *initCommand) askToMake() error {
+	d := &c.draft
+	_, err := os.Lstat(d.KeyFile)
+	if !errors.Is(err, fs.ErrNotExist) || config.LooksLikeKey(d.KeyFile) {
 		return nil // it is checked next
 	}
-	d.Key, err = c.ask.askHidden("Training key, which goes into " + where + " (it is not shown)")
+	d.Key, err = c.ask.askHidden("Training key, which goes into " + d.KeyFile + " (it is not shown)")
 	return err
 }
 

@@ -93,8 +93,7 @@ func TestInitOnTerminal(t *testing.T) {
 	server := httptest.NewServer(service)
 	defer server.Close()
 	folder := t.TempDir()
-	term := onTerminal(t, folder, "init", "--endpoint", server.URL, "--warehouse", "tables", "--rate", "1000")
-	term.answer("[cvexport.key]: ", "\n")
+	term := onTerminal(t, folder, "init", "--endpoint", server.URL, "--warehouse", "tables", "--rate", "1000", "--key-file", "cvexport.key")
 	term.until("(it is not shown): ")
 	for term.echoes() { // it is turned off after the question
 	}

@@ -137,6 +137,9 @@ warehouse: %s
 # Requests a second to each resource. The service allows 10, its free tier 2.
 rate: %v
 
+# A monitor, such as healthchecks.io, can be told when a night starts and ends:
+# ping: {file: PATH}  # of a file with the monitor's address
+
 # Others may follow, each with a name of its own.
 resources:
   - name: %s
