@@ -51,8 +51,9 @@ checked before the script runs.
 
 The tables are views of the objects, in BigQuery external tables; or, with --load,
 native ones that hold a copy of the rows. Each further run of the script renews the
-copy. DuckDB opens every object of a warehouse at each question, which takes seconds
-from some hundred iterations on: then load it, or give --project and --iteration,
+copy. DuckDB opens every object of a warehouse at each question: with hundreds of
+iterations, that takes from seconds to minutes. Then load it, into a database of its
+own, because DuckDB replaces no view by a table; or give --project and --iteration,
 which leave the rest of the warehouse out. The script has the ids of what they name:
 latest is the one that was the latest when the script was printed. BigQuery reads
 warehouses on Google Cloud Storage.
@@ -61,7 +62,7 @@ Where DuckDB is not installed, cvreport query has the same views and functions.
 
 ` + viewList(),
 		Example: `  cvexport sql --dialect duckdb --warehouse ./warehouse > vision.sql && duckdb vision.db -init vision.sql
-  cvexport sql --dialect duckdb --load > load.sql && duckdb vision.db -init load.sql
+  cvexport sql --dialect duckdb --load > load.sql && duckdb loaded.db -init load.sql
   cvexport sql --dialect duckdb --project shop --iteration latest > shop.sql
   cvexport sql --dialect bigquery --warehouse gs://my-bucket/vision --dataset vision | bq query --use_legacy_sql=false
   cvexport sql --dialect bigquery --warehouse gs://my-bucket/vision --dataset my-project.vision --load > load.sql`,
@@ -160,14 +161,15 @@ func header(s schema.Script) string {
 	if s.Dialect != schema.DuckDB {
 		return ""
 	}
-	what := "its objects where they are: every question opens all of them, which takes seconds from some hundred iterations on"
-	if s.Native {
-		what = "a copy of its rows, as of when this script is run: run it again for newer ones"
-	}
+	of := ""
 	if s.Project != "" || len(s.Iterations) > 0 {
-		what += ", of the chosen project or iterations alone"
+		of = " of the chosen project or iterations alone"
 	}
-	return fmt.Sprintf(`-- The warehouse %s in DuckDB, by cvexport sql. The tables are %s.
+	what := "read the objects" + of + " where they are. Each question opens all of these: with hundreds of iterations, that takes from seconds to minutes."
+	if s.Native {
+		what = "are a copy of the rows" + of + ", as of when this script is run. Run it again for newer ones. It needs a database of its own."
+	}
+	return fmt.Sprintf(`-- The warehouse %s in DuckDB, by cvexport sql. The tables %s
 --   few iterations, or always the newest rows         cvexport sql --dialect duckdb
 --   many iterations, and many questions about them    cvexport sql --dialect duckdb --load
 --   one iteration of many                             cvexport sql --dialect duckdb --project NAME --iteration latest

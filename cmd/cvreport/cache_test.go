@@ -49,6 +49,9 @@ func TestOneCache(t *testing.T) {
 			t.Errorf("%v: exit code %d: %s%s", flags, code, out, stderr)
 		}
 	}
+	if _, stderr, code := runQuery(t, "--warehouse", root, "--max-objects", "1", "FROM images"); code == exitDone || !strings.Contains(stderr, "raise --max-objects") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
 	_, stderr, _ := runQuery(t, "--warehouse", root, "SELECT error('Corrupt database file')")
 	if strings.Contains(stderr, "removed") {
 		t.Errorf("SQL can have the cache removed: %s", stderr)

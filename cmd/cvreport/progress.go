@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -82,12 +83,22 @@ func (d *display) show(f mirror.Progress) {
 	d.last, d.shown = now, true
 	switch {
 	case d.terminal:
-		fmt.Fprintf(d.w, "\r\x1b[K%s %d of %d objects, %s of %s", d.doing, f.Objects, f.AllObjects, megabytes(f.Bytes), megabytes(f.AllBytes))
+		fmt.Fprintf(d.w, "\r\x1b[K%s [%s] %d of %d objects, %s of %s", d.doing, bar(f), f.Objects, f.AllObjects, megabytes(f.Bytes), megabytes(f.AllBytes))
 	case first:
 		fmt.Fprintf(d.w, "cvreport: %s %d objects, %s, of %s\n", d.doing, f.AllObjects, megabytes(f.AllBytes), d.warehouse)
 	default:
 		fmt.Fprintf(d.w, "cvreport: %s %d of %d objects, %s of %s\n", d.doing, f.Objects, f.AllObjects, megabytes(f.Bytes), megabytes(f.AllBytes))
 	}
+}
+
+// bar draws how much of the bytes is done.
+func bar(f mirror.Progress) string {
+	const width = 20
+	done := 0
+	if f.AllBytes > 0 {
+		done = int(min(width, width*f.Bytes/f.AllBytes))
+	}
+	return strings.Repeat("=", done) + strings.Repeat(" ", width-done)
 }
 
 // done removes the line.

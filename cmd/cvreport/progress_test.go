@@ -23,7 +23,7 @@ func TestDisplay(t *testing.T) {
 		want     string
 	}{
 		"anywhere": {false, "cvreport: fetching 12 objects, 400 MB, of gs://b\n"},
-		"terminal": {true, "\r\x1b[Kfetching 0 of 12 objects, 0.0 MB of 400 MB\r\x1b[K"},
+		"terminal": {true, "\r\x1b[Kfetching [                    ] 0 of 12 objects, 0.0 MB of 400 MB\r\x1b[K"},
 	} {
 		var out bytes.Buffer
 		d := newDisplay(&out, false, query.Fetching, "gs://b")
@@ -63,7 +63,7 @@ func TestDisplayOfReading(t *testing.T) {
 			want     string
 		}{
 			{false, "cvreport: reading 90 of 100 objects, 9.0 MB of 10 MB\n"},
-			{true, "\r\x1b[Kreading 50 of 100 objects, 5.0 MB of 10 MB\r\x1b[Kreading 90 of 100 objects, 9.0 MB of 10 MB\r\x1b[K"},
+			{true, "\r\x1b[Kreading [==========          ] 50 of 100 objects, 5.0 MB of 10 MB\r\x1b[Kreading [==================  ] 90 of 100 objects, 9.0 MB of 10 MB\r\x1b[K"},
 		} {
 			var out bytes.Buffer
 			d := newDisplay(&out, false, query.Reading, "gs://b")

@@ -18,14 +18,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
-	"github.com/gofrs/flock"
 
 	"github.com/cvexport/cvexport/internal/analysis/rows"
 	"github.com/cvexport/cvexport/internal/private"
 	"github.com/cvexport/cvexport/load"
+	"github.com/cvexport/cvexport/load/store"
 	"github.com/cvexport/cvexport/schema"
 )
 
@@ -39,6 +38,8 @@ type Cache struct {
 
 	Temp   string // a folder for what is not kept; empty: the system's
 	Memory int    // that DuckDB may use to refresh it, in MiB; 0 for a default
+
+	MaxListed int // files of a table; 0 for [store.MaxListed]
 
 	beforeCopy func() // for tests; nil otherwise
 
@@ -84,7 +85,7 @@ func (c *Cache) Attach(ctx context.Context, db *sql.DB, wanted func(table string
 	if len(a.tables) == 0 {
 		return a, nil
 	}
-	now, err := list(ctx, c.Folder, a.tables, scope)
+	now, err := list(ctx, c.Folder, a.tables, scope, cmp.Or(c.MaxListed, store.MaxListed))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrWarehouse, err)
 	}
@@ -332,48 +333,6 @@ func (s seen) detach(ctx context.Context, db *sql.DB) error {
 		return nil
 	}
 	return detach(ctx, db)
-}
-
-// How long a process waits for another that refreshes the cache. If there is much to read,
-// the other one has read a part of it already.
-const (
-	patience     = 3 * time.Second
-	longPatience = time.Minute
-)
-
-// lock takes the lock, for a refresh that has that many files to read.
-func (c *Cache) lock(ctx context.Context, todo int) (_ *flock.Flock, locked bool, err error) {
-	wait := patience
-	if todo > chunk {
-		wait = longPatience
-	}
-	waiting, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	lock, err := private.Lock(c.File + ".lock")
-	if err != nil {
-		return nil, false, err
-	}
-	locked, err = lock.TryLockContext(waiting, 20*time.Millisecond)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = nil
-	}
-	return lock, locked, cmp.Or(ctx.Err(), err)
-}
-
-func (c *Cache) tempPrefix() string { return ".tmp-" + filepath.Base(c.File) + "-" }
-
-// removeOld removes what refreshes that were killed have left. The lock is held, so none
-// is under way.
-func removeOld(folder, prefix string) {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), prefix) {
-			_ = os.RemoveAll(filepath.Join(folder, e.Name()))
-		}
-	}
 }
 
 func compareUnits(a, b unit) int {

@@ -81,11 +81,11 @@ type listing struct {
 }
 
 // list lists the units of tables of the warehouse in a folder.
-func list(ctx context.Context, root string, tables []schema.Table, scope Scope) (listing, error) {
+func list(ctx context.Context, root string, tables []schema.Table, scope Scope, most int) (listing, error) {
 	l := listing{map[unit]state{}, map[string]string{}}
 	began := time.Now()
 	for _, t := range tables {
-		digest, whole := sha256.New(), true
+		digest, whole, count := sha256.New(), true, 0
 		projects, err := subfolders(filepath.Join(root, t.Name), projectPrefix, scope.Project)
 		if err != nil {
 			return l, err
@@ -123,6 +123,9 @@ func list(ctx context.Context, root string, tables []schema.Table, scope Scope) 
 					if began.Sub(s.modified).Abs() > settled {
 						s.version = fmt.Sprintf("%x-%x-%x", s.modified.UnixNano(), s.size, numberOf(info))
 					}
+				}
+				if count++; count > most {
+					return l, fmt.Errorf("table %s has more than %d files: if that is right, raise --max-objects", t.Name, most)
 				}
 				l.units[unit{t.Name, p, i}] = s
 				whole = whole && s.version != ""

@@ -169,7 +169,7 @@ func (s *Source) openCached(ctx context.Context, session session, folder, base s
 func (s *Source) openRows(ctx context.Context, session session, folder, base string, wanted func(name string) bool) (*sql.DB, []load.Finding, error) {
 	show, done := s.progress(Reading, s.Warehouse)
 	c := &cache.Cache{
-		File: filepath.Join(base, "rows.duckdb"), Folder: folder, Address: s.Warehouse, Temp: s.Temp, Memory: s.Memory,
+		File: filepath.Join(base, "rows.duckdb"), Folder: folder, Address: s.Warehouse, Temp: s.Temp, Memory: s.Memory, MaxListed: s.MaxListed,
 		Progress: func(p cache.Progress) { show(mirror.Progress(p)) },
 	}
 	s.mu.Lock()
