@@ -13,6 +13,9 @@ import (
 // The cache is one for a warehouse, however its folder is given and the SQL is written, and
 // what is not in the warehouse is an error, not an empty answer.
 func TestOneCache(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	root := exported.Warehouse(t, simulated.Config{Kind: simulated.Multiclass, Images: 20, Iterations: 2})
 	t.Chdir(filepath.Dir(root))
 	cache := t.TempDir()

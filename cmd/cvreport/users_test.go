@@ -58,6 +58,9 @@ func pry() {
 
 // TestTwoUsers is run by root, who can be anybody.
 func TestTwoUsers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	if os.Getuid() != 0 {
 		t.Skip("only root can start programs as other users")
 	}

@@ -15,6 +15,9 @@ import (
 // A file that lies about what it holds is an error, whichever way it is read, and takes
 // no more memory than a sound one does.
 func TestHostile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	const limit = 300 << 20 // bytes, of all that is allocated
 	id := tablefiletest.ExportID
 	for name, body := range tablefiletest.Hostile(t, schema.Images, id) {

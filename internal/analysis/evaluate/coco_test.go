@@ -122,6 +122,9 @@ var demo = simulated.Config{Seed: 1, Kind: simulated.Detection, Images: 300, Ite
 // TestDemo reads the detectors from the files of an export. The fixture has their
 // inputs, so that a change of the simulation does not look like one of the figures.
 func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	service, err := simulated.New(demo)
 	if err != nil {
 		t.Fatal(err)

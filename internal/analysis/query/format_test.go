@@ -166,6 +166,9 @@ func TestParquet(t *testing.T) {
 
 // More rows than one batch keep their order.
 func TestManyRows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	root := newWarehouse(t, "warehouse")
 	const n = 120_001
 	text := fmt.Sprintf("SELECT i AS n, i AS N FROM range(%d) AS t(i) ORDER BY i DESC", n)

@@ -72,6 +72,9 @@ func TestFunctionsIn(t *testing.T) {
 
 // An error about a wrong name suggests the right one and shows where it is.
 func TestHints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	root := newWarehouse(t, "warehouse")
 	for text, want := range map[string]string{
 		"SELECT * FROM tag_metric(0.5, 0.3)":               "tag_metrics is a function: SELECT * FROM tag_metrics(probability_threshold := 0.5, overlap_threshold := 0.3)",

@@ -65,6 +65,9 @@ func TestChoice(t *testing.T) {
 // What is not comparable is not compared: a classifier with a detector, or the service's
 // figures at other thresholds.
 func TestNotComparable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	root := exported.Warehouse(t, simulated.Config{Kind: simulated.Detection, Images: 10, Iterations: 3})
 	exported.Rewrite(t, root, "exports", "CASE iteration_name WHEN 'Iteration 1' THEN 0.6 ELSE overlap_threshold END AS overlap_threshold",
 		"CASE iteration_name WHEN 'Iteration 2' THEN 'classification' ELSE model_kind END AS model_kind")
@@ -87,6 +90,9 @@ func TestNotComparable(t *testing.T) {
 
 // The same warehouse makes the same page.
 func TestSamePage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	root := exported.Warehouse(t, simulated.Config{Kind: simulated.Detection, Images: 120, Iterations: 2})
 	// DuckDB adds up in any order, which the last digits show.
 	fraction := regexp.MustCompile(`\d+\.\d+`)

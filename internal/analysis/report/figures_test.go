@@ -79,6 +79,9 @@ func TestUnlisted(t *testing.T) {
 
 // A curve of a tag that the page does not have must not become another tag's.
 func TestUnknownTag(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	root := exported.Warehouse(t, simulated.Config{Seed: 4, Kind: simulated.Multilabel, Images: 20, Iterations: 2})
 	db := exported.Open(t, root)
 	conn, err := db.Conn(t.Context())

@@ -79,6 +79,9 @@ func draw(random *rand.Rand, n, size int) []int {
 
 // Many differences of any size, against the same distribution counted in whole numbers.
 func TestAgainstCounting(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 200 {
 		d := draw(random, random.IntN(150), 1+random.IntN(12))

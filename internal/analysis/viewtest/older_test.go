@@ -11,6 +11,9 @@ import (
 // Exports of before schema version 2 lack model_kind, and may say Multilabel of a
 // detector and null of a classifier. Alone or beside newer ones, they are judged the same.
 func TestExportsWithoutModelKind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	configs := map[string]simulated.Config{
 		"detection":      {Kind: simulated.Detection, Images: 20, ClassificationType: "Multilabel"},
 		"classification": {Kind: simulated.Multilabel, Images: 20, ClassificationType: "null"},

@@ -62,6 +62,9 @@ func TestServiceFiguresAreThoseOfTheRows(t *testing.T) {
 
 // The service's figures are of every image: an export of some has none to compare.
 func TestServiceFiguresOfFilteredExports(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	for _, kind := range []simulated.Kind{simulated.Detection, simulated.Multilabel} {
 		root := t.TempDir()
 		exportSimulatedTags(t, root, simulated.Config{Kind: kind, Images: 40, Seed: 7}, 2, thresholds{0.5, 0.3})

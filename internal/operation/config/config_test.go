@@ -118,6 +118,9 @@ func TestParseOddYAML(t *testing.T) {
 
 // A small file that takes much memory or stack of who reads it is an error.
 func TestParseHostileYAML(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	const limit = 300 << 20 // bytes, of all that is allocated
 	laughs := "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
 	for i := range 12 {
