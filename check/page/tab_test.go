@@ -259,7 +259,7 @@ func (b *tab) axe(expression string) []string {
 func htmlReport(t testing.TB, root string, arguments ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "report.html")
-	cmd := exec.Command(cvreport, append([]string{"html", "--warehouse", root, "-o", path}, arguments...)...)
+	cmd := exec.Command(cvreport, append([]string{"html", "--quiet", "--warehouse", root, "-o", path}, arguments...)...)
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("cvreport html: %v\n%s", err, output)
