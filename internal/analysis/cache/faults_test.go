@@ -47,11 +47,17 @@ func TestKilledRefresh(t *testing.T) {
 		cmd.Env = append(os.Environ(), questionVariable+"="+w.Folder+"|"+w.File)
 		return cmd.Output()
 	}
-	began := time.Now()
-	if out, err := start(t.Context()); err != nil || string(out) != fmt.Sprintln(w.images, nil) {
-		t.Fatalf("%q, %v", out, err)
+	whole := time.Hour
+	for range 2 { // the first time, the program may still have to be read from the disk
+		began := time.Now()
+		if out, err := start(t.Context()); err != nil || string(out) != fmt.Sprintln(w.images, nil) {
+			t.Fatalf("%q, %v", out, err)
+		}
+		whole = min(whole, time.Since(began))
+		if err := os.Remove(w.File); err != nil {
+			t.Fatal(err)
+		}
 	}
-	whole := time.Since(began)
 	kills, killed := 24, 0
 	if testing.Short() {
 		kills = 3
