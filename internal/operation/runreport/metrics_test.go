@@ -21,22 +21,28 @@ import (
 // interrupted.
 func TestMetricsOfSeveralJobs(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cvexport.prom")
-	interrupted, cancel := context.WithCancel(t.Context())
-	cancel()
 	const jobsAtOnce, runs = 8, 5
 	var wait sync.WaitGroup
-	for job := range jobsAtOnce {
+	write := func(ctx context.Context, job, run int) {
+		night := jobs.ResourceResult{Name: fmt.Sprintf("job%d-%d", job, run)}
+		r := Run{Command: "nightly", MetricsFile: file, Resources: []jobs.ResourceResult{night}}
+		if err := r.Write(ctx, 0, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	for job := range jobsAtOnce - 1 {
 		wait.Go(func() {
 			for run := range runs {
-				night := jobs.ResourceResult{Name: fmt.Sprintf("job%d-%d", job, run)}
-				r := Run{Command: "nightly", MetricsFile: file, Resources: []jobs.ResourceResult{night}}
-				if err := r.Write(interrupted, 0, nil); err != nil {
-					t.Error(err)
-				}
+				write(t.Context(), job, run)
 			}
 		})
 	}
 	wait.Wait()
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	for run := range runs { // which wait for others no longer than a second
+		write(interrupted, jobsAtOnce-1, run)
+	}
 	body, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
