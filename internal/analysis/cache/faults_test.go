@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,81 +21,83 @@ import (
 )
 
 // questionVariable makes the test binary ask a question of the warehouse in it, through
-// the cache file beside it.
+// the cache file beside it, and kill itself after so many steps of the refresh.
 const questionVariable = "CVEXPORT_TEST_QUESTION"
 
 func init() {
-	folder, file, asked := strings.Cut(os.Getenv(questionVariable), "|")
-	if !asked {
+	fields := strings.Split(os.Getenv(questionVariable), "|")
+	if len(fields) != 3 {
 		return
 	}
-	w := &world{Cache: cache.Cache{Folder: folder, File: file}}
+	w := &world{Cache: cache.Cache{Folder: fields[0], File: fields[1]}}
+	left, err := strconv.Atoi(fields[2])
+	if err != nil {
+		panic(err)
+	}
+	step := func() {
+		if left--; left < 0 {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {} // until it arrives
+		}
+	}
+	w.BeforeCopy(step)
+	w.Progress = func(cache.Progress) { step() }
 	n, _, err := w.count(context.Background())
 	fmt.Println(n, err)
 	os.Exit(0)
 }
 
-// A process that is killed at any time of a refresh leaves the cache as it was or as it
-// is now, and nothing that the next refresh does not remove.
+// A process that is killed at any step of a refresh leaves the cache as it was, and
+// nothing that the next refresh does not remove.
 func TestKilledRefresh(t *testing.T) {
 	w := newWorld(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := func(ctx context.Context) ([]byte, error) {
-		cmd := exec.CommandContext(ctx, self)
-		cmd.Env = append(os.Environ(), questionVariable+"="+w.Folder+"|"+w.File)
-		return cmd.Output()
-	}
-	whole := time.Hour
-	for range 2 { // the first time, the program may still have to be read from the disk
-		began := time.Now()
-		if out, err := start(t.Context()); err != nil || string(out) != fmt.Sprintln(w.images, nil) {
-			t.Fatalf("%q, %v", out, err)
-		}
-		whole = min(whole, time.Since(began))
-		if err := os.Remove(w.File); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kills, killed := 24, 0
-	if testing.Short() {
-		kills = 3
-	}
-	files, err := filepath.Glob(filepath.Join(w.Folder, schema.Images.Name, "*", "*", "data.parquet"))
+	files, err := filepath.Glob(filepath.Join(w.Folder, "*", "*", "*", "data.parquet"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := range kills {
-		if n%2 == 0 { // all of it, or one file
-			err = os.Remove(w.File)
-		} else {
-			err = os.Chtimes(files[0], time.Time{}, time.Now().Add(-time.Hour-time.Duration(n)*time.Minute))
+	kills := 0
+	for _, fresh := range []bool{true, false} { // all is to be read, or one iteration anew
+		for steps := 0; ; steps++ {
+			if fresh {
+				err = os.RemoveAll(filepath.Dir(w.File))
+			} else {
+				w.mustCount(t, "before it")
+				for _, file := range files {
+					if filepath.Base(filepath.Dir(file)) == filepath.Base(filepath.Dir(files[0])) {
+						err = errors.Join(err, os.Chtimes(file, time.Time{}, time.Unix(int64(steps), 0)))
+					}
+				}
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(self)
+			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%s|%d", questionVariable, w.Folder, w.File, steps))
+			out, err := cmd.Output()
+			if err == nil { // it has no more steps
+				if string(out) != fmt.Sprintln(w.images, nil) {
+					t.Errorf("after %d steps: %s", steps, out)
+				}
+				if steps < 7 { // a look and six tables
+					t.Errorf("a refresh has only %d steps", steps)
+				}
+				break
+			}
+			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+				t.Fatalf("after %d steps: %v: %s", steps, err, out)
+			}
+			kills++
+			w.mustCount(t, fmt.Sprint("killed after steps: ", steps))
+			if left := entries(t, filepath.Dir(w.File)); !slices.Equal(left, []string{"cache.duckdb", "cache.duckdb.lock"}) {
+				t.Errorf("left %v", left)
+			}
 		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), whole*time.Duration(n+1)/time.Duration(kills))
-		if _, err := start(ctx); err != nil {
-			killed++
-		}
-		cancel()
-		w.mustCount(t, fmt.Sprint("after kill ", n))
 	}
-	if killed == 0 {
-		t.Error("none was killed")
-	}
-	settle(t, w)
-	w.mustRead(t, "at the end", 0)
-	if err := os.Chtimes(files[0], time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	w.mustRead(t, "one file more", 1)
-	if left := entries(t, filepath.Dir(w.File)); !slices.Equal(left, []string{"cache.duckdb", "cache.duckdb.lock"}) {
-		t.Errorf("left %v", left)
-	}
-	t.Logf("FIGURES: %d refreshes, %d of them killed: each answer after it was right", kills, killed)
+	t.Logf("FIGURES: %d refreshes killed, one at each step: each answer after it was right", kills)
 }
 
 func entries(t *testing.T, folder string) (names []string) {
